@@ -1,0 +1,402 @@
+"""Everything that can go wrong, as one tree.
+
+::
+
+    QuothError
+     ├─ InputError (ValueError)                yours: nothing was sent
+     │   ├─ InputTypeError (TypeError)           a value of the wrong type, an unknown option
+     │   ├─ ConfigurationError                   a setting, a URL, a variable
+     │   │   └─ MissingKeyError                  no key; the message holds the export line
+     │   ├─ UnknownModelError (LookupError)      no such model or provider; names the nearest
+     │   ├─ UnsupportedParameterError            this model or provider cannot do that
+     │   └─ UnsupportedContentError              this wire cannot carry that part
+     ├─ NotBuiltError (NotImplementedError)    ours: this version of quoth cannot do it yet
+     ├─ TransportError                         nobody's: the request or its reply was lost; ``phase``, ``sent``
+     │   ├─ APIConnectionError (ConnectionError)
+     │   │   └─ StreamInterruptedError           a stream ended before its end; ``partial`` holds what came
+     │   ├─ APITimeoutError (TimeoutError)
+     │   │   └─ DeadlineExceededError            your ``timeout`` has passed
+     │   └─ ProtocolError                        the peer does not speak HTTP, or too much of it
+     ├─ APIStatusError                         theirs: the provider said no
+     │   ├─ BadRequestError
+     │   │   ├─ ContextLengthError
+     │   │   ├─ RequestTooLargeError
+     │   │   └─ ContentBlockedError
+     │   ├─ AuthenticationError
+     │   ├─ PermissionDeniedError
+     │   ├─ NotFoundError
+     │   │   └─ ModelNotFoundError
+     │   ├─ ConflictError
+     │   ├─ RateLimitError
+     │   ├─ QuotaExceededError
+     │   └─ InternalServerError
+     │       └─ OverloadedError
+     ├─ ResponseParseError                     unreadable: the reply is no answer; ``body`` holds its bytes
+     └─ ClosedError                            the API, the stream or the transport is closed
+
+Each class has one stable ``kind``, the label in records and metrics. Errors are plain data: they pickle and
+copy, and hold no request, no header and no key. Their text is bounded, without control characters and
+without anything that looks like a key.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from .types import Attempt, Response
+
+__all__ = [
+    "KINDS",
+    "APIConnectionError",
+    "APIStatusError",
+    "APITimeoutError",
+    "AuthenticationError",
+    "BadRequestError",
+    "ClosedError",
+    "ConfigurationError",
+    "ConflictError",
+    "ContentBlockedError",
+    "ContextLengthError",
+    "DeadlineExceededError",
+    "InputError",
+    "InputTypeError",
+    "InternalServerError",
+    "MissingKeyError",
+    "ModelNotFoundError",
+    "NotBuiltError",
+    "NotFoundError",
+    "OverloadedError",
+    "PermissionDeniedError",
+    "Phase",
+    "ProtocolError",
+    "QuotaExceededError",
+    "QuothError",
+    "RateLimitError",
+    "RequestTooLargeError",
+    "ResponseParseError",
+    "Sent",
+    "StreamInterruptedError",
+    "TransportError",
+    "UnknownModelError",
+    "UnsupportedContentError",
+    "UnsupportedParameterError",
+    "clean",
+]
+
+Sent: TypeAlias = Literal["no", "maybe", "yes"]
+Phase: TypeAlias = Literal["dns", "connect", "tls", "proxy", "send", "first_byte", "read"]
+
+TEXT_LIMIT = 2_000
+"""The longest text an error carries, in characters."""
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_KEYLIKE = re.compile(
+    r"(?i:bearer\s+)[\w.~+/=-]{8,}"  # an authorization header's value
+    r"|\b(?:sk|pk|rk|gsk|xai|pplx|hf|nvapi|AIza|AKIA|ASIA|ya29|ghp|key)[-_.]?[A-Za-z0-9][\w*-]{10,}"  # issued keys
+)
+
+
+def clean(text: str, limit: int = TEXT_LIMIT) -> str:
+    """Make foreign text fit to show: bounded, no control characters, nothing that looks like a key."""
+    text = _KEYLIKE.sub("[redacted]", _CONTROL.sub(" ", text[: limit * 2]))
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+class QuothError(Exception):
+    """The root. Every field is plain data; None (or its default) where it does not apply.
+
+    Attributes:
+        kind: the stable name of what happened; the label in records and metrics.
+        provider, model: whom the call was for, where that is known.
+        status: the HTTP status of the reply.
+        provider_code: the provider's own code for the error, as it wrote it.
+        request_id: the provider's id of the request: quote it to their support.
+        retry_after: seconds that the provider asks to wait.
+        retryable: whether the same call, sent again later, may succeed.
+        sent: whether the request may have reached the provider: ``no``, ``maybe``, ``yes``.
+        billed: whether it may have cost money: ``no``, ``maybe``, ``yes``.
+        phase: where a transport failed: ``dns connect tls proxy send first_byte read``.
+        attempts: what was tried, in order.
+        partial: the answer as far as it came.
+        body: the first bytes of a reply that could not be read.
+    """
+
+    kind: ClassVar[str] = "error"
+    retryable: bool = False
+    """Seen on a class: what holds where an instance says nothing else. So for ``sent`` and ``billed``."""
+    sent: Sent = "no"
+    billed: Sent = "no"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        provider: str | None = None,
+        model: str | None = None,
+        status: int | None = None,
+        provider_code: str | None = None,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+        retryable: bool | None = None,
+        sent: Sent | None = None,
+        billed: Sent | None = None,
+        phase: Phase | None = None,
+        attempts: tuple[Attempt, ...] = (),
+        partial: Response | None = None,
+        body: bytes | None = None,
+    ) -> None:
+        self.message = clean(message)
+        super().__init__(self.message)
+        self.provider = provider
+        self.model = model
+        self.status = status
+        self.provider_code = provider_code
+        self.request_id = request_id
+        self.retry_after = retry_after
+        if retryable is not None:
+            self.retryable = retryable
+        if sent is not None:
+            self.sent = sent
+        if billed is not None:
+            self.billed = billed
+        self.phase = phase
+        self.attempts = attempts
+        self.partial = partial
+        self.body = body
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.message, dict(self.__dict__))
+
+    def __str__(self) -> str:
+        return self.message
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self.__dict__ == other.__dict__
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.message))
+
+
+def _rebuild(cls: type[QuothError], message: str, state: dict[str, Any]) -> QuothError:
+    error = cls.__new__(cls, message)
+    error.args = (message,)
+    error.__dict__.update(state)
+    return error
+
+
+# Yours: nothing was sent.
+
+
+class InputError(QuothError, ValueError):
+    """What was passed in cannot be used: an empty prompt, a value out of range."""
+
+    kind = "invalid_input"
+
+
+class InputTypeError(InputError, TypeError):
+    """A value of the wrong type, a mixture of messages and parts, or an option that does not exist."""
+
+    kind = "invalid_type"
+
+
+class ConfigurationError(InputError):
+    """A setting, a URL or an environment variable cannot be used; the message names it."""
+
+    kind = "configuration"
+
+
+class MissingKeyError(ConfigurationError):
+    """The provider needs a key and none was found; the message holds the line that sets it."""
+
+    kind = "missing_key"
+
+
+class UnknownModelError(InputError, LookupError):
+    """No provider is known for this model id; the message names the nearest ids."""
+
+    kind = "unknown_model"
+
+
+class UnsupportedParameterError(InputError):
+    """This model, provider or wire cannot do what was asked; nothing was dropped silently."""
+
+    kind = "unsupported_parameter"
+
+
+class UnsupportedContentError(InputError):
+    """This wire cannot carry a part of the message."""
+
+    kind = "unsupported_content"
+
+
+class NotBuiltError(QuothError, NotImplementedError):
+    """This version of quoth cannot do it yet."""
+
+    kind = "not_built"
+
+
+class ClosedError(QuothError):
+    """The API, the stream or the transport was closed before this call."""
+
+    kind = "closed"
+
+
+# Nobody's: lost on the way.
+
+
+class TransportError(QuothError):
+    """The request or its reply was lost. ``phase`` says where, ``sent`` whether the provider may have seen it."""
+
+    kind = "transport"
+    retryable = True
+
+
+class APIConnectionError(TransportError, ConnectionError):
+    """The connection could not be made, or broke."""
+
+    kind = "connection"
+
+
+class StreamInterruptedError(APIConnectionError):
+    """A stream stopped before its end: what came is in ``partial``, and it is not the whole answer."""
+
+    kind = "stream_interrupted"
+    retryable = False
+    sent = "yes"
+    billed = "maybe"
+
+
+class APITimeoutError(TransportError, TimeoutError):
+    """The peer took too long in ``phase``."""
+
+    kind = "timeout"
+
+
+class DeadlineExceededError(APITimeoutError):
+    """The call's own ``timeout`` has passed."""
+
+    kind = "deadline"
+    retryable = False
+
+
+class ProtocolError(TransportError):
+    """The peer's bytes are no HTTP reply, or exceed a cap."""
+
+    kind = "protocol"
+    retryable = False
+    sent = "yes"
+    billed = "maybe"
+
+
+# Theirs: the provider said no.
+
+
+class APIStatusError(QuothError):
+    """The provider answered with an error."""
+
+    kind = "provider"
+    sent = "yes"
+
+
+class BadRequestError(APIStatusError):
+    """The provider cannot use the request as it is."""
+
+    kind = "bad_request"
+
+
+class ContextLengthError(BadRequestError):
+    """The conversation is longer than the model's context window."""
+
+    kind = "context_length"
+
+
+class RequestTooLargeError(BadRequestError):
+    """The request has more bytes than the provider takes."""
+
+    kind = "request_too_large"
+
+
+class ContentBlockedError(BadRequestError):
+    """The provider's filter refused the content."""
+
+    kind = "content_blocked"
+
+
+class AuthenticationError(APIStatusError):
+    """The key is wrong, expired or missing."""
+
+    kind = "authentication"
+
+
+class PermissionDeniedError(APIStatusError):
+    """The key is right, but may not do this."""
+
+    kind = "permission_denied"
+
+
+class NotFoundError(APIStatusError):
+    """There is nothing at this address."""
+
+    kind = "not_found"
+
+
+class ModelNotFoundError(NotFoundError):
+    """The provider has no such model, or not for this key."""
+
+    kind = "model_not_found"
+
+
+class ConflictError(APIStatusError):
+    """The resource is locked or has changed."""
+
+    kind = "conflict"
+    retryable = True
+
+
+class RateLimitError(APIStatusError):
+    """Too many requests or tokens for now; ``retry_after`` says how long, where the provider does."""
+
+    kind = "rate_limit"
+    retryable = True
+
+
+class QuotaExceededError(APIStatusError):
+    """The money or the period's allowance is used up: waiting a little will not help."""
+
+    kind = "quota"
+
+
+class InternalServerError(APIStatusError):
+    """The provider failed."""
+
+    kind = "server"
+    retryable = True
+    billed: Sent = "maybe"
+
+
+class OverloadedError(InternalServerError):
+    """The provider has no capacity just now."""
+
+    kind = "overloaded"
+    billed = "no"
+
+
+# Unreadable.
+
+
+class ResponseParseError(QuothError):
+    """The reply came, and is no answer that this wire allows; ``body`` holds its first bytes."""
+
+    kind = "unreadable"
+    sent = "yes"
+    billed = "maybe"
+
+
+def _tree(cls: type[QuothError]) -> list[type[QuothError]]:
+    return [cls, *(below for child in cls.__subclasses__() for below in _tree(child))]
+
+
+KINDS: dict[str, type[QuothError]] = {cls.kind: cls for cls in _tree(QuothError)}
+"""Every kind and its class."""

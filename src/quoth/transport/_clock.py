@@ -1,0 +1,42 @@
+"""The one absolute deadline of a call."""
+
+from __future__ import annotations
+
+from time import monotonic
+
+from ..errors import DeadlineExceededError, Phase, Sent
+
+__all__ = ["Deadline", "monotonic"]
+
+
+class Deadline:
+    """A point in monotonic time; ``math.inf`` for none. ``extend`` gives back time that the consumer took."""
+
+    __slots__ = ("at", "timeout")
+
+    def __init__(self, timeout: float) -> None:
+        self.timeout = timeout
+        self.at = monotonic() + timeout
+
+    def extend(self, seconds: float) -> None:
+        self.at += seconds
+
+    def remaining(self) -> float:
+        """Seconds left; zero or negative once it has passed."""
+        return self.at - monotonic()
+
+    def require(self, phase: Phase, sent: Sent) -> float:
+        """Seconds left; raise DeadlineExceededError, naming the phase, where none are."""
+        remaining = self.at - monotonic()
+        if remaining <= 0:
+            raise self.exceeded(phase, sent)
+        return remaining
+
+    def exceeded(self, phase: Phase, sent: Sent) -> DeadlineExceededError:
+        """The error to raise when the time has run out in this phase."""
+        return DeadlineExceededError(
+            f"the call's timeout of {self.timeout:g} s passed in phase {phase}; raise timeout= or ask for less",
+            phase=phase,
+            sent=sent,
+            billed="no" if sent == "no" else "maybe",
+        )

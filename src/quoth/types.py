@@ -1,0 +1,456 @@
+"""The nouns everybody shares: messages and their parts, requests, responses, usage and cost.
+
+All are frozen and keyword-only, so that fields can be added. None of them does I/O or knows a
+provider by name. What a wire says that these do not model travels in ``provider_data`` (opaque,
+by dialect, sent back unchanged) so that a conversation replays exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from . import _json
+
+__all__ = [
+    "Attempt",
+    "Audio",
+    "CallDetails",
+    "Cost",
+    "CostLine",
+    "Document",
+    "FinishReason",
+    "Image",
+    "Message",
+    "ModelRequest",
+    "Part",
+    "PriceRule",
+    "Reasoning",
+    "Refusal",
+    "Response",
+    "Role",
+    "Text",
+    "Tool",
+    "ToolCall",
+    "ToolChoice",
+    "ToolResult",
+    "Usage",
+    "UsageSource",
+]
+
+Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
+FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "other"]
+ProviderData: TypeAlias = Mapping[str, Any]
+"""Opaque state of a wire, keyed by the dialect's name: ``{"openai_chat": {...}}``."""
+
+_NO_DATA: Mapping[str, Any] = {}
+
+
+# Parts: what a message is made of.
+
+
+class Text(Struct, frozen=True, kw_only=True, gc=False, tag="text"):
+    """Words."""
+
+    text: str
+    provider_data: ProviderData = msgspec.field(default_factory=dict)
+
+
+class Image(Struct, frozen=True, kw_only=True, gc=False, tag="image"):
+    """A picture: inline ``data`` with its ``media_type``, or a ``url`` the provider fetches itself."""
+
+    data: bytes | None = None
+    url: str | None = None
+    media_type: str | None = None
+    detail: str | None = None
+    provider_data: ProviderData = msgspec.field(default_factory=dict)
+
+
+class Audio(Struct, frozen=True, kw_only=True, gc=False, tag="audio"):
+    """Sound: inline ``data`` with its ``media_type`` (``audio/wav``, ``audio/mpeg``)."""
+
+    data: bytes
+    media_type: str
+    provider_data: ProviderData = msgspec.field(default_factory=dict)
+
+
+class Document(Struct, frozen=True, kw_only=True, gc=False, tag="document"):
+    """A file such as a PDF: inline ``data``, a ``url``, or the ``file_id`` of an uploaded one."""
+
+    data: bytes | None = None
+    url: str | None = None
+    file_id: str | None = None
+    media_type: str | None = None
+    filename: str | None = None
+    provider_data: ProviderData = msgspec.field(default_factory=dict)
+
+
+class Reasoning(Struct, frozen=True, kw_only=True, gc=False, tag="reasoning"):
+    """What the model thought, as far as the provider shows it."""
+
+    text: str
+    provider_data: ProviderData = msgspec.field(default_factory=dict)
+
+
+class Refusal(Struct, frozen=True, kw_only=True, gc=False, tag="refusal"):
+    """The model's own words for declining."""
+
+    text: str
+    provider_data: ProviderData = msgspec.field(default_factory=dict)
+
+
+class ToolCall(Struct, frozen=True, kw_only=True, gc=False, tag="tool_call"):
+    """The model asks for a tool. ``arguments`` is the raw JSON text as it came, valid or not."""
+
+    id: str
+    name: str
+    arguments: str
+    provider_data: ProviderData = msgspec.field(default_factory=dict)
+
+    def parse_arguments(self) -> Any:
+        """Decode ``arguments``; raise ``ValueError`` where the model wrote invalid JSON."""
+        return _json.decode(self.arguments.encode("utf-8", "surrogatepass") or b"{}")
+
+
+class ToolResult(Struct, frozen=True, kw_only=True, gc=False, tag="tool_result"):
+    """The answer of a tool, for the call with this id."""
+
+    call_id: str
+    parts: tuple[Text | Image | Document, ...]
+    is_error: bool = False
+    provider_data: ProviderData = msgspec.field(default_factory=dict)
+
+
+Part: TypeAlias = Text | Image | Audio | Document | Reasoning | Refusal | ToolCall | ToolResult
+
+
+class Message(Struct, frozen=True, kw_only=True, gc=False):
+    """One turn. Build it with ``Message.user("...")``, ``.system``, ``.assistant`` or ``.tool``."""
+
+    role: Role
+    parts: tuple[Part, ...]
+    name: str | None = None
+    provider_data: ProviderData = msgspec.field(default_factory=dict)
+
+    @classmethod
+    def system(cls, *content: str | Part) -> Message:
+        return cls(role="system", parts=_parts(content))
+
+    @classmethod
+    def user(cls, *content: str | Part) -> Message:
+        return cls(role="user", parts=_parts(content))
+
+    @classmethod
+    def assistant(cls, *content: str | Part) -> Message:
+        return cls(role="assistant", parts=_parts(content))
+
+    @classmethod
+    def tool(cls, call: ToolCall | str, *content: str | Text | Image | Document, is_error: bool = False) -> Message:
+        """The result of one tool call; ``call`` is the ``ToolCall`` or its id."""
+        call_id = call.id if isinstance(call, ToolCall) else call
+        parts = tuple(Text(text=part) if isinstance(part, str) else part for part in content)
+        return cls(role="tool", parts=(ToolResult(call_id=call_id, parts=parts, is_error=is_error),))
+
+    @property
+    def text(self) -> str:
+        """All text parts, joined."""
+        return "".join([part.text for part in self.parts if isinstance(part, Text)])
+
+
+def _parts(content: tuple[str | Part, ...]) -> tuple[Part, ...]:
+    return tuple([Text(text=part) if isinstance(part, str) else part for part in content])
+
+
+# The request.
+
+
+class Tool(Struct, frozen=True, kw_only=True, gc=False):
+    """A function the model may ask for; ``parameters`` is a JSON Schema object."""
+
+    name: str
+    description: str | None = None
+    parameters: Mapping[str, Any] | None = None
+    strict: bool | None = None
+    provider_data: ProviderData = msgspec.field(default_factory=dict)
+
+
+class ToolChoice(Struct, frozen=True, kw_only=True, gc=False):
+    """Whether the model may, must or must not call a tool; ``mode="tool"`` demands the one in ``name``."""
+
+    mode: Literal["auto", "none", "required", "tool"]
+    name: str | None = None
+
+
+class ModelRequest(Struct, frozen=True, kw_only=True, gc=False):
+    """What is asked of a model, before any wire: ``model`` is the provider's own id.
+
+    ``extra`` holds fields of the wire's body that have no name here; they are sent as they are.
+    """
+
+    model: str
+    messages: tuple[Message, ...]
+    stream: bool = False
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+    tools: tuple[Tool, ...] = ()
+    tool_choice: ToolChoice | None = None
+    extra: Mapping[str, Any] = msgspec.field(default_factory=dict)
+
+
+# The answer.
+
+UsageSource: TypeAlias = Literal["provider", "missing", "suspect"]
+
+
+class Usage(Struct, frozen=True, kw_only=True, gc=False):
+    """Token counts as a partition: every token stands in exactly one bucket, so the parts sum to the totals.
+
+    ``source`` says how far to trust them: ``provider`` (its own numbers), ``missing`` (it sent none),
+    ``suspect`` (it sent numbers that cannot be: negative, fractional, or parts above their whole). Totals
+    are None unless the source is ``provider``. ``reported`` is the provider's own usage object, untouched.
+    """
+
+    input: int = 0
+    cache_read: int = 0
+    cache_write_5m: int = 0
+    cache_write_1h: int = 0
+    input_audio: int = 0
+    cache_read_audio: int = 0
+    input_image: int = 0
+    output: int = 0
+    reasoning: int = 0
+    output_audio: int = 0
+    output_image: int = 0
+    web_searches: int = 0
+    source: UsageSource = "provider"
+    reported: Mapping[str, Any] | None = None
+
+    @property
+    def input_tokens(self) -> int | None:
+        """All tokens read: plain, cached, written to a cache, audio, images."""
+        return self.total_input if self.source == "provider" else None
+
+    @property
+    def output_tokens(self) -> int | None:
+        """All tokens written: text, reasoning, audio, images."""
+        return self.total_output if self.source == "provider" else None
+
+    @property
+    def total_tokens(self) -> int | None:
+        return self.total_input + self.total_output if self.source == "provider" else None
+
+    @property
+    def total_input(self) -> int:
+        """The sum of the input buckets as they stand, whatever the source."""
+        return (
+            self.input
+            + self.cache_read
+            + self.cache_write_5m
+            + self.cache_write_1h
+            + self.input_audio
+            + self.cache_read_audio
+            + self.input_image
+        )
+
+    @property
+    def total_output(self) -> int:
+        """The sum of the output buckets as they stand, whatever the source."""
+        return self.output + self.reasoning + self.output_audio + self.output_image
+
+    def buckets(self) -> Iterator[tuple[str, int]]:
+        """The counts that are not zero, by bucket name."""
+        for name in TOKEN_BUCKETS:
+            if count := getattr(self, name):
+                yield name, count
+
+
+TOKEN_BUCKETS = (
+    "input",
+    "cache_read",
+    "cache_write_5m",
+    "cache_write_1h",
+    "input_audio",
+    "cache_read_audio",
+    "input_image",
+    "output",
+    "reasoning",
+    "output_audio",
+    "output_image",
+)
+"""The names of the token buckets of ``Usage``, in the order in which costs list them."""
+
+
+class PriceRule(Struct, frozen=True, kw_only=True, gc=False):
+    """The rates that priced a call: femto-dollars (1e-15 USD) for one token of each bucket."""
+
+    id: str
+    rates: Mapping[str, int]
+    source: str
+    as_of: str | None = None
+    condition: str = "standard"
+    """What chose these rates within the row: ``standard``, a service tier, a size step."""
+
+
+class CostLine(Struct, frozen=True, kw_only=True, gc=False):
+    """One addend of a cost: ``count`` tokens of ``bucket`` at ``rate`` femto-dollars each."""
+
+    bucket: str
+    count: int
+    rate: int
+
+    @property
+    def femto(self) -> int:
+        return self.count * self.rate
+
+
+CostKind: TypeAlias = Literal["computed", "local", "unknown"]
+
+
+class Cost(Struct, frozen=True, kw_only=True, gc=False):
+    """What a call cost, exactly: ``femto`` is in femto-dollars (1e-15 USD), or None where it is unknown.
+
+    Unknown is never zero: ``reason`` then says why. ``lines`` and ``explain()`` are derived from the
+    counts and the rule that priced them.
+    """
+
+    femto: int | None
+    kind: CostKind = "computed"
+    counts: tuple[tuple[str, int], ...] = ()
+    rule: PriceRule | None = None
+    reason: str | None = None
+
+    @property
+    def usd(self) -> Decimal | None:
+        """The exact amount in US dollars, or None where it is unknown."""
+        return None if self.femto is None else _usd(self.femto)
+
+    @property
+    def lines(self) -> tuple[CostLine, ...]:
+        """One line a bucket; a bucket that has no rate has no line."""
+        rates = self.rule.rates if self.rule else {}
+        return tuple([CostLine(bucket=b, count=n, rate=rates[b]) for b, n in self.counts if b in rates])
+
+    def explain(self) -> str:
+        """The sum in words: each bucket, its count and rate, the rule and where it comes from."""
+        if self.rule is None:
+            return f"{self}: {self.reason}" if self.reason else str(self)
+        terms = [f"{line.count:,} {line.bucket} x ${_usd(line.rate * 1_000_000):f}/M" for line in self.lines]
+        dated = f", {self.rule.as_of}" if self.rule.as_of else ""
+        origin = f"[{self.rule.id}, {self.rule.condition}, {self.rule.source}{dated}]"
+        if self.femto is None:
+            return f"unknown ({self.reason}); known part: {' + '.join(terms) or 'none'} {origin}"
+        return f"{self} = {' + '.join(terms) or '0 tokens'} {origin}"
+
+    def __str__(self) -> str:
+        if self.femto is None:
+            return f"unknown ({self.reason})" if self.reason else "unknown"
+        return f"${_usd(self.femto):f}"
+
+
+def _usd(femto: int) -> Decimal:
+    """Femto-dollars as an exact Decimal without trailing zeros (but ``0``, and never an exponent)."""
+    whole, part = divmod(femto, 10**15)
+    digits = f"{whole}.{part:015d}".rstrip("0").rstrip(".")
+    return Decimal(digits)
+
+
+class Attempt(Struct, frozen=True, kw_only=True, gc=False):
+    """One sending of a request: when it started after the call did, how long it took, how it ended."""
+
+    provider: str
+    model: str
+    started: float
+    seconds: float
+    status: int | None = None
+    error_kind: str | None = None
+    request_id: str | None = None
+
+
+class CallDetails(Struct, frozen=True, kw_only=True, gc=False):
+    """What differs from run to run: durations in seconds, attempts, the provider's request id and headers."""
+
+    seconds: float = 0.0
+    first_output_seconds: float | None = None
+    attempts: tuple[Attempt, ...] = ()
+    request_id: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    changes: tuple[str, ...] = ()
+    """What was moved or renamed in the request to fit the wire, in words."""
+
+
+class Response(Struct, frozen=True, kw_only=True, gc=False, eq=False, repr_omit_defaults=True):
+    """The one result of every way to call. ``str(response)`` is the text.
+
+    ``message`` can be appended to a conversation as it is. ``model`` is the model that answered, as the
+    provider names it. ``call`` (timings, attempts, headers) takes no part in ``==``.
+    """
+
+    message: Message
+    finish_reason: FinishReason
+    model: str
+    provider: str = ""
+    id: str | None = None
+    finish_reason_raw: str | None = None
+    usage: Usage = Usage(source="missing")
+    cost: Cost = Cost(femto=None, kind="unknown", reason="not priced yet")
+    service_tier: str | None = None
+    created: int | None = None
+    provider_data: ProviderData = msgspec.field(default_factory=dict)
+    body: bytes | None = None
+    """The body as it came, where the answer came whole; None for a stream."""
+    call: CallDetails = CallDetails()
+
+    @property
+    def text(self) -> str:
+        """The text of the answer; empty where there is none (a tool call, a refusal)."""
+        return self.message.text
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        return self.message.parts
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        return tuple([part for part in self.message.parts if isinstance(part, ToolCall)])
+
+    @property
+    def reasoning(self) -> str:
+        """What the model thought, joined; empty where the provider shows nothing."""
+        return "".join([part.text for part in self.message.parts if isinstance(part, Reasoning)])
+
+    @property
+    def refusal(self) -> str | None:
+        """The model's refusal in its own words, or None."""
+        return "".join([part.text for part in self.message.parts if isinstance(part, Refusal)]) or None
+
+    @property
+    def raw(self) -> Any:
+        """The provider's own JSON, decoded anew at each access; None for a stream."""
+        return None if self.body is None else _json.decode(self.body)
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        text = self.text if len(self.text) <= 80 else self.text[:77] + "..."
+        return (
+            f"Response({text!r}, model={self.model!r}, provider={self.provider!r}, "
+            f"finish_reason={self.finish_reason!r}, tokens={self.usage.total_tokens}, cost={str(self.cost)!r})"
+        )
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Response):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in _COMPARED)
+
+    __hash__ = None  # type: ignore[assignment]  # it holds mappings
+
+
+_COMPARED = tuple(name for name in Response.__struct_fields__ if name != "call")

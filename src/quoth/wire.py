@@ -1,0 +1,87 @@
+"""The wire as values: what a dialect makes and reads. No sockets, no clock."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+
+__all__ = ["ErrorInfo", "HTTPRequest", "Headers", "Quirks", "StreamEnd", "WireReply", "WireRequest", "header"]
+
+Headers: TypeAlias = tuple[tuple[str, str], ...]
+"""Header lines in order; names in lower case."""
+
+StreamEnd: TypeAlias = Literal["done", "finish_reason"]
+"""How a whole stream ends: with a ``[DONE]`` line, or with a finish reason and then a clean end."""
+
+
+def header(headers: Headers, name: str) -> str | None:
+    """The first value of the header with this lower-case name, or None."""
+    for key, value in headers:
+        if key == name:
+            return value
+    return None
+
+
+class WireRequest(Struct, frozen=True, kw_only=True, gc=False):
+    """A request relative to a provider's base URL, before it is signed."""
+
+    path: str
+    body: bytes = b""
+    method: str = "POST"
+    query: tuple[tuple[str, str], ...] = ()
+    headers: Headers = ()
+    changes: tuple[str, ...] = ()
+    """What was moved or renamed to fit this wire, in words."""
+
+
+class HTTPRequest(Struct, frozen=True, kw_only=True, gc=False):
+    """A request as it is sent: absolute URL, signed headers. Its repr shows neither headers nor body."""
+
+    url: str
+    headers: Headers = ()
+    body: bytes = b""
+    method: str = "POST"
+
+    def __repr__(self) -> str:
+        return f"HTTPRequest({self.method} {self.url.partition('?')[0]}, {len(self.body)} bytes)"
+
+
+class WireReply(Struct, frozen=True, kw_only=True, gc=False):
+    """A whole reply, or the head of a streamed one (then ``body`` is empty)."""
+
+    status: int
+    headers: Headers = ()
+    body: bytes = b""
+
+    def header(self, name: str) -> str | None:
+        return header(self.headers, name)
+
+
+class ErrorInfo(Struct, frozen=True, kw_only=True, gc=False):
+    """What a dialect reads in a provider's "no": ``kind`` names a class of ``quoth.errors``."""
+
+    kind: str
+    message: str
+    status: int | None = None
+    code: str | None = None
+    type: str | None = None
+    param: str | None = None
+    request_id: str | None = None
+    retry_after: float | None = None
+
+
+class Quirks(Struct, frozen=True, kw_only=True, gc=False):
+    """The small, named ways in which a provider departs from its dialect. One field, three rows that need it."""
+
+    max_tokens_field: str = "max_tokens"
+    """The body field that caps the output on the Chat wire."""
+    stream_end: StreamEnd = "done"
+    stream_usage_option: bool = True
+    """Ask for usage in streams with ``stream_options.include_usage``."""
+    stream_only: bool = False
+    """The server answers in streams only; a whole call is a stream folded."""
+    tools: bool = True
+    """False: tools are refused before anything is sent, because the server would ignore them silently."""
+    tools_hint: str = ""
+    """What to say beside the refusal of tools."""
