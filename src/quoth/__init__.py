@@ -1,0 +1,63 @@
+"""quoth: call any language model from Python.
+
+    from quoth import models
+
+    answer = models("local/smollm2", "Hello")          # or "gpt-6-luna", "claude-sonnet-5-5", "provider/model"
+    print(answer, answer.usage.total_tokens, answer.cost)
+    for piece in models.stream("local/smollm2", "Tell me a story"):
+        print(piece, end="")
+
+A key comes from the provider's own variable (OPENAI_API_KEY); ``local/`` models need none.
+"""
+
+from . import errors
+from ._api import ModelBinding, ModelsAPI
+from ._settings import Settings
+from ._stream import AsyncStream, Stream
+from ._version import __version__
+from .errors import QuothError
+from .types import (
+    Audio,
+    Cost,
+    Document,
+    Image,
+    Message,
+    Reasoning,
+    Refusal,
+    Response,
+    Text,
+    Tool,
+    ToolCall,
+    ToolChoice,
+    ToolResult,
+    Usage,
+)
+
+__all__ = [
+    "AsyncStream",
+    "Audio",
+    "Cost",
+    "Document",
+    "Image",
+    "Message",
+    "ModelBinding",
+    "ModelsAPI",
+    "QuothError",
+    "Reasoning",
+    "Refusal",
+    "Response",
+    "Settings",
+    "Stream",
+    "Text",
+    "Tool",
+    "ToolCall",
+    "ToolChoice",
+    "ToolResult",
+    "Usage",
+    "__version__",
+    "errors",
+    "models",
+]
+
+models = ModelsAPI()
+"""The one that most programs need."""

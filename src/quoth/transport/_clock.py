@@ -32,10 +32,11 @@ class Deadline:
             raise self.exceeded(phase, sent)
         return remaining
 
-    def exceeded(self, phase: Phase, sent: Sent) -> DeadlineExceededError:
-        """The error to raise when the time has run out in this phase."""
+    def exceeded(self, phase: Phase | None, sent: Sent) -> DeadlineExceededError:
+        """The error to raise when the time has run out in this phase; None: while waiting for ourselves."""
+        where = f"in phase {phase}" if phase else "while waiting"
         return DeadlineExceededError(
-            f"the call's timeout of {self.timeout:g} s passed in phase {phase}; raise timeout= or ask for less",
+            f"the call's timeout of {self.timeout:g} s passed {where}; raise timeout= or ask for less",
             phase=phase,
             sent=sent,
             billed="no" if sent == "no" else "maybe",

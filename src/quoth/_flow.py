@@ -1,0 +1,438 @@
+"""The only place where a call waits.
+
+A *flow* is a generator. It yields steps and is sent back their outcomes; anything else it yields is an
+output, handed through to the caller; what it returns is the result. So the rules of a call are written once,
+and only the two drivers here, ``Driver`` over a blocking transport and ``AsyncDriver`` over an asyncio one,
+differ in how they wait. The rules that flows and drivers keep between them:
+
+- What a step raised is thrown into the flow, KeyboardInterrupt and CancelledError included, so that it can
+  say how far it came. ``GeneratorExit`` alone means that the caller went away.
+- A generator that is being closed cannot yield any more. So nothing that must happen at the end of a call
+  belongs to a flow: it belongs to the call's *scope*, which the driver finishes exactly once, however the
+  call ended. Garbage collection may be what ends it: ``finish`` must neither block nor raise.
+- No context variable and no current span is held across a ``yield``: the consumer's code runs there.
+- Nested flows are joined by ``yield from`` only.
+- The deadline is the call's, not the consumer's: time between two outputs is given back.
+"""
+
+from __future__ import annotations
+
+import sys
+from _thread import allocate_lock  # what threading.Lock is; threading itself costs start-up time
+from collections.abc import Callable, Generator
+from time import sleep, time
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeAlias, TypeVar, cast
+
+from msgspec import Struct
+
+from .errors import InputError
+from .transport import AsyncExchange, AsyncTransport, Deadline, Exchange, Transport
+from .transport._clock import monotonic
+from .wire import HTTPRequest, WireReply
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+__all__ = [
+    "AsyncDriver",
+    "Call",
+    "Driver",
+    "Ending",
+    "Flow",
+    "Gate",
+    "Read",
+    "Scope",
+    "Send",
+    "Sleep",
+    "Step",
+    "Wait",
+    "arun",
+    "run",
+]
+
+Out = TypeVar("Out")
+Result = TypeVar("Result")
+
+
+class Step(Struct, frozen=True, gc=False):
+    """What a flow may ask of its driver."""
+
+
+class Send(Step, frozen=True, gc=False):
+    """Send a request; the outcome is a WireReply.
+
+    With ``stream`` the reply of a success (2xx) has no body yet: ``Read`` gives it. Any other comes whole.
+    """
+
+    request: HTTPRequest
+    stream: bool = False
+
+
+class Read(Step, frozen=True, gc=False):
+    """The next bytes of the streamed reply; the outcome is empty at its proper end."""
+
+
+class Sleep(Step, frozen=True, gc=False):
+    """Wait for so many seconds; raises at once where the deadline would pass before."""
+
+    seconds: float
+
+
+class Call(Step, frozen=True, gc=False):
+    """Run a function that may wait for a disk or a tool: inline, or in a thread under asyncio."""
+
+    function: Callable[[], Any]
+
+
+class Gate(Protocol):
+    """Something that is open or will open."""
+
+    def when_open(self, wake: Callable[[], None], /) -> Callable[[], None] | None:
+        """Give None if it is open; else keep ``wake``, to be called once from any thread when it opens.
+
+        What is given then withdraws ``wake``, for a caller that waits no longer.
+        """
+        ...
+
+
+class Wait(Step, frozen=True, gc=False):
+    """Wait until a gate opens, at most until the deadline."""
+
+    gate: Gate
+
+
+Flow: TypeAlias = Generator[Step | Out, Any, Result]
+Ending: TypeAlias = Literal["answered", "failed", "cancelled", "abandoned"]
+
+
+class Scope:
+    """What outlives a flow: one call's deadline and clock, and the duty to finish it exactly once."""
+
+    __slots__ = ("_begun", "_finished", "deadline", "started_at")
+
+    def __init__(self, timeout: float) -> None:
+        self.deadline = Deadline(timeout)
+        self.started_at = time()
+        """When the call began, in seconds since the epoch."""
+        self._begun = monotonic()
+        self._finished = False
+
+    def elapsed(self) -> float:
+        """Seconds since the call began."""
+        return monotonic() - self._begun
+
+    def end(self, ending: Ending, error: BaseException | None = None) -> None:
+        """Finish the call unless it is finished."""
+        if not self._finished:
+            self._finished = True
+            self.finish(ending, error)
+
+    def finish(self, ending: Ending, error: BaseException | None) -> None:
+        """Settle and record the call. Called once, possibly by garbage collection: must not block or raise."""
+        raise NotImplementedError
+
+
+def _ending_of(error: BaseException) -> Ending:
+    """An error of any kind is a failure; what interrupts a program (Ctrl-C, cancellation, exit) a cancellation."""
+    return "failed" if isinstance(error, Exception) else "cancelled"
+
+
+class _Course(Generic[Out, Result]):
+    """What both drivers share: one flow under way, its scope, its reply, and how it ends."""
+
+    __slots__ = ("_advancing", "_exchange", "_flow", "_paused_at", "ended", "result", "scope")
+
+    _exchange: Exchange | AsyncExchange | None
+
+    def __init__(self, flow: Flow[Out, Result], scope: Scope) -> None:
+        self._flow = flow
+        self._exchange = None
+        self._advancing = False
+        self._paused_at = 0.0
+        self.scope = scope
+        self.ended = False
+        self.result: Result | None = None
+
+    def _enter(self) -> None:
+        if self._advancing:
+            raise InputError("this stream is being read already: read it from one thread or task at a time")
+        self._advancing = True
+        if self._paused_at:
+            self.scope.deadline.extend(monotonic() - self._paused_at)
+
+    def _pause(self, output: Out) -> Out:
+        self._paused_at = monotonic()
+        return output
+
+    def _returned(self, stop: StopIteration) -> None:
+        self.result = stop.value
+        self._end("answered", None)
+
+    def _raised(self, error: BaseException) -> None:
+        self._end(_ending_of(error), error)
+
+    def _end(self, ending: Ending, error: BaseException | None) -> None:
+        self.ended = True
+        self._release()
+        self.scope.end(ending, error)
+
+    def _release(self) -> None:
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.close()
+
+    def close(self, ending: Ending = "abandoned") -> None:
+        """End the flow where it stands; nothing happens where it has ended. Never waits."""
+        if self.ended:
+            return
+        self.ended = True
+        try:
+            if not self._advancing:  # else another thread is inside it: closing the exchange ends its read
+                self._flow.close()
+        finally:
+            self._release()
+            self.scope.end(ending)
+
+
+class Driver(_Course[Out, Result]):
+    """Drives a flow over a blocking transport."""
+
+    __slots__ = ("_transport",)
+
+    _exchange: Exchange | None
+
+    def __init__(self, flow: Flow[Out, Result], transport: Transport, scope: Scope) -> None:
+        super().__init__(flow, scope)
+        self._transport = transport
+
+    def advance(self) -> Out | None:
+        """Go on to the next output and give it; None at the end, when ``result`` is there."""
+        if self.ended:
+            return None
+        self._enter()
+        try:
+            return self._pause(self._drive())
+        except StopIteration as stop:
+            self._returned(stop)
+            return None
+        except BaseException as error:
+            self._raised(error)
+            raise
+        finally:
+            self._advancing = False
+
+    def _drive(self) -> Out:
+        flow = self._flow
+        step = flow.send(None)
+        while isinstance(step, Step):
+            try:
+                outcome = self._do(step)
+            except BaseException as error:  # noqa: BLE001  # the flow decides, whatever was raised
+                step = flow.throw(error)
+            else:
+                step = flow.send(outcome)
+        return step
+
+    def _do(self, step: Step) -> Any:
+        deadline = self.scope.deadline
+        match step:
+            case Read():
+                return self._exchange.read(deadline) if self._exchange else b""
+            case Send():
+                return self._send(step, deadline)
+            case Sleep():
+                sleep(_permitted(step.seconds, deadline))
+            case Call():
+                return step.function()
+            case Wait():
+                _wait(step.gate, deadline)
+        return None
+
+    def _send(self, step: Send, deadline: Deadline) -> WireReply:
+        self._release()
+        exchange = self._exchange = self._transport.open(step.request, deadline)
+        status, headers = exchange.status, exchange.headers
+        if step.stream and 200 <= status < 300:
+            return WireReply(status=status, headers=headers)
+        body = exchange.read(deadline)
+        if body and (more := exchange.read(deadline)):
+            pieces = [body]
+            while more:
+                pieces.append(more)
+                more = exchange.read(deadline)
+            body = b"".join(pieces)
+        self._release()
+        return WireReply(status=status, headers=headers, body=body)
+
+
+class AsyncDriver(_Course[Out, Result]):
+    """Drives a flow over an asyncio transport."""
+
+    __slots__ = ("_transport",)
+
+    _exchange: AsyncExchange | None
+
+    def __init__(self, flow: Flow[Out, Result], transport: AsyncTransport, scope: Scope) -> None:
+        super().__init__(flow, scope)
+        self._transport = transport
+
+    async def advance(self) -> Out | None:
+        """Go on to the next output and give it; None at the end, when ``result`` is there."""
+        if self.ended:
+            return None
+        self._enter()
+        try:
+            return self._pause(await self._drive())
+        except _FlowReturned as returned:
+            self._returned(returned.stop)
+            return None
+        except BaseException as error:
+            self._raised(error)
+            raise
+        finally:
+            self._advancing = False
+
+    async def _drive(self) -> Out:
+        flow = self._flow
+        try:
+            step = flow.send(None)
+            while isinstance(step, Step):
+                try:
+                    outcome = await self._do(step)
+                except BaseException as error:  # noqa: BLE001  # the flow decides, whatever was raised
+                    step = flow.throw(error)
+                else:
+                    step = flow.send(outcome)
+        except StopIteration as stop:
+            raise _FlowReturned(stop) from None
+        return step
+
+    async def _do(self, step: Step) -> Any:
+        deadline = self.scope.deadline
+        match step:
+            case Read():
+                return await self._exchange.read(deadline) if self._exchange else b""
+            case Send():
+                return await self._send(step, deadline)
+            case Sleep():
+                await _async_sleep(_permitted(step.seconds, deadline))
+            case Call():
+                return await _in_thread(step.function)
+            case Wait():
+                await _async_wait(step.gate, deadline)
+        return None
+
+    async def _send(self, step: Send, deadline: Deadline) -> WireReply:
+        self._release()
+        exchange = self._exchange = await self._transport.open(step.request, deadline)
+        status, headers = exchange.status, exchange.headers
+        if step.stream and 200 <= status < 300:
+            return WireReply(status=status, headers=headers)
+        body = await exchange.read(deadline)
+        if body and (more := await exchange.read(deadline)):
+            pieces = [body]
+            while more:
+                pieces.append(more)
+                more = await exchange.read(deadline)
+            body = b"".join(pieces)
+        self._release()
+        return WireReply(status=status, headers=headers, body=body)
+
+
+class _FlowReturned(Exception):  # noqa: N818  # no error: StopIteration cannot leave a coroutine
+    def __init__(self, stop: StopIteration) -> None:
+        self.stop = stop
+
+
+def run(flow: Flow[Any, Result], transport: Transport, scope: Scope) -> Result:
+    """Drive a flow without outputs to its end and give its result."""
+    driver = Driver(flow, transport, scope)
+    while driver.advance() is not None:
+        pass
+    return cast("Result", driver.result)
+
+
+async def arun(flow: Flow[Any, Result], transport: AsyncTransport, scope: Scope) -> Result:
+    """As ``run``, under asyncio."""
+    driver = AsyncDriver(flow, transport, scope)
+    while await driver.advance() is not None:
+        pass
+    return cast("Result", driver.result)
+
+
+# Waiting.
+
+_SLICE = 0.1 if sys.platform == "win32" else -1.0
+"""Windows cannot interrupt a wait for a lock by Ctrl-C: there it is cut into slices, in seconds."""
+
+
+def _permitted(seconds: float, deadline: Deadline) -> float:
+    """The seconds to sleep; raises where the deadline comes first, for then there is no use in waiting."""
+    if seconds > deadline.remaining():
+        raise deadline.exceeded(None, "no")
+    return seconds
+
+
+class _Waiting:
+    """One caller's wait for a gate: withdrawn however it ends."""
+
+    __slots__ = ("_withdraw",)
+
+    def __init__(self, withdraw: Callable[[], None]) -> None:
+        self._withdraw = withdraw
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._withdraw()
+
+
+def _wait(gate: Gate, deadline: Deadline) -> None:
+    woken = allocate_lock()
+    woken.acquire()
+    withdraw = gate.when_open(woken.release)
+    if withdraw is None:
+        return
+    with _Waiting(withdraw):
+        while not woken.acquire(timeout=_slice_of(deadline)):
+            if deadline.remaining() <= 0:
+                raise deadline.exceeded(None, "no")
+
+
+def _slice_of(deadline: Deadline) -> float:
+    remaining = min(max(deadline.remaining(), 0.0), 1e6)  # a lock's timeout has a largest value
+    return min(remaining, _SLICE) if _SLICE > 0 else remaining
+
+
+async def _async_sleep(seconds: float) -> None:
+    import asyncio
+
+    await asyncio.sleep(seconds)
+
+
+async def _in_thread(function: Callable[[], Any]) -> Any:
+    import asyncio
+
+    return await asyncio.to_thread(function)
+
+
+async def _async_wait(gate: Gate, deadline: Deadline) -> None:
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    opened = asyncio.Event()
+
+    def wake() -> None:
+        loop.call_soon_threadsafe(opened.set)
+
+    withdraw = gate.when_open(wake)
+    if withdraw is None:
+        return
+    with _Waiting(withdraw):
+        try:
+            async with asyncio.timeout(min(deadline.remaining(), 1e6)):
+                await opened.wait()
+        except TimeoutError:
+            raise deadline.exceeded(None, "no") from None

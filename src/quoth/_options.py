@@ -1,0 +1,218 @@
+"""The keyword options of a call: their types, and the check that turns each into what a request holds.
+
+One table, ``CHECKS``, says which options there are; an option that is not in it is refused with the nearest
+name, one in ``PLANNED`` with the words that it is not built yet. Nothing is dropped silently.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from math import isfinite
+from typing import Any, TypeAlias, TypedDict
+
+from . import _catalog
+from .errors import ConfigurationError, InputError, InputTypeError, NotBuiltError
+from .providers._address import check_base_url, check_key
+from .types import Tool, ToolChoice
+from .wire import Headers
+
+__all__ = ["CHECKS", "PLANNED", "CallOptions", "check_options"]
+
+
+class CallOptions(TypedDict, total=False):
+    """What ``models(...)``, ``bind``, ``stream`` and their async twins take by keyword."""
+
+    system: str
+    """What the model is told before the conversation."""
+    max_tokens: int
+    """The most tokens the answer may have, reasoning included where the provider counts it."""
+    temperature: float
+    top_p: float
+    stop: str | Sequence[str]
+    """Where the answer ends: before any of these texts."""
+    seed: int
+    tools: Sequence[Tool | Mapping[str, Any]]
+    """Functions the model may ask for, as ``Tool`` or in OpenAI's form. They are never executed."""
+    tool_choice: ToolChoice | str
+    """``auto``, ``none``, ``required``, or the name of the one tool that must be called."""
+    timeout: float
+    """Seconds for the whole call."""
+    api_key: str
+    base_url: str
+    headers: Mapping[str, str]
+    """Sent as they are, after quoth's own."""
+    extra: Mapping[str, Mapping[str, Any]]
+    """Fields of the body that have no name here, by provider: ``{"openai": {"store": False}}``."""
+
+
+PLANNED = frozenset(
+    {
+        "budget", "check", "dialect", "fallback", "on_budget", "output", "price", "reasoning", "retries", "tags",
+    }
+)  # fmt: skip
+"""Options that the design promises and this version does not have."""
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_BAD_IN_HEADER = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_OWN_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "connection"})
+
+Check: TypeAlias = Callable[[str, Any], Any]
+
+
+def _wrong(name: str, expected: str, value: object) -> InputTypeError:
+    return InputTypeError(f"{name} must be {expected}, not {type(value).__name__}")
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise _wrong(name, "a str", value)
+    return value
+
+
+def _system(name: str, value: Any) -> str:
+    if not _text(name, value).strip():
+        raise InputError(f"{name} is empty: leave it out")
+    return str(value)
+
+
+def _whole(least: int) -> Check:
+    def check(name: str, value: Any) -> int:
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise _wrong(name, "an int", value)
+        if value < least:
+            raise InputError(f"{name} must be at least {least}, not {value}")
+        return value
+
+    return check
+
+
+def _number(least: float, most: float) -> Check:
+    def check(name: str, value: Any) -> float:
+        if not isinstance(value, (int, float)) or isinstance(value, bool):
+            raise _wrong(name, "a number", value)
+        if not isfinite(value) or not least <= value <= most:
+            raise InputError(f"{name} must be from {least:g} to {most:g}, not {value}")
+        return value
+
+    return check
+
+
+def _seconds(name: str, value: Any) -> float:
+    seconds = _number(0, float("inf"))(name, value)
+    if seconds == 0:
+        raise InputError(f"{name} must be above 0 seconds")
+    return float(seconds)
+
+
+def _stop(name: str, value: Any) -> tuple[str, ...]:
+    texts = (value,) if isinstance(value, str) else value
+    if not isinstance(texts, (list, tuple)) or not all(isinstance(text, str) for text in texts):
+        raise _wrong(name, "a str or a list of str", value)
+    if not all(texts):
+        raise InputError(f"{name} holds an empty text, at which every answer would end")
+    return tuple(texts)
+
+
+def _tools(name: str, value: Any) -> tuple[Tool, ...]:
+    if not isinstance(value, (list, tuple)):
+        raise _wrong(name, "a list of Tool", value)
+    return tuple([_tool(name, tool) for tool in value])
+
+
+def _tool(name: str, tool: Any) -> Tool:
+    if isinstance(tool, Tool):
+        return tool
+    function = tool.get("function", tool) if isinstance(tool, Mapping) else None
+    if isinstance(function, Mapping) and isinstance(function.get("name"), str):
+        unknown = set(function) - {"name", "description", "parameters", "strict", "type"}
+        if not unknown:
+            fields = {key: function[key] for key in ("description", "parameters", "strict") if key in function}
+            return Tool(name=function["name"], **fields)
+        raise InputError(f"{name}: a tool has no field {min(unknown)!r}; it has name, description, parameters, strict")
+    if callable(tool):
+        raise NotBuiltError(
+            f"{name}: functions as tools are not built yet in this version; pass quoth.Tool(name=..., ...)"
+        )
+    raise _wrong(f"each of {name}", "a Tool or a dict in OpenAI's form with a name", tool)
+
+
+def _tool_choice(name: str, value: Any) -> ToolChoice:
+    if isinstance(value, ToolChoice):
+        return value
+    match _text(name, value):
+        case "auto" | "none" | "required" as mode:
+            return ToolChoice(mode=mode)
+        case tool:
+            return ToolChoice(mode="tool", name=tool)
+
+
+def _headers(name: str, value: Any) -> Headers:
+    if not isinstance(value, Mapping):
+        raise _wrong(name, "a mapping of str to str", value)
+    return tuple([_header(name, key, text) for key, text in value.items()])
+
+
+def _header(name: str, key: Any, text: Any) -> tuple[str, str]:
+    if not isinstance(key, str) or not isinstance(text, str):
+        raise InputTypeError(f"{name} must hold str only")
+    lowered = key.lower()
+    if not _HEADER_NAME.fullmatch(key) or lowered in _OWN_HEADERS:
+        raise ConfigurationError(f"{name}: {key[:80]!r} cannot be set as a header")
+    if _BAD_IN_HEADER.search(text) or not text.isascii():
+        raise ConfigurationError(f"{name}: the value of {key!r} has a control or non-ASCII character")
+    return lowered, text
+
+
+def _extra(name: str, value: Any) -> Mapping[str, Mapping[str, Any]]:
+    if not isinstance(value, Mapping) or not all(isinstance(fields, Mapping) for fields in value.values()):
+        raise InputTypeError(f"{name} is keyed by provider: {name}={{'openai': {{'store': False}}}}")
+    return value
+
+
+def _key(name: str, value: Any) -> str:
+    return check_key(_text(name, value), name)
+
+
+def _base_url(name: str, value: Any) -> str:
+    return check_base_url(_text(name, value), name)
+
+
+CHECKS: dict[str, Check] = {
+    "system": _system,
+    "max_tokens": _whole(1),
+    "temperature": _number(0, 2),
+    "top_p": _number(0, 1),
+    "stop": _stop,
+    "seed": _whole(-(2**63)),
+    "tools": _tools,
+    "tool_choice": _tool_choice,
+    "timeout": _seconds,
+    "api_key": _key,
+    "base_url": _base_url,
+    "headers": _headers,
+    "extra": _extra,
+}
+"""Every option there is, and what checks it: it gives the value as a request holds it, or raises."""
+
+
+def check_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options as a request holds them, without those that are None (which means: not given)."""
+    checked = {}
+    for name, value in options.items():
+        check = CHECKS.get(name)
+        if check is None:
+            raise _no_such(name)
+        if value is not None:
+            checked[name] = check(name, value)
+    return checked
+
+
+def _no_such(name: str) -> Exception:
+    if name in PLANNED:
+        return NotBuiltError(f"the option {name!r} is not built yet in this version of quoth")
+    near = _catalog.closest(name, CHECKS)
+    meant = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(CHECKS))}"
+    return InputTypeError(
+        f"there is no option {name!r}: {meant} A provider's own field goes into extra={{'provider': {{...}}}}"
+    )

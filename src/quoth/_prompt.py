@@ -1,0 +1,78 @@
+"""What a user may pass as a prompt, and the conversation that it means.
+
+A ``str``, a part, or a list of strings and parts is one user turn. A Message, a list of Messages, or of dicts
+in OpenAI's form, is a conversation. A mixture of both is a mistake that no rule could resolve: a TypeError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+from .errors import InputError, InputTypeError
+from .types import Audio, Document, Image, Message, Part, Reasoning, Refusal, Response, Text, ToolCall, ToolResult
+
+__all__ = ["Prompt", "conversation"]
+
+Prompt: TypeAlias = str | Part | Message | Sequence[str | Part] | Sequence[Message | Mapping[str, Any]]
+
+_PARTS = (Text, Image, Audio, Document, Reasoning, Refusal, ToolCall, ToolResult)
+
+
+def conversation(prompt: Prompt, system: str | None = None) -> tuple[Message, ...]:
+    """The messages that a prompt means, the system message first; raise InputError or InputTypeError."""
+    messages = _messages(prompt)
+    return (Message.system(system), *messages) if system else messages
+
+
+def _messages(prompt: Any) -> tuple[Message, ...]:
+    if isinstance(prompt, str):
+        return (_turn((prompt,)),)
+    if isinstance(prompt, Message):
+        return (prompt,)
+    if isinstance(prompt, _PARTS):
+        return (_turn((prompt,)),)
+    if isinstance(prompt, (list, tuple)):
+        return _from_list(prompt)
+    raise _wrong_type(prompt)
+
+
+def _from_list(items: Sequence[Any]) -> tuple[Message, ...]:
+    if not items:
+        raise InputError("the prompt is an empty list: pass a str, a list of strings and parts, or messages")
+    spoken = [isinstance(item, (Message, Mapping)) for item in items]
+    if all(spoken):
+        return tuple([item if isinstance(item, Message) else _from_dict(item) for item in items])
+    for item in items:
+        if not isinstance(item, (str, Message, Mapping, *_PARTS)):
+            raise _wrong_type(item)
+    if any(spoken):
+        raise InputTypeError(
+            "the prompt mixes messages with strings or parts: pass one turn (strings and parts) "
+            "or a conversation (messages only; Message.user('...') makes one)"
+        )
+    return (_turn(items),)
+
+
+def _turn(content: Sequence[str | Part]) -> Message:
+    if not any(not isinstance(part, str) or part.strip() for part in content):
+        raise InputError("the prompt is empty: there is nothing to answer")
+    return Message.user(*content)
+
+
+def _from_dict(message: Mapping[str, Any]) -> Message:
+    from .dialects.openai_chat.server import parse_message
+
+    if not isinstance(message.get("role"), str):
+        raise InputTypeError("a message given as a dict needs a role, as in {'role': 'user', 'content': '...'}")
+    return parse_message(message)
+
+
+def _wrong_type(value: object) -> InputTypeError:
+    if isinstance(value, Response):
+        return InputTypeError(
+            "a Response is no prompt: put its .message into the conversation, or its .text into a turn"
+        )
+    if isinstance(value, (bytes, bytearray)):
+        return InputTypeError("bytes are no prompt: decode text, or wrap a picture as Image(data=..., media_type=...)")
+    return InputTypeError(f"a prompt is a str, a part, a Message, or a list of them, not {type(value).__name__}")

@@ -1,0 +1,111 @@
+"""SimpleModelRegistry: a model id becomes a live Provider. Lazy, cached, safe in threads, one lock.
+
+The lock guards the two dictionaries only. It is never held while a provider is built: two threads that race
+for the same id wait for one construction, other ids are not held up, and a hit takes no lock at all (a
+dictionary's ``get`` is atomic). A failed construction is not cached: all who waited see its error, the next
+caller tries again.
+"""
+
+from __future__ import annotations
+
+import os
+from _thread import LockType, allocate_lock
+
+from .providers._provider import Provider
+from .providers._registry import ProviderTable, check_id
+
+__all__ = ["SimpleModelRegistry"]
+
+
+class SimpleModelRegistry:
+    """Live providers by the id as it was written. ``limit`` bounds how many ids are remembered."""
+
+    def __init__(self, table: ProviderTable, limit: int = 1024) -> None:
+        self.table = table
+        self._limit = limit
+        self._lock = allocate_lock()
+        self._live: dict[str, Provider] = {}
+        self._building: dict[str, _Building] = {}
+
+    def get(self, model: str) -> Provider:
+        """The live provider for an id; raise UnknownModelError, InputError or NotBuiltError."""
+        try:
+            provider = self._live.get(model)
+        except TypeError:  # not even hashable
+            provider = None
+        if provider is not None and provider.version == self.table.version:
+            return provider
+        check_id(model)
+        return self._build(model)
+
+    def clear(self) -> None:
+        """Forget all that was built."""
+        with self._lock:
+            self._live.clear()
+
+    def __len__(self) -> int:
+        return len(self._live)
+
+    def _build(self, model: str) -> Provider:
+        while True:
+            building, first = self._join(model)
+            if first:
+                return self._construct(model, building)
+            if (provider := building.wait()) is not None:
+                return provider
+
+    def _join(self, model: str) -> tuple[_Building, bool]:
+        with self._lock:
+            building = self._building.get(model)
+            if building is not None and building.pid == os.getpid():  # a fork takes no builder with it
+                return building, False
+            building = self._building[model] = _Building()
+            return building, True
+
+    def _construct(self, model: str, building: _Building) -> Provider:
+        error: Exception | None = None
+        provider: Provider | None = None
+        try:
+            version = self.table.version
+            spec, name = self.table.resolve(model)
+            provider = Provider(spec, name, version)
+        except Exception as raised:
+            error = raised
+            raise
+        finally:
+            self._publish(model, building, provider)
+            building.done(provider, error)
+        return provider
+
+    def _publish(self, model: str, building: _Building, provider: Provider | None) -> None:
+        with self._lock:
+            if self._building.get(model) is building:
+                del self._building[model]
+            if provider is not None:
+                while len(self._live) >= self._limit:
+                    del self._live[next(iter(self._live))]  # the oldest
+                self._live[model] = provider
+
+
+class _Building:
+    """One construction under way, and how it ends for those who wait."""
+
+    __slots__ = ("_done", "_error", "_provider", "pid")
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self._provider: Provider | None = None
+        self._error: Exception | None = None
+        self._done: LockType = allocate_lock()
+        self._done.acquire()
+
+    def done(self, provider: Provider | None, error: Exception | None) -> None:
+        self._provider, self._error = provider, error
+        self._done.release()
+
+    def wait(self) -> Provider | None:
+        """The provider; None where its builder was interrupted, so that the one who waits must build."""
+        with self._done:
+            if self._error is not None:
+                raise self._error
+            return self._provider

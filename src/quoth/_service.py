@@ -1,0 +1,344 @@
+"""ModelService: what production needs around one call, written once, as flows.
+
+The life of a call: resolve, check, address, send, parse, price, record, output. Whatever happens in between,
+the call's scope (``_CallScope``) leaves exactly one CallRecord, and what a provider answered is never lost to
+something of ours: a price that is unknown, or breaks, leaves the answer with an unknown cost.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from typing import Any, Never
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from ._costs import Prices
+from ._flow import AsyncDriver, Driver, Ending, Flow, Read, Scope, Send, Step, arun, run
+from ._registry import SimpleModelRegistry
+from ._settings import Settings, flag, timeout_of, variable
+from ._stream import AsyncStream, Opened, Stream, StreamOutput
+from .errors import APIConnectionError, ConfigurationError, NotBuiltError, QuothError, Sent
+from .events import ResponseEnd
+from .instrumentation._journal import Journal
+from .instrumentation._record import CallRecord, new_call_id
+from .providers._address import Given, find_address
+from .providers._provider import Provider, StreamReader
+from .transport import AsyncTransport, Transport
+from .transport._router import AsyncRouter, Router
+from .types import Attempt, CallDetails, Cost, ModelRequest, Response, Usage
+from .wire import Headers, HTTPRequest, WireReply
+
+__all__ = ["ModelCall", "ModelService"]
+
+
+class ModelCall(Struct, frozen=True, kw_only=True, gc=False):
+    """One call as the API hands it over. Its repr shows no key and no header."""
+
+    provider: Provider
+    request: ModelRequest
+    given: Given = Given()
+    headers: Headers = ()
+    timeout: float | None = None
+
+    def __repr__(self) -> str:
+        return f"ModelCall({self.provider.id!r})"
+
+
+class ModelService:
+    """Carries calls out: ``generate`` and ``stream`` blocking, ``agenerate`` and ``astream`` under asyncio."""
+
+    def __init__(self, settings: Settings, registry: SimpleModelRegistry) -> None:
+        self.settings = settings
+        self.registry = registry
+        self.journal = Journal()
+        self._prices: Prices | None = None
+        self._router = Router({"local": _embedded, **dict.fromkeys(("http", "https"), self._network)})
+        self._async_router = AsyncRouter(
+            {"local": _async_embedded, **dict.fromkeys(("http", "https"), self._async_network)}
+        )
+
+    @property
+    def prices(self) -> Prices:
+        """The price table with the overrides of the settings, else of the environment; made at first use."""
+        if self._prices is None:
+            self._prices = Prices(self.settings.prices or variable("QUOTH_PRICES"))
+        return self._prices
+
+    def close(self) -> None:
+        """Let go of idle connections and of the embedded model's threads; the next call opens anew."""
+        self._router.close()
+        self._async_router.close()
+
+    def generate(self, call: ModelCall) -> Response:
+        scope = self._scope(call, stream=False)
+        return run(self._generate(call, scope), self._router, scope)
+
+    async def agenerate(self, call: ModelCall) -> Response:
+        scope = self._scope(call, stream=False)
+        return await arun(self._generate(call, scope), self._async_router, scope)
+
+    def stream(self, call: ModelCall) -> Stream:
+        def start() -> Driver[StreamOutput, Response]:
+            scope = self._scope(call, stream=True)
+            return Driver(self._stream(call, scope), self._router, scope)
+
+        return Stream(start)
+
+    def astream(self, call: ModelCall) -> AsyncStream:
+        def start() -> AsyncDriver[StreamOutput, Response]:
+            scope = self._scope(call, stream=True)
+            return AsyncDriver(self._stream(call, scope), self._async_router, scope)
+
+        return AsyncStream(start)
+
+    # The flows.
+
+    def _generate(self, call: ModelCall, scope: _CallScope) -> Flow[Never, Response]:
+        reply = yield from self._send(call, scope, stream=False)
+        response = call.provider.parse_response(reply)
+        return self._account(response, scope)
+
+    def _stream(self, call: ModelCall, scope: _CallScope) -> Flow[StreamOutput, Response]:
+        yield from self._send(call, scope, stream=True)
+        yield _OPENED
+        reader = StreamReader(call.provider)
+        scope.reader = reader
+        response: Response | None = None
+        more = True
+        while more:
+            chunk = yield from _read(reader)
+            events, more = (reader.feed(chunk), True) if chunk else (reader.end(), False)
+            for event in events:
+                if isinstance(event, ResponseEnd):  # priced before it is shown: who stops here has had it all
+                    response = self._account(reader.response(), scope)
+                scope.saw_output()
+                yield event
+        if response is None:
+            raise reader.interrupted()
+        return response
+
+    def _send(self, call: ModelCall, scope: _CallScope, *, stream: bool) -> Generator[Step, Any, WireReply]:
+        """One attempt; raise what the transport or the provider says against it."""
+        request = self._address(call, scope, stream=stream)
+        scope.begin_attempt()
+        try:
+            reply: WireReply = yield Send(request, stream)
+        except BaseException as error:
+            scope.end_attempt(None, error)
+            raise
+        if 200 <= reply.status < 300:
+            scope.end_attempt(reply, None)
+            return reply
+        refusal = call.provider.error(reply)
+        scope.end_attempt(reply, refusal)
+        raise refusal
+
+    def _address(self, call: ModelCall, scope: _CallScope, *, stream: bool) -> HTTPRequest:
+        provider, settings, name = call.provider, self.settings, call.provider.spec.name
+        self.prices.load()  # what is wrong with QUOTH_PRICES is said before anything costs money
+        wire = provider.build(replace(call.request, stream=stream))
+        scope.changes = wire.changes
+        given = Given(api_key=settings.api_keys.get(name), base_url=settings.base_urls.get(name))
+        address = find_address(provider.spec, call.given, given, os.environ)
+        return provider.address(wire, address, call.headers)
+
+    def _account(self, response: Response, scope: _CallScope) -> Response:
+        """Price an answer and put on it what the call knows. The answer outlives whatever fails here."""
+        provider = scope.call.provider
+        cost = self._price(response, scope)
+        scope.usage, scope.cost = response.usage, cost
+        scope.served_model, scope.finish_reason = response.model or None, response.finish_reason
+        return replace(
+            response,
+            provider=provider.spec.name,
+            model=response.model or provider.model,
+            cost=cost,
+            call=scope.details(),
+        )
+
+    def _price(self, response: Response, scope: _CallScope) -> Cost:
+        provider = scope.call.provider
+        try:
+            return self.prices.cost(
+                provider.spec.prices,
+                response.model or provider.model,
+                response.usage,
+                at=scope.started_at,
+                tier=response.service_tier,
+                requested=provider.model,
+            )
+        except Exception as error:  # noqa: BLE001  # whatever is wrong with our pricing, the answer is paid for
+            return Cost(femto=None, kind="unknown", reason=f"pricing failed: {error}")
+
+    # What carries it.
+
+    def _scope(self, call: ModelCall, *, stream: bool) -> _CallScope:
+        timeout = call.timeout if call.timeout is not None else timeout_of(self.settings)
+        return _CallScope(call, timeout, self.journal, stream=stream)
+
+    def _network(self) -> Transport:
+        _refuse_offline()
+        if self.settings.transport is None:
+            raise _no_network()
+        return self.settings.transport
+
+    def _async_network(self) -> AsyncTransport:
+        _refuse_offline()
+        if self.settings.async_transport is None:
+            raise _no_network()
+        return self.settings.async_transport
+
+
+_OPENED = Opened()
+
+
+def _read(reader: StreamReader) -> Generator[Step, Any, bytes]:
+    """The next bytes of a stream; a connection that breaks here has cut the answer short."""
+    try:
+        chunk: bytes = yield Read()
+    except APIConnectionError as error:
+        raise reader.interrupted(error) from None
+    return chunk
+
+
+class _CallScope(Scope):
+    """One call's clock and facts, from which its one record is made."""
+
+    __slots__ = (
+        "_attempt_began", "_attempts", "_first_output", "_headers", "_journal", "_request_id", "_sent", "_status",
+        "call", "changes", "cost", "finish_reason", "reader", "served_model", "stream", "usage",
+    )  # fmt: skip
+
+    def __init__(self, call: ModelCall, timeout: float, journal: Journal, *, stream: bool) -> None:
+        super().__init__(timeout)
+        self.call = call
+        self.stream = stream
+        self.changes: tuple[str, ...] = ()
+        self.usage: Usage | None = None
+        self.cost: Cost | None = None
+        self.served_model: str | None = None
+        self.finish_reason: str | None = None
+        self.reader: StreamReader | None = None
+        self._journal = journal
+        self._attempts: list[Attempt] = []
+        self._attempt_began = 0.0
+        self._first_output: float | None = None
+        self._headers: Headers = ()
+        self._request_id: str | None = None
+        self._status: int | None = None
+        self._sent: Sent = "no"
+
+    def begin_attempt(self) -> None:
+        self._attempt_began = self.elapsed()
+        self._sent = "maybe"
+
+    def end_attempt(self, reply: WireReply | None, error: BaseException | None) -> None:
+        if reply is not None:
+            self._sent, self._status, self._headers = "yes", reply.status, reply.headers
+            self._request_id = reply.header("x-request-id") or reply.header("request-id")
+        elif isinstance(error, QuothError):
+            self._sent = error.sent
+        attempt = Attempt(
+            provider=self.call.provider.spec.name,
+            model=self.call.provider.model,
+            started=self._attempt_began,
+            seconds=self.elapsed() - self._attempt_began,
+            status=self._status,
+            error_kind=_kind(error),
+            request_id=self._request_id,
+        )
+        self._attempts.append(attempt)
+
+    def saw_output(self) -> None:
+        if self._first_output is None:
+            self._first_output = self.elapsed()
+
+    def details(self) -> CallDetails:
+        return CallDetails(
+            seconds=self.elapsed(),
+            first_output_seconds=self._first_output,
+            attempts=tuple(self._attempts),
+            request_id=self._request_id,
+            headers=self._headers,
+            changes=self.changes,
+        )
+
+    def finish(self, ending: Ending, error: BaseException | None) -> None:
+        if self.cost is not None and ending == "abandoned":
+            ending = "answered"  # the whole answer had come; only the connection's end was not waited for
+        if isinstance(error, QuothError):
+            self._annotate(error)
+        self._journal.append(self._record(ending, error))
+
+    def _annotate(self, error: QuothError) -> None:
+        """Say on an error whom it concerns, what was tried, and what of the answer had come."""
+        error.provider = error.provider or self.call.provider.spec.name
+        error.model = error.model or self.call.provider.model
+        error.attempts = error.attempts or tuple(self._attempts)
+        if error.partial is None and self.reader is not None:
+            error.partial = self.reader.response()
+
+    def _record(self, ending: Ending, error: BaseException | None) -> CallRecord:
+        provider = self.call.provider
+        return CallRecord(
+            id=new_call_id(),
+            operation="generate",
+            provider=provider.spec.name,
+            model=provider.model,
+            served_model=self.served_model,
+            stream=self.stream,
+            outcome=ending,
+            error_kind=_kind(error),
+            status=self._status,
+            finish_reason=self.finish_reason,
+            sent=self._sent,
+            usage=self.usage,
+            cost=self.cost or self._unanswered_cost(error),
+            started_at=self.started_at,
+            seconds=self.elapsed(),
+            first_output_seconds=self._first_output,
+            attempts=tuple(self._attempts),
+        )
+
+    def _unanswered_cost(self, error: BaseException | None) -> Cost | None:
+        """None where the call cost nothing for certain; an unknown cost where it may have."""
+        billed = error.billed if isinstance(error, QuothError) else self._sent
+        if billed == "no":
+            return None
+        return Cost(femto=None, kind="unknown", reason="the call ended before the provider stated its usage")
+
+
+def _kind(error: BaseException | None) -> str | None:
+    if error is None:
+        return None
+    return error.kind if isinstance(error, QuothError) else type(error).__name__
+
+
+def _embedded() -> Transport:
+    from .providers._local import EmbeddedModel
+    from .transport._in_process import InProcessTransport
+
+    return InProcessTransport(EmbeddedModel())
+
+
+def _async_embedded() -> AsyncTransport:
+    from .providers._local import EmbeddedModel
+    from .transport._in_process_aio import AsyncInProcessTransport
+
+    return AsyncInProcessTransport(EmbeddedModel())
+
+
+def _refuse_offline() -> None:
+    if flag("QUOTH_OFFLINE"):
+        raise ConfigurationError(
+            "QUOTH_OFFLINE forbids the network: unset it, or use the embedded model, models('local/smollm2', ...)"
+        )
+
+
+def _no_network() -> NotBuiltError:
+    return NotBuiltError(
+        "this version of quoth has no network transport yet: use the embedded model, models('local/smollm2', ...), "
+        "or give a transport of your own, ModelsAPI(Settings(transport=...))"
+    )

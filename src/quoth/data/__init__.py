@@ -1,0 +1,1 @@
+"""Generated data, each file with its provenance; the scripts that write them stand in ``tools/``."""

@@ -1,0 +1,49 @@
+"""The journal: every call ends in one append here; totals are folded from it in batches, or when someone reads.
+
+``append`` takes no lock that it would wait for, so a call may be finished by garbage collection in the middle
+of anything, folding included: it then only joins the queue.
+"""
+
+from __future__ import annotations
+
+from _thread import allocate_lock
+from collections import deque
+
+from ._record import CallRecord
+from ._usage import UsageFold, UsageReport
+
+__all__ = ["Journal"]
+
+
+class Journal:
+    """Takes records; gives the totals of all it took, in constant memory."""
+
+    def __init__(self, batch: int = 256) -> None:
+        self._batch = batch
+        self._waiting: deque[CallRecord] = deque()
+        self._folding = allocate_lock()
+        self._fold = UsageFold()
+
+    def append(self, record: CallRecord) -> None:
+        """Take one record. Never waits."""
+        self._waiting.append(record)
+        if len(self._waiting) >= self._batch and self._folding.acquire(blocking=False):
+            try:
+                self._drain()
+            finally:
+                self._folding.release()
+
+    def usage(self) -> UsageReport:
+        """The totals of every record taken so far."""
+        with self._folding:
+            self._drain()
+            return self._fold.report()
+
+    def _drain(self) -> None:
+        waiting, add = self._waiting, self._fold.add
+        while waiting:
+            try:
+                record = waiting.popleft()
+            except IndexError:  # pragma: no cover  # another thread took the last one
+                return
+            add(record)

@@ -1,0 +1,57 @@
+"""CallRecord: all that is kept of one call, however it ended. No content, no key."""
+
+from __future__ import annotations
+
+import os
+from itertools import count
+
+from msgspec import Struct
+
+from .._flow import Ending
+from ..errors import Sent
+from ..types import Attempt, Cost, Usage
+
+__all__ = ["CallRecord", "new_call_id"]
+
+SCHEMA = 1
+"""The version of the record's fields; it goes up when one changes its meaning."""
+
+
+class CallRecord(Struct, frozen=True, kw_only=True, gc=False):
+    """One logical call. Durations are in seconds, ``started_at`` in seconds since the epoch.
+
+    ``cost`` is None where the call certainly cost nothing (it never reached the provider, or was refused);
+    a cost whose ``femto`` is None is unknown.
+    """
+
+    id: str
+    operation: str
+    provider: str
+    model: str
+    """The id that was asked for, without the provider."""
+    served_model: str | None = None
+    stream: bool = False
+    outcome: Ending
+    error_kind: str | None = None
+    status: int | None = None
+    finish_reason: str | None = None
+    sent: Sent = "no"
+    usage: Usage | None = None
+    cost: Cost | None = None
+    started_at: float
+    seconds: float
+    first_output_seconds: float | None = None
+    attempts: tuple[Attempt, ...] = ()
+    schema: int = SCHEMA
+
+
+_numbers = count(1)
+_prefixes: dict[int, str] = {}
+"""By process id: a forked child draws its own."""
+
+
+def new_call_id() -> str:
+    """A call's id: unique over processes and machines; random once a process, then counted (a uuid costs more)."""
+    pid = os.getpid()
+    prefix = _prefixes.get(pid) or _prefixes.setdefault(pid, os.urandom(8).hex())
+    return f"{prefix}-{next(_numbers):x}"

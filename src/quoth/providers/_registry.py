@@ -1,0 +1,204 @@
+"""Every provider on one page, as data; and how a model id finds its provider.
+
+``provider/model`` is canonical. A bare id goes to the provider that lists it, else to the one whose
+documented prefix it bears (the longest wins). An id is split at its first ``/`` only where the head is a
+provider's name or alias, so ``openrouter/anthropic/claude-x`` keeps its tail whole. Nothing is guessed beyond
+that: an id that finds no provider is an UnknownModelError that names the nearest ones.
+
+Sources of the rows: the providers' documentation and official SDKs (openai 3.54, anthropic 2.12, google-genai
+3.4) as of 2026-11.
+"""
+
+from __future__ import annotations
+
+import re
+from _thread import allocate_lock
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from .. import _catalog
+from ..errors import ConfigurationError, InputError, InputTypeError, UnknownModelError
+from ._address import check_base_url
+from ._spec import ProviderSpec, Quirks
+
+__all__ = ["PROVIDERS", "ROWS", "ProviderTable", "check_id", "register_provider"]
+
+ROWS = (
+    ProviderSpec(
+        name="openai",
+        display_name="OpenAI",
+        base_url="https://api.openai.com/v1",
+        key_variables=("OPENAI_API_KEY",),
+        base_url_variables=("OPENAI_BASE_URL",),
+        model_prefixes=("gpt-", "chatgpt-", "o1", "o3", "o4", "codex-", "computer-use-", "text-embedding-", "ft:gpt-"),
+        default_model="gpt-6-luna",
+        quirks=Quirks(max_tokens_field="max_completion_tokens"),
+        hint="create one at https://platform.openai.com/api-keys",
+    ),
+    ProviderSpec(
+        name="anthropic",
+        display_name="Anthropic",
+        aliases=("claude",),
+        base_url="https://api.anthropic.com",
+        dialect="anthropic_messages",
+        key_variables=("ANTHROPIC_API_KEY",),
+        base_url_variables=("ANTHROPIC_BASE_URL",),
+        auth_header="x-api-key",
+        auth_prefix="",
+        headers=(("anthropic-version", "2023-06-01"),),
+        model_prefixes=("claude-",),
+        default_model="claude-haiku-5-5",
+        hint="create one at https://console.anthropic.com/settings/keys",
+    ),
+    ProviderSpec(
+        name="google",
+        display_name="Google Gemini API",
+        aliases=("gemini", "deepmind"),
+        base_url="https://generativelanguage.googleapis.com",
+        dialect="gemini",
+        key_variables=("GOOGLE_API_KEY", "GEMINI_API_KEY"),
+        base_url_variables=("GOOGLE_GEMINI_BASE_URL",),
+        auth_header="x-goog-api-key",
+        auth_prefix="",
+        model_prefixes=("gemini-",),
+        default_model="gemini-3.8-flash",
+        quirks=Quirks(stream_end="finish_reason"),
+        hint="create one at https://aistudio.google.com/apikey",
+    ),
+    ProviderSpec(
+        name="local",
+        display_name="the embedded model",
+        base_url="local://embedded",
+        default_model="smollm2",
+        model_prefixes=("smollm2",),
+        quirks=Quirks(
+            stream_only=True,
+            tools=False,
+            tools_hint="the embedded model ignores tools; use a hosted model, or ask for JSON in words",
+        ),
+        hint="docs/local-model.md says how to install it",
+    ),
+)
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+_BAD_IN_ID = re.compile(r"[\s\x00-\x1f\x7f]")
+
+
+class ProviderTable:
+    """The rows by name and alias. Reading takes no lock: a change publishes a new dictionary."""
+
+    def __init__(self, rows: Iterable[ProviderSpec] = ROWS) -> None:
+        self._lock = allocate_lock()
+        self._rows: dict[str, ProviderSpec] = {}
+        self._names: dict[str, str] = {}
+        self.version = 0
+        """Counts registrations: who keeps something made from a row compares it."""
+        for row in rows:
+            self._add(row)
+
+    def __iter__(self) -> Iterator[ProviderSpec]:
+        return iter(self._rows.values())
+
+    def get(self, name: str) -> ProviderSpec | None:
+        """The row with this name or alias, in any case, or None."""
+        return self._rows.get(self._names.get(name.lower(), ""))
+
+    def register(self, provider: ProviderSpec | str, **fields: Any) -> ProviderSpec:
+        """Add a provider, or replace the one of that name; see ``ProviderSpec`` for the fields."""
+        row = _row(provider, fields)
+        self._check(row)
+        with self._lock:
+            self._add(row)
+        return row
+
+    def _add(self, row: ProviderSpec) -> None:
+        rows = {**self._rows, row.name: row}
+        names = {alias: name for alias, name in self._names.items() if name != row.name}
+        names.update(dict.fromkeys((row.name, *row.aliases), row.name))
+        self._rows, self._names = rows, names
+        self.version += 1
+
+    def _check(self, row: ProviderSpec) -> None:
+        for name in (row.name, *row.aliases):
+            if not _NAME.fullmatch(name):
+                raise ConfigurationError(
+                    f"provider {name!r}: a name is lower-case letters, digits, '.', '_' and '-', without '/'"
+                )
+            owner = self._names.get(name, row.name)
+            if owner != row.name:
+                raise ConfigurationError(f"provider {row.name!r}: the name {name!r} belongs to {owner!r} already")
+        check_base_url(row.base_url, f"base_url of provider {row.name!r}")
+
+    def resolve(self, model: str) -> tuple[ProviderSpec, str]:
+        """``gpt-4`` -> (openai, ``gpt-4``); ``deepmind/gemini-x`` -> (google, ``gemini-x``).
+
+        Raises InputTypeError, InputError (an empty or malformed id) or UnknownModelError.
+        """
+        check_id(model)
+        head, slash, tail = model.partition("/")
+        row = self.get(head) if slash else None
+        if row is not None:
+            if not tail:
+                raise InputError(f"{model!r} names the provider {row.name!r} and no model; write '{row.name}/model'")
+            return row, tail
+        row = self._owner(model)
+        if row is None:
+            raise self._unknown(model)
+        return row, model
+
+    def _owner(self, model: str) -> ProviderSpec | None:
+        lowered = model.lower()
+        owners = [(prefix, row) for row in self for prefix in row.model_prefixes if lowered.startswith(prefix)]
+        if owners:
+            return max(owners, key=lambda owner: len(owner[0]))[1]
+        name = _catalog.owner(model)
+        return self.get(name) if name else None
+
+    def _unknown(self, model: str) -> UnknownModelError:
+        known = [f"{row.name}/{row.default_model}" for row in self if row.default_model]
+        near = _catalog.nearest(model, known)
+        meant = f"did you mean {' or '.join(near)}? " if near else ""
+        providers = ", ".join(sorted(row.name for row in self))
+        return UnknownModelError(
+            f"no provider is known for the model {model!r}: {meant}"
+            f"write 'provider/model' with a provider of: {providers}; or add one with models.register_provider(...)",
+            model=model,
+        )
+
+
+def _row(provider: ProviderSpec | str, fields: dict[str, Any]) -> ProviderSpec:
+    if isinstance(provider, ProviderSpec):
+        if fields:
+            raise InputTypeError("register_provider takes a ProviderSpec, or a name and its fields, not both")
+        return provider
+    unknown = sorted(set(fields) - set(ProviderSpec.__struct_fields__))
+    if unknown:
+        near = _catalog.closest(unknown[0], ProviderSpec.__struct_fields__)
+        meant = f"did you mean {near[0]!r}?" if near else f"its fields are {', '.join(ProviderSpec.__struct_fields__)}"
+        raise InputTypeError(f"a provider has no field {unknown[0]!r}: {meant}")
+    if "base_url" not in fields:
+        raise InputTypeError(f"provider {provider!r} needs base_url='https://...'")
+    return ProviderSpec(name=provider, **{**fields, "base_url": str(fields["base_url"]).rstrip("/")})
+
+
+def check_id(model: object) -> None:
+    """Raise InputTypeError or InputError where this cannot be a model id."""
+    if not isinstance(model, str):
+        raise InputTypeError(f"a model id is a str such as 'openai/gpt-4', not {type(model).__name__}")
+    if not model.strip():
+        raise InputError("the model id is empty; write for example 'openai/gpt-4' or 'local/smollm2'")
+    if _BAD_IN_ID.search(model) or model.startswith("/"):
+        raise InputError(f"the model id {model!r} has white space, a control character or an empty part")
+
+
+PROVIDERS = ProviderTable()
+"""The table that every ModelsAPI uses unless it is given its own."""
+
+
+def register_provider(provider: ProviderSpec | str, **fields: Any) -> ProviderSpec:
+    """Add a provider for the whole program, or replace the one of that name.
+
+    ``register_provider("mine", base_url="https://host/v1", key_variables=("MINE_KEY",))`` makes ``mine/any-model``
+    work over Chat Completions. Raises ConfigurationError where the name, an alias or the URL cannot be used.
+    """
+    return PROVIDERS.register(provider, **fields)
