@@ -43,7 +43,7 @@ define install
 	@test -n "$(PYTHON)" || { echo 'quoth needs Python 3.11 or newer: install it, or name it with make PYTHON=...'; exit 1; }
 	@echo 'Making $(1) with $(PYTHON) and installing quoth with the embedded model (about 130 MB, once) ...'
 	@$(PYTHON) -m venv $(1) || { echo 'the venv module of $(PYTHON) does not work: on Debian, install python3-venv'; exit 1; }
-	$(1)/$(BIN)/python -m pip install $(PIP_OPTIONS) -e '.[local,cli]' $(2)
+	$(1)/$(BIN)/python -m pip install $(PIP_OPTIONS) -e '.[local]' $(2)
 	$(1)/$(BIN)/python -m pip install $(PIP_OPTIONS) --no-deps --require-hashes -r requirements-local.txt
 	@touch $(1)/ready
 endef

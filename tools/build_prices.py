@@ -11,6 +11,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,9 +31,12 @@ FREE_OF_CHARGE = {
 """Rows whose zero is meant. Any other zero stops the build: it usually says that nobody knew the price."""
 
 WITHHELD = {
-    "openai/gpt-4o-2024-05-13": "this snapshot costs more than gpt-4o, and the table has no row for it",  # 5 and 15
-    "cohere/embed-multilingual-light-v3.0": "the only source states 1,000 times the price of its siblings",  # litellm#32117
-    "cohere/command-a-plus-05-2026": "the only source states zero, and the vendor publishes no price",  # genai-prices#472
+    # 5 and 15 on OpenAI's list and in genai-prices' OpenRouter rows; gpt-4o costs 2.5 and 10.
+    "openai/gpt-4o-2024-05-13": "this snapshot costs more than gpt-4o, and the table has no row for it",
+    # BerriAI/litellm#32117: a price per thousand tokens was entered as a price per token.
+    "cohere/embed-multilingual-light-v3.0": "the only source states 1,000 times the price of its siblings",
+    # pydantic/genai-prices#472 found no published price either.
+    "cohere/command-a-plus-05-2026": "the only source states zero, and the vendor publishes no price",
     "zai/glm-5.2-highspeed": "the only source states zero, which may mean that it did not know",
     "zai/glm-5.3-highspeed": "the only source states zero, which may mean that it did not know",
 }
@@ -57,6 +61,7 @@ a weekly window (UTC; empty: at all other times), for requests of more than ``ab
 word that is where it is not the row's. Rates are US dollars per million tokens (fees: per 1,000 events);
 ``cache_write=input`` says that such a token costs what an input token costs.
 """
+
 # fmt: off
 from __future__ import annotations
 '''
@@ -136,17 +141,15 @@ def rate_sets(key: str, model: Mapping[str, Any], as_of: str) -> Iterator[RateSe
 
 def present_sets(key: str, model: Mapping[str, Any], since: str) -> Iterator[RateSet]:
     """Modes and weekly windows are known for the present period alone. Fees do not vary with them."""
-    fees = model.get("fees", {})
-    steps = model.get("tiers", {}).get("steps", [])
-    yield from sized(key, model, RateSet("standard", since, "", 0, "", ""), model["price"] | fees, steps, fees)
+    fees, modes = model.get("fees", {}), model.get("modes", {})
+    listed = model["price"] | fees | {"tiers": model.get("tiers", {}).get("steps", [])}
+    yield from sized(key, model, RateSet("standard", since, "", 0, "", ""), listed)
     for window in model.get("schedule", []):
         blank = RateSet("standard", since, window_text(window), 0, window["source"], "")
-        yield from sized(key, model, blank, window["price"] | fees, [], fees)
-    modes = model.get("modes", {})
+        yield from sized(key, model, blank, window["price"] | fees)
     for mode, stated in modes.items():
         entry = modes[stated["same_as"]] if "same_as" in stated else stated
-        blank = RateSet(mode, since, "", 0, entry.get("source", ""), "")
-        yield from sized(key, model, blank, entry | fees, entry.get("tiers", []), fees)
+        yield from sized(key, model, RateSet(mode, since, "", 0, entry.get("source", ""), ""), entry | fees)
 
 
 def past_or_future_sets(key: str, model: Mapping[str, Any], since: str, entry: Mapping[str, Any]) -> Iterator[RateSet]:
@@ -155,36 +158,31 @@ def past_or_future_sets(key: str, model: Mapping[str, Any], since: str, entry: M
     A dated period before the present one may have had the windows of today at rates that the table does not
     hold (so deepseek-v4-flash had, from 2026-08-17: pydantic/genai-prices#581). A set without rates says so.
     """
-    fees = {name: entry[name] for name in HISTORY_NAMES if name in entry}
-    yield from sized(
-        key, model, RateSet("standard", since, "", 0, "genai-prices", ""), entry, entry.get("tiers", []), fees
-    )
+    yield from sized(key, model, RateSet("standard", since, "", 0, "genai-prices", ""), entry)
     for window in model.get("schedule", []) if since else []:
         yield RateSet("standard", since, window_text(window | {"days": "mon-sun"}), 0, "unstated", "")
 
 
-def sized(
-    key: str,
-    model: Mapping[str, Any],
-    blank: RateSet,
-    rates: Mapping[str, Any],
-    steps: list[Any],
-    fees: Mapping[str, Any],
-) -> Iterator[RateSet]:
-    """The rates of a small request, and those of each size step."""
-    yield blank._replace(rates=rates_text(key, model, rates))
-    for step in steps:
+def sized(key: str, model: Mapping[str, Any], blank: RateSet, entry: Mapping[str, Any]) -> Iterator[RateSet]:
+    """The rates of a small request, and those of each size step. Fees do not vary with the size."""
+    fees = {name: entry[name] for name in entry if HISTORY_NAMES.get(name, name).endswith("_per_1000")}
+    yield blank._replace(rates=rates_text(key, model, entry))
+    for step in entry.get("tiers", []):
         yield blank._replace(above=step["above"], rates=rates_text(key, model, step | fees))
 
 
 def rates_text(key: str, model: Mapping[str, Any], rates: Mapping[str, Any]) -> str:
     stated = {HISTORY_NAMES.get(name, name): value for name, value in rates.items() if name not in NOT_RATES}
     stated = {name: value for name, value in stated.items() if name not in NOT_COUNTED}
-    for name, value in stated.items():
-        require(isinstance(value, str) and EXACT.fullmatch(value) is not None, key, name, value)
+    exact(key, stated)
     if model["provider"] == FREE_CACHE_WRITES and "cache_write" not in model["price"] and key not in MOVING:
         stated["cache_write"] = "input"
     return " ".join(f"{name}={stated[name]}" for name in sorted(stated))
+
+
+def exact(key: str, rates: Mapping[str, Any]) -> None:
+    for name, value in rates.items():
+        require(isinstance(value, str) and EXACT.fullmatch(value) is not None, key, name, value)
 
 
 def window_text(window: Mapping[str, Any]) -> str:
@@ -207,7 +205,8 @@ def check(key: str, model: Mapping[str, Any]) -> None:
         require(
             "output" in price and (price["output"] != "0" or key in may_be_zero), key, "output", price.get("output")
         )
-    require(float(price.get("cache_read", 0)) <= float(price["input"]), key, "cache_read", price)
+    exact(key, price)
+    require(Decimal(price.get("cache_read", "0")) <= Decimal(price["input"]), key, "cache_read", price)
     if tiers:
         kind = (tiers["basis"], tiers["applies"])
         require(kind == ("total_input_tokens_incl_cache", "whole_request"), key, "tiers", kind)
@@ -217,12 +216,8 @@ def agree(key: str, entry: Mapping[str, Any], model: Mapping[str, Any]) -> None:
     """The dated entry of the present must say what the row says."""
     stated = {name: value for name, value in entry.items() if name not in NOT_RATES | HISTORY_NAMES.keys()}
     require(stated.items() <= model["price"].items(), key, "history", stated)
-    require(
-        "history" not in model or entry.get("tiers", []) == [*model.get("tiers", {}).get("steps", [])],
-        key,
-        "history's tiers",
-        entry.get("tiers"),
-    )
+    steps = model.get("tiers", {}).get("steps", [])
+    require("history" not in model or entry.get("tiers", []) == steps, key, "history's tiers", entry.get("tiers"))
 
 
 def require(holds: bool, key: str, what: str, value: object) -> None:

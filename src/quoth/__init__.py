@@ -12,6 +12,7 @@ A key comes from the provider's own variable (OPENAI_API_KEY); ``local/`` models
 
 from . import errors
 from ._api import ModelBinding, ModelsAPI
+from ._options import CallOptions
 from ._settings import Settings
 from ._stream import AsyncStream, Stream
 from ._version import __version__
@@ -36,6 +37,7 @@ from .types import (
 __all__ = [
     "AsyncStream",
     "Audio",
+    "CallOptions",
     "Cost",
     "Document",
     "Image",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NoReturn, Unpack
+from typing import TYPE_CHECKING, Any, NoReturn, Unpack
 
 from msgspec.structs import replace
 
@@ -90,10 +90,12 @@ class ModelsAPI:
     def __repr__(self) -> str:
         return f"ModelsAPI({self._service.settings!r})"
 
-    def __getattr__(self, name: str) -> NoReturn:
-        if name in _PLANNED:
-            raise AttributeError(f"models.{name} is not built yet in this version of quoth", name=name, obj=self)
-        raise AttributeError(f"ModelsAPI has no attribute {name!r}", name=name, obj=self)
+    if not TYPE_CHECKING:  # else type checkers would take every misspelt verb for one of ours
+
+        def __getattr__(self, name: str) -> NoReturn:
+            planned = "models.{} is not built yet in this version of quoth"
+            message = planned if name in _PLANNED else "ModelsAPI has no attribute {!r}"
+            raise AttributeError(message.format(name), name=name, obj=self)
 
 
 class ModelBinding:
@@ -186,6 +188,15 @@ class AsyncModelBinding:
 
     def __init__(self, binding: ModelBinding) -> None:
         self._binding = binding
+
+    @property
+    def id(self) -> str:
+        """The canonical id, ``provider/model``."""
+        return self._binding.id
+
+    def bind(self, **options: Unpack[CallOptions]) -> AsyncModelBinding:
+        """A further binding: these options over the bound ones. This one stays as it is."""
+        return self._binding.bind(**options).aio
 
     async def __call__(self, prompt: Prompt, **options: Unpack[CallOptions]) -> Response:
         """Ask, with these options over the bound ones for this call only."""

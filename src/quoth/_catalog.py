@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 __all__ = ["closest", "nearest", "owner"]
 
@@ -18,14 +18,17 @@ def owner(model: str) -> str | None:
     return next((id_.partition("/")[0] for id_ in ids if id_ in prices.ROWS or id_ in prices.ALIASES), None)
 
 
-def nearest(model: str, more: Iterable[str] = ()) -> list[str]:
-    """Up to three known ids, as ``provider/model``, that look like this one; the nearest first."""
+def nearest(model: str, more: Iterable[str], providers: Collection[str]) -> list[str]:
+    """Up to three known ids of these providers, as ``provider/model``, that look like this one; the nearest first.
+
+    ``more`` holds ids that the price table does not know.
+    """
     from .data import prices
 
     known: dict[str, str] = {}
     for id_ in (*more, *prices.ROWS):
         provider, _, name = id_.partition("/")
-        if provider in _DIRECT or id_ not in prices.ROWS:
+        if provider in providers:
             known[id_] = known[name] = id_
     found = [known[name] for name in closest(model, known, 6)]
     return list(dict.fromkeys(found))[:3]

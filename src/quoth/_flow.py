@@ -20,14 +20,16 @@ from __future__ import annotations
 import sys
 from _thread import allocate_lock  # what threading.Lock is; threading itself costs start-up time
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from time import sleep, time
-from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar, cast
 
 from msgspec import Struct
 
-from .errors import InputError
+from .errors import ClosedError, InputError, TransportError
 from .transport import AsyncExchange, AsyncTransport, Deadline, Exchange, Transport
 from .transport._clock import monotonic
+from .types import Ending
 from .wire import HTTPRequest, WireReply
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ __all__ = [
     "AsyncDriver",
     "Call",
     "Driver",
-    "Ending",
+    "Finish",
     "Flow",
     "Gate",
     "Read",
@@ -52,6 +54,7 @@ __all__ = [
 
 Out = TypeVar("Out")
 Result = TypeVar("Result")
+Carried = TypeVar("Carried", Exchange, AsyncExchange)
 
 
 class Step(Struct, frozen=True, gc=False):
@@ -70,6 +73,17 @@ class Send(Step, frozen=True, gc=False):
 
 class Read(Step, frozen=True, gc=False):
     """The next bytes of the streamed reply; the outcome is empty at its proper end."""
+
+
+class Finish(Step, frozen=True, gc=False):
+    """Read what is left of a body whose answer is whole, so that its connection can be kept.
+
+    Waits ``PATIENCE`` seconds at most and raises nothing that the transport says: the answer is there.
+    """
+
+
+PATIENCE = 0.25
+"""Seconds to wait for the end of a body after the end of its answer."""
 
 
 class Sleep(Step, frozen=True, gc=False):
@@ -102,7 +116,6 @@ class Wait(Step, frozen=True, gc=False):
 
 
 Flow: TypeAlias = Generator[Step | Out, Any, Result]
-Ending: TypeAlias = Literal["answered", "failed", "cancelled", "abandoned"]
 
 
 class Scope:
@@ -133,30 +146,29 @@ class Scope:
 
 
 def _ending_of(error: BaseException) -> Ending:
-    """An error of any kind is a failure; what interrupts a program (Ctrl-C, cancellation, exit) a cancellation."""
+    """An error is a failure; what interrupts a program (Ctrl-C, cancellation, exit) a cancellation."""
+    if isinstance(error, GeneratorExit):  # a coroutine that nobody awaits any more
+        return "abandoned"
     return "failed" if isinstance(error, Exception) else "cancelled"
 
 
-class _Course(Generic[Out, Result]):
+class _Course(Generic[Out, Result, Carried]):
     """What both drivers share: one flow under way, its scope, its reply, and how it ends."""
 
-    __slots__ = ("_advancing", "_exchange", "_flow", "_paused_at", "ended", "result", "scope")
-
-    _exchange: Exchange | AsyncExchange | None
+    __slots__ = ("_busy", "_exchange", "_flow", "_paused_at", "ended", "result", "scope")
 
     def __init__(self, flow: Flow[Out, Result], scope: Scope) -> None:
         self._flow = flow
-        self._exchange = None
-        self._advancing = False
+        self._exchange: Carried | None = None
+        self._busy = allocate_lock()
         self._paused_at = 0.0
         self.scope = scope
         self.ended = False
         self.result: Result | None = None
 
     def _enter(self) -> None:
-        if self._advancing:
+        if not self._busy.acquire(blocking=False):
             raise InputError("this stream is being read already: read it from one thread or task at a time")
-        self._advancing = True
         if self._paused_at:
             self.scope.deadline.extend(monotonic() - self._paused_at)
 
@@ -179,7 +191,19 @@ class _Course(Generic[Out, Result]):
     def _release(self) -> None:
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
-            exchange.close()
+            with suppress(Exception):  # it must not raise; if it does, neither answer nor record is lost
+                exchange.close()
+
+    def _require_open(self) -> None:
+        if self.ended:
+            raise ClosedError("the call was closed while it was under way")
+
+    def _adopt(self, exchange: Carried) -> None:
+        """Keep what the transport opened; a call that was closed meanwhile lets go of it at once."""
+        self._exchange = exchange
+        if self.ended:
+            self._release()
+            self._require_open()
 
     def close(self, ending: Ending = "abandoned") -> None:
         """End the flow where it stands; nothing happens where it has ended. Never waits."""
@@ -187,19 +211,17 @@ class _Course(Generic[Out, Result]):
             return
         self.ended = True
         try:
-            if not self._advancing:  # else another thread is inside it: closing the exchange ends its read
+            if not self._busy.locked():  # else another thread is inside it: closing the exchange ends its read
                 self._flow.close()
         finally:
             self._release()
             self.scope.end(ending)
 
 
-class Driver(_Course[Out, Result]):
+class Driver(_Course[Out, Result, Exchange]):
     """Drives a flow over a blocking transport."""
 
     __slots__ = ("_transport",)
-
-    _exchange: Exchange | None
 
     def __init__(self, flow: Flow[Out, Result], transport: Transport, scope: Scope) -> None:
         super().__init__(flow, scope)
@@ -219,7 +241,7 @@ class Driver(_Course[Out, Result]):
             self._raised(error)
             raise
         finally:
-            self._advancing = False
+            self._busy.release()
 
     def _drive(self) -> Out:
         flow = self._flow
@@ -234,23 +256,29 @@ class Driver(_Course[Out, Result]):
         return step
 
     def _do(self, step: Step) -> Any:
+        self._require_open()
         deadline = self.scope.deadline
         match step:
             case Read():
                 return self._exchange.read(deadline) if self._exchange else b""
             case Send():
                 return self._send(step, deadline)
+            case Finish():
+                self._drain(Deadline(min(PATIENCE, deadline.remaining())))
             case Sleep():
                 sleep(_permitted(step.seconds, deadline))
             case Call():
                 return step.function()
             case Wait():
                 _wait(step.gate, deadline)
+            case _:
+                raise TypeError(f"a flow asked for {step!r}, which no driver knows")
         return None
 
     def _send(self, step: Send, deadline: Deadline) -> WireReply:
         self._release()
-        exchange = self._exchange = self._transport.open(step.request, deadline)
+        exchange = self._transport.open(step.request, deadline)
+        self._adopt(exchange)
         status, headers = exchange.status, exchange.headers
         if step.stream and 200 <= status < 300:
             return WireReply(status=status, headers=headers)
@@ -264,13 +292,18 @@ class Driver(_Course[Out, Result]):
         self._release()
         return WireReply(status=status, headers=headers, body=body)
 
+    def _drain(self, patience: Deadline) -> None:
+        try:
+            while self._exchange and self._exchange.read(patience):
+                pass
+        except TransportError:
+            self._release()
 
-class AsyncDriver(_Course[Out, Result]):
+
+class AsyncDriver(_Course[Out, Result, AsyncExchange]):
     """Drives a flow over an asyncio transport."""
 
     __slots__ = ("_transport",)
-
-    _exchange: AsyncExchange | None
 
     def __init__(self, flow: Flow[Out, Result], transport: AsyncTransport, scope: Scope) -> None:
         super().__init__(flow, scope)
@@ -290,7 +323,7 @@ class AsyncDriver(_Course[Out, Result]):
             self._raised(error)
             raise
         finally:
-            self._advancing = False
+            self._busy.release()
 
     async def _drive(self) -> Out:
         flow = self._flow
@@ -308,23 +341,29 @@ class AsyncDriver(_Course[Out, Result]):
         return step
 
     async def _do(self, step: Step) -> Any:
+        self._require_open()
         deadline = self.scope.deadline
         match step:
             case Read():
                 return await self._exchange.read(deadline) if self._exchange else b""
             case Send():
                 return await self._send(step, deadline)
+            case Finish():
+                await self._drain(Deadline(min(PATIENCE, deadline.remaining())))
             case Sleep():
                 await _async_sleep(_permitted(step.seconds, deadline))
             case Call():
                 return await _in_thread(step.function)
             case Wait():
                 await _async_wait(step.gate, deadline)
+            case _:
+                raise TypeError(f"a flow asked for {step!r}, which no driver knows")
         return None
 
     async def _send(self, step: Send, deadline: Deadline) -> WireReply:
         self._release()
-        exchange = self._exchange = await self._transport.open(step.request, deadline)
+        exchange = await self._transport.open(step.request, deadline)
+        self._adopt(exchange)
         status, headers = exchange.status, exchange.headers
         if step.stream and 200 <= status < 300:
             return WireReply(status=status, headers=headers)
@@ -337,6 +376,13 @@ class AsyncDriver(_Course[Out, Result]):
             body = b"".join(pieces)
         self._release()
         return WireReply(status=status, headers=headers, body=body)
+
+    async def _drain(self, patience: Deadline) -> None:
+        try:
+            while self._exchange and await self._exchange.read(patience):
+                pass
+        except TransportError:
+            self._release()
 
 
 class _FlowReturned(Exception):  # noqa: N818  # no error: StopIteration cannot leave a coroutine
@@ -370,7 +416,7 @@ def _permitted(seconds: float, deadline: Deadline) -> float:
     """The seconds to sleep; raises where the deadline comes first, for then there is no use in waiting."""
     if seconds > deadline.remaining():
         raise deadline.exceeded(None, "no")
-    return seconds
+    return max(seconds, 0.0)
 
 
 class _Waiting:
@@ -415,7 +461,13 @@ async def _async_sleep(seconds: float) -> None:
 async def _in_thread(function: Callable[[], Any]) -> Any:
     import asyncio
 
-    return await asyncio.to_thread(function)
+    def guarded() -> Any:
+        try:
+            return function()
+        except StopIteration as error:  # no future can carry it: its task would wait for ever
+            raise RuntimeError("the function of a Call step raised StopIteration") from error
+
+    return await asyncio.to_thread(guarded)
 
 
 async def _async_wait(gate: Gate, deadline: Deadline) -> None:

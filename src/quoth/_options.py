@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from math import isfinite
+from types import NoneType
 from typing import Any, TypeAlias, TypedDict
 
-from . import _catalog
 from .errors import ConfigurationError, InputError, InputTypeError, NotBuiltError
 from .providers._address import check_base_url, check_key
 from .types import Tool, ToolChoice
@@ -53,8 +52,8 @@ PLANNED = frozenset(
 )  # fmt: skip
 """Options that the design promises and this version does not have."""
 
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_BAD_IN_HEADER = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_HEADER_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_BAD_IN_HEADER = r"[\x00-\x08\x0a-\x1f\x7f]"
 _OWN_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "connection"})
 
 Check: TypeAlias = Callable[[str, Any], Any]
@@ -91,7 +90,7 @@ def _number(least: float, most: float) -> Check:
     def check(name: str, value: Any) -> float:
         if not isinstance(value, (int, float)) or isinstance(value, bool):
             raise _wrong(name, "a number", value)
-        if not isfinite(value) or not least <= value <= most:
+        if not least <= value <= most:  # NaN is not
             raise InputError(f"{name} must be from {least:g} to {most:g}, not {value}")
         return value
 
@@ -99,7 +98,7 @@ def _number(least: float, most: float) -> Check:
 
 
 def _seconds(name: str, value: Any) -> float:
-    seconds = _number(0, float("inf"))(name, value)
+    seconds = _number(0, 1e9)(name, value)
     if seconds == 0:
         raise InputError(f"{name} must be above 0 seconds")
     return float(seconds)
@@ -122,24 +121,63 @@ def _tools(name: str, value: Any) -> tuple[Tool, ...]:
 
 def _tool(name: str, tool: Any) -> Tool:
     if isinstance(tool, Tool):
-        return tool
-    function = tool.get("function", tool) if isinstance(tool, Mapping) else None
-    if isinstance(function, Mapping) and isinstance(function.get("name"), str):
-        unknown = set(function) - {"name", "description", "parameters", "strict", "type"}
-        if not unknown:
-            fields = {key: function[key] for key in ("description", "parameters", "strict") if key in function}
-            return Tool(name=function["name"], **fields)
-        raise InputError(f"{name}: a tool has no field {min(unknown)!r}; it has name, description, parameters, strict")
+        return _usable(name, tool)
+    if isinstance(tool, Mapping):
+        return _usable(name, _from_openai(name, tool))
     if callable(tool):
         raise NotBuiltError(
             f"{name}: functions as tools are not built yet in this version; pass quoth.Tool(name=..., ...)"
         )
-    raise _wrong(f"each of {name}", "a Tool or a dict in OpenAI's form with a name", tool)
+    raise _wrong(f"each of {name}", "a Tool or a dict in OpenAI's form", tool)
+
+
+def _from_openai(name: str, tool: Mapping[Any, Any]) -> Tool:
+    """``{"type": "function", "function": {...}}``, or the inner dict alone. Nothing in it is dropped silently."""
+    function = tool.get("function", {key: value for key, value in tool.items() if key != "type"})
+    beside = [key for key in tool if key not in ("type", "function")] if "function" in tool else []
+    if tool.get("type", "function") != "function" or beside or not isinstance(function, Mapping):
+        raise InputError(
+            f"{name}: a tool is {{'type': 'function', 'function': {{...}}}} and nothing else; "
+            "a provider's own tools go into extra={'provider': {'tools': [...]}}"
+        )
+    unknown = [key for key in function if key not in _TOOL_FIELDS]
+    if unknown:
+        raise InputError(f"{name}: a tool has no field {unknown[0]!r}; it has {', '.join(_TOOL_FIELDS)}")
+    fields: dict[str, Any] = {"name": "", **_copied(function)}
+    return Tool(**fields)
+
+
+_TOOL_FIELDS = ("name", "description", "parameters", "strict")
+
+
+def _usable(name: str, tool: Tool) -> Tool:
+    given: object = tool.name  # a Struct takes any value
+    if not isinstance(given, str) or not given:
+        raise InputError(f"{name}: a tool needs a name, not {given!r}")
+    if not isinstance(tool.description, (str, NoneType)):
+        raise _wrong(f"{name}: the description of {tool.name!r}", "a str", tool.description)
+    if not isinstance(tool.parameters, (Mapping, NoneType)):
+        raise _wrong(f"{name}: the parameters of {tool.name!r}", "a JSON Schema as a dict", tool.parameters)
+    return tool
+
+
+def _copied(value: Any) -> Any:
+    """A deep copy, so that what was checked does not change with the caller's own dict."""
+    from copy import deepcopy
+
+    try:
+        return deepcopy(value)
+    except Exception:  # noqa: BLE001  # what cannot be copied cannot be sent either: that is said when it is written
+        return value
 
 
 def _tool_choice(name: str, value: Any) -> ToolChoice:
     if isinstance(value, ToolChoice):
+        if value.mode == "tool" and not value.name:
+            raise InputError(f"{name}: ToolChoice(mode='tool') needs the name of the tool")
         return value
+    if value == "":
+        raise InputError(f"{name} is empty: it is 'auto', 'none', 'required' or the name of a tool")
     match _text(name, value):
         case "auto" | "none" | "required" as mode:
             return ToolChoice(mode=mode)
@@ -157,17 +195,18 @@ def _header(name: str, key: Any, text: Any) -> tuple[str, str]:
     if not isinstance(key, str) or not isinstance(text, str):
         raise InputTypeError(f"{name} must hold str only")
     lowered = key.lower()
-    if not _HEADER_NAME.fullmatch(key) or lowered in _OWN_HEADERS:
+    if not re.fullmatch(_HEADER_NAME, key) or lowered in _OWN_HEADERS:
         raise ConfigurationError(f"{name}: {key[:80]!r} cannot be set as a header")
-    if _BAD_IN_HEADER.search(text) or not text.isascii():
+    if re.search(_BAD_IN_HEADER, text) or not text.isascii():
         raise ConfigurationError(f"{name}: the value of {key!r} has a control or non-ASCII character")
     return lowered, text
 
 
 def _extra(name: str, value: Any) -> Mapping[str, Mapping[str, Any]]:
-    if not isinstance(value, Mapping) or not all(isinstance(fields, Mapping) for fields in value.values()):
+    entries: list[tuple[Any, Any]] = list(value.items()) if isinstance(value, Mapping) else [(None, value)]
+    if not all(isinstance(key, str) and isinstance(fields, Mapping) for key, fields in entries):
         raise InputTypeError(f"{name} is keyed by provider: {name}={{'openai': {{'store': False}}}}")
-    return value
+    return {key: _copied(fields) for key, fields in entries}
 
 
 def _key(name: str, value: Any) -> str:
@@ -211,7 +250,11 @@ def check_options(options: Mapping[str, Any]) -> dict[str, Any]:
 def _no_such(name: str) -> Exception:
     if name in PLANNED:
         return NotBuiltError(f"the option {name!r} is not built yet in this version of quoth")
-    near = _catalog.closest(name, CHECKS)
+    if name == "stream":
+        return InputTypeError("there is no option 'stream': models.stream(...) is the verb")
+    from ._catalog import closest
+
+    near = closest(name, CHECKS)
     meant = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(CHECKS))}"
     return InputTypeError(
         f"there is no option {name!r}: {meant} A provider's own field goes into extra={{'provider': {{...}}}}"

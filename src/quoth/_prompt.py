@@ -14,7 +14,11 @@ from .types import Audio, Document, Image, Message, Part, Reasoning, Refusal, Re
 
 __all__ = ["Prompt", "conversation"]
 
-Prompt: TypeAlias = str | Part | Message | Sequence[str | Part] | Sequence[Message | Mapping[str, Any]]
+Prompt: TypeAlias = str | Part | Message | Sequence[str | Part | Message | Mapping[str, Any]]
+"""One Sequence, not two: type checkers cannot choose between lists by their items. Mixtures are refused below."""
+
+_ROLES = ("system", "developer", "user", "assistant", "tool", "function")
+"""The roles of OpenAI's form."""
 
 _PARTS = (Text, Image, Audio, Document, Reasoning, Refusal, ToolCall, ToolResult)
 
@@ -55,16 +59,22 @@ def _from_list(items: Sequence[Any]) -> tuple[Message, ...]:
 
 
 def _turn(content: Sequence[str | Part]) -> Message:
-    if not any(not isinstance(part, str) or part.strip() for part in content):
+    message = Message.user(*content)
+    if not any(not isinstance(part, Text) or part.text.strip() for part in message.parts):
         raise InputError("the prompt is empty: there is nothing to answer")
-    return Message.user(*content)
+    return message
 
 
 def _from_dict(message: Mapping[str, Any]) -> Message:
     from .dialects.openai_chat.server import parse_message
 
-    if not isinstance(message.get("role"), str):
-        raise InputTypeError("a message given as a dict needs a role, as in {'role': 'user', 'content': '...'}")
+    if not all(isinstance(key, str) for key in message):
+        raise InputTypeError("a message given as a dict has keys that are no text")
+    if message.get("role") not in _ROLES:
+        raise InputError(
+            f"a message given as a dict needs a role ({', '.join(_ROLES)}), not {message.get('role')!r}: "
+            "{'role': 'user', 'content': '...'}"
+        )
     return parse_message(message)
 
 

@@ -49,10 +49,9 @@ class SimpleModelRegistry:
     def _build(self, model: str) -> Provider:
         while True:
             building, first = self._join(model)
-            if first:
-                return self._construct(model, building)
-            if (provider := building.wait()) is not None:
-                return provider
+            provider = self._construct(model, building) if first else building.wait()
+            if provider is not None and provider.version == self.table.version:
+                return provider  # else its builder was interrupted, or a row was replaced meanwhile
 
     def _join(self, model: str) -> tuple[_Building, bool]:
         with self._lock:
@@ -64,17 +63,17 @@ class SimpleModelRegistry:
 
     def _construct(self, model: str, building: _Building) -> Provider:
         error: Exception | None = None
-        provider: Provider | None = None
+        built: Provider | None = None
         try:
-            version = self.table.version
+            version = self.table.version  # read first: a row that is replaced from here on makes this provider stale
             spec, name = self.table.resolve(model)
-            provider = Provider(spec, name, version)
+            built = provider = Provider(spec, name, version)
         except Exception as raised:
             error = raised
             raise
         finally:
-            self._publish(model, building, provider)
-            building.done(provider, error)
+            self._publish(model, building, built)
+            building.done(built, error)
         return provider
 
     def _publish(self, model: str, building: _Building, provider: Provider | None) -> None:
@@ -82,7 +81,7 @@ class SimpleModelRegistry:
             if self._building.get(model) is building:
                 del self._building[model]
             if provider is not None:
-                while len(self._live) >= self._limit:
+                while len(self._live) >= self._limit and model not in self._live:
                     del self._live[next(iter(self._live))]  # the oldest
                 self._live[model] = provider
 
@@ -106,6 +105,8 @@ class _Building:
     def wait(self) -> Provider | None:
         """The provider; None where its builder was interrupted, so that the one who waits must build."""
         with self._done:
-            if self._error is not None:
-                raise self._error
-            return self._provider
+            if self._error is None:
+                return self._provider
+        from copy import copy
+
+        raise copy(self._error)  # each thread its own: a shared one would gather all their tracebacks

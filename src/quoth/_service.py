@@ -15,19 +15,27 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ._costs import Prices
-from ._flow import AsyncDriver, Driver, Ending, Flow, Read, Scope, Send, Step, arun, run
+from ._flow import AsyncDriver, Driver, Finish, Flow, Read, Scope, Send, Step, arun, run
 from ._registry import SimpleModelRegistry
-from ._settings import Settings, flag, timeout_of, variable
+from ._settings import Settings, flag, named, timeout_of, variable
 from ._stream import AsyncStream, Opened, Stream, StreamOutput
-from .errors import APIConnectionError, ConfigurationError, NotBuiltError, QuothError, Sent
-from .events import ResponseEnd
+from .errors import (
+    APIConnectionError,
+    APIStatusError,
+    ConfigurationError,
+    NotBuiltError,
+    QuothError,
+    Sent,
+    TransportError,
+)
+from .events import ResponseStart, StreamEvent
 from .instrumentation._journal import Journal
 from .instrumentation._record import CallRecord, new_call_id
-from .providers._address import Given, find_address
-from .providers._provider import Provider, StreamReader
+from .providers._address import Given, find_address, host_of
+from .providers._provider import AnswerReader, Provider
 from .transport import AsyncTransport, Transport
 from .transport._router import AsyncRouter, Router
-from .types import Attempt, CallDetails, Cost, ModelRequest, Response, Usage
+from .types import Attempt, CallDetails, Cost, Ending, ModelRequest, Response, Usage
 from .wire import Headers, HTTPRequest, WireReply
 
 __all__ = ["ModelCall", "ModelService"]
@@ -44,6 +52,9 @@ class ModelCall(Struct, frozen=True, kw_only=True, gc=False):
 
     def __repr__(self) -> str:
         return f"ModelCall({self.provider.id!r})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("provider", self.provider.id)]
 
 
 class ModelService:
@@ -63,7 +74,8 @@ class ModelService:
     def prices(self) -> Prices:
         """The price table with the overrides of the settings, else of the environment; made at first use."""
         if self._prices is None:
-            self._prices = Prices(self.settings.prices or variable("QUOTH_PRICES"))
+            own = self.settings.prices
+            self._prices = Prices(own, "Settings.prices") if own else Prices(variable("QUOTH_PRICES"))
         return self._prices
 
     def close(self) -> None:
@@ -97,26 +109,26 @@ class ModelService:
 
     def _generate(self, call: ModelCall, scope: _CallScope) -> Flow[Never, Response]:
         reply = yield from self._send(call, scope, stream=False)
-        response = call.provider.parse_response(reply)
-        return self._account(response, scope)
+        reader = scope.reader = AnswerReader(call.provider, reply)
+        return self._account(reader.read(reply.body), scope)
 
     def _stream(self, call: ModelCall, scope: _CallScope) -> Flow[StreamOutput, Response]:
-        yield from self._send(call, scope, stream=True)
+        reply = yield from self._send(call, scope, stream=True)
         yield _OPENED
-        reader = StreamReader(call.provider)
-        scope.reader = reader
+        reader = scope.reader = AnswerReader(call.provider, reply)
         response: Response | None = None
-        more = True
-        while more:
+        while response is None:
             chunk = yield from _read(reader)
-            events, more = (reader.feed(chunk), True) if chunk else (reader.end(), False)
+            events = reader.feed(chunk) if chunk else reader.end()
+            if reader.ended:  # priced and given before its end is shown: who stops there has had it all
+                response = self._account(reader.response(), scope)
+                yield response
             for event in events:
-                if isinstance(event, ResponseEnd):  # priced before it is shown: who stops here has had it all
-                    response = self._account(reader.response(), scope)
-                scope.saw_output()
+                scope.saw(event)
                 yield event
-        if response is None:
-            raise reader.interrupted()
+            if response is None and not chunk:
+                raise reader.interrupted()
+        yield Finish()
         return response
 
     def _send(self, call: ModelCall, scope: _CallScope, *, stream: bool) -> Generator[Step, Any, WireReply]:
@@ -136,12 +148,17 @@ class ModelService:
         raise refusal
 
     def _address(self, call: ModelCall, scope: _CallScope, *, stream: bool) -> HTTPRequest:
-        provider, settings, name = call.provider, self.settings, call.provider.spec.name
+        provider, settings = call.provider, self.settings
+        names = (provider.spec.name, *provider.spec.aliases)
         self.prices.load()  # what is wrong with QUOTH_PRICES is said before anything costs money
         wire = provider.build(replace(call.request, stream=stream))
         scope.changes = wire.changes
-        given = Given(api_key=settings.api_keys.get(name), base_url=settings.base_urls.get(name))
+        given = Given(api_key=named(settings.api_keys, names), base_url=named(settings.base_urls, names))
         address = find_address(provider.spec, call.given, given, os.environ)
+        if not address.base_url.startswith("local:"):
+            _refuse_offline()
+        scope.secret = address.api_key
+        scope.region = f"host:{host_of(address.base_url)}"  # some hosts of one provider charge more than others
         return provider.address(wire, address, call.headers)
 
     def _account(self, response: Response, scope: _CallScope) -> Response:
@@ -168,6 +185,7 @@ class ModelService:
                 at=scope.started_at,
                 tier=response.service_tier,
                 requested=provider.model,
+                region=scope.region,
             )
         except Exception as error:  # noqa: BLE001  # whatever is wrong with our pricing, the answer is paid for
             return Cost(femto=None, kind="unknown", reason=f"pricing failed: {error}")
@@ -179,27 +197,28 @@ class ModelService:
         return _CallScope(call, timeout, self.journal, stream=stream)
 
     def _network(self) -> Transport:
-        _refuse_offline()
         if self.settings.transport is None:
-            raise _no_network()
+            raise _no_network("transport")
         return self.settings.transport
 
     def _async_network(self) -> AsyncTransport:
-        _refuse_offline()
         if self.settings.async_transport is None:
-            raise _no_network()
+            raise _no_network("async_transport")
         return self.settings.async_transport
 
 
 _OPENED = Opened()
 
 
-def _read(reader: StreamReader) -> Generator[Step, Any, bytes]:
+def _read(reader: AnswerReader) -> Generator[Step, Any, bytes]:
     """The next bytes of a stream; a connection that breaks here has cut the answer short."""
     try:
         chunk: bytes = yield Read()
-    except APIConnectionError as error:
-        raise reader.interrupted(error) from None
+    except TransportError as error:
+        reader.feed(b"")  # what the provider itself had said against the call comes first
+        if isinstance(error, APIConnectionError):
+            raise reader.interrupted(error) from None
+        raise
     return chunk
 
 
@@ -208,7 +227,7 @@ class _CallScope(Scope):
 
     __slots__ = (
         "_attempt_began", "_attempts", "_first_output", "_headers", "_journal", "_request_id", "_sent", "_status",
-        "call", "changes", "cost", "finish_reason", "reader", "served_model", "stream", "usage",
+        "call", "changes", "cost", "finish_reason", "reader", "region", "secret", "served_model", "stream", "usage",
     )  # fmt: skip
 
     def __init__(self, call: ModelCall, timeout: float, journal: Journal, *, stream: bool) -> None:
@@ -220,7 +239,9 @@ class _CallScope(Scope):
         self.cost: Cost | None = None
         self.served_model: str | None = None
         self.finish_reason: str | None = None
-        self.reader: StreamReader | None = None
+        self.reader: AnswerReader | None = None
+        self.region: str | None = None
+        self.secret: str | None = None
         self._journal = journal
         self._attempts: list[Attempt] = []
         self._attempt_began = 0.0
@@ -251,8 +272,8 @@ class _CallScope(Scope):
         )
         self._attempts.append(attempt)
 
-    def saw_output(self) -> None:
-        if self._first_output is None:
+    def saw(self, event: StreamEvent) -> None:
+        if self._first_output is None and not isinstance(event, ResponseStart):
             self._first_output = self.elapsed()
 
     def details(self) -> CallDetails:
@@ -274,9 +295,13 @@ class _CallScope(Scope):
 
     def _annotate(self, error: QuothError) -> None:
         """Say on an error whom it concerns, what was tried, and what of the answer had come."""
+        if self.secret:
+            error.redact(self.secret)
         error.provider = error.provider or self.call.provider.spec.name
         error.model = error.model or self.call.provider.model
         error.attempts = error.attempts or tuple(self._attempts)
+        if error.billed == "no" and self._may_be_billed(error):
+            error.billed = "maybe"
         if error.partial is None and self.reader is not None:
             error.partial = self.reader.response()
 
@@ -304,10 +329,15 @@ class _CallScope(Scope):
 
     def _unanswered_cost(self, error: BaseException | None) -> Cost | None:
         """None where the call cost nothing for certain; an unknown cost where it may have."""
-        billed = error.billed if isinstance(error, QuothError) else self._sent
-        if billed == "no":
+        if not self._may_be_billed(error):
             return None
         return Cost(femto=None, kind="unknown", reason="the call ended before the provider stated its usage")
+
+    def _may_be_billed(self, error: BaseException | None) -> bool:
+        """Whether a call without a whole answer may have cost something: unless it was refused, what was sent may."""
+        if isinstance(error, APIStatusError) and self.reader is None:
+            return error.billed != "no"
+        return self._sent != "no"
 
 
 def _kind(error: BaseException | None) -> str | None:
@@ -337,8 +367,8 @@ def _refuse_offline() -> None:
         )
 
 
-def _no_network() -> NotBuiltError:
+def _no_network(setting: str) -> NotBuiltError:
     return NotBuiltError(
         "this version of quoth has no network transport yet: use the embedded model, models('local/smollm2', ...), "
-        "or give a transport of your own, ModelsAPI(Settings(transport=...))"
+        f"or give one of your own, ModelsAPI(Settings({setting}=...))"
     )

@@ -7,7 +7,8 @@ The environment is read when a call needs it, never on import.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -15,7 +16,7 @@ from msgspec import Struct
 from .errors import ConfigurationError
 from .transport import AsyncTransport, Transport
 
-__all__ = ["DEFAULT_TIMEOUT", "VARIABLES", "Settings", "flag", "variable"]
+__all__ = ["DEFAULT_TIMEOUT", "VARIABLES", "Settings", "flag", "named", "timeout_of", "variable"]
 
 DEFAULT_TIMEOUT = 600.0
 """Seconds for one call, retries included, where nobody says otherwise; the official SDKs' default too."""
@@ -46,9 +47,20 @@ class Settings(Struct, frozen=True, kw_only=True):
     async_transport: AsyncTransport | None = None
 
     def __repr__(self) -> str:
-        return (
-            f"Settings(timeout={self.timeout}, api_keys for {sorted(self.api_keys)}, base_urls={dict(self.base_urls)})"
-        )
+        shown = ", ".join([f"{name}={value}" for name, value in self.__rich_repr__()])
+        return f"Settings({shown})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        named = [("api_keys", sorted(self.api_keys)), ("base_urls", dict(self.base_urls))]
+        return [("timeout", self.timeout), *named]
+
+
+def named(values: Mapping[str, str], names: Iterable[str]) -> str | None:
+    """The value under the first of these names that a mapping has, in any case: settings may name as ids do."""
+    if not values:
+        return None
+    lowered = {name.lower(): value for name, value in values.items()}
+    return next((lowered[name] for name in names if name in lowered), None)
 
 
 def variable(name: str) -> str | None:

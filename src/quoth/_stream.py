@@ -2,13 +2,15 @@
 
 Both are lazy: nothing is sent before ``open()``, entering, or the first piece. So an error of the request
 comes before your own response begins. A stream that ends before its end raises StreamInterruptedError, whose
-``partial`` holds what came; leaving one early, or dropping it, lets go of the connection at once.
+``partial`` holds what came; one that was closed, or has failed, raises ClosedError to who reads on, so that a
+cut answer never looks like a whole one. Leaving a stream early, or dropping it, lets go of the connection.
 """
 
 from __future__ import annotations
 
+from _thread import allocate_lock
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from typing import TYPE_CHECKING, NoReturn, Self, TypeAlias
+from typing import TYPE_CHECKING, Generic, NoReturn, Self, TypeAlias, TypeVar
 
 from ._flow import AsyncDriver, Driver
 from .errors import ClosedError, InputError
@@ -25,36 +27,78 @@ class Opened:
     """What the flow of a stream gives first: the provider has said yes."""
 
 
-StreamOutput: TypeAlias = StreamEvent | Opened
+StreamOutput: TypeAlias = StreamEvent | Opened | Response
+"""What the flow of a stream gives: Opened, then events; the whole Response just before the last of them."""
+
+Driving = TypeVar("Driving", Driver[StreamOutput, Response], AsyncDriver[StreamOutput, Response])
 
 
-def _finished(driver: Driver[StreamOutput, Response] | AsyncDriver[StreamOutput, Response] | None) -> Response:
-    if driver is not None and driver.result is not None:
-        return driver.result
-    if driver is not None and driver.ended:
-        raise ClosedError("the stream ended before its end, so there is no whole response")
-    raise InputError("the response is there at the end of the stream: iterate it, or call read()")
+class _Reading(Generic[Driving]):
+    """What both streams share: the driver, made at the first use, and the response, once it is whole."""
+
+    __slots__ = ("__weakref__", "_driver", "_opened", "_response", "_start", "_starting")
+
+    def __init__(self, start: Callable[[], Driving]) -> None:
+        self._start: Callable[[], Driving] = start
+        self._starting = allocate_lock()
+        self._driver: Driving | None = None
+        self._opened = False
+        self._response: Response | None = None
+
+    def _started(self) -> Driving:
+        with self._starting:
+            if self._driver is None:
+                self._driver = self._start()
+            return self._driver
+
+    def _note(self, output: StreamOutput | None) -> StreamEvent | None:
+        """The event, if it is one; None at the end and for what is not the user's."""
+        if isinstance(output, Response):
+            self._response = output
+        elif output is None and not self._is_whole():
+            raise ClosedError("this stream was closed, or failed, before its end: its answer is not whole")
+        return None if isinstance(output, (Opened, Response)) else output
+
+    def _is_whole(self) -> bool:
+        if self._response is None and self._driver is not None:
+            self._response = self._driver.result
+        return self._response is not None
+
+    @property
+    def response(self) -> Response:
+        """The whole response, once the stream is at its end."""
+        if self._response is not None:
+            return self._response
+        if self._driver is not None and self._driver.ended:
+            raise ClosedError("this stream was closed, or failed, before its end: there is no whole response")
+        raise InputError("the response is there at the end of the stream: iterate it, or call read()")
+
+    def close(self) -> None:
+        """Stop here, without waiting. The call is recorded as abandoned unless its answer was whole."""
+        with self._starting:
+            if self._driver is None:
+                self._start = _closed
+                return
+        self._driver.close()
+
+    def __del__(self) -> None:
+        if self._driver is not None:
+            self._driver.close()
 
 
 def _closed() -> NoReturn:
     raise ClosedError("this stream was closed before it was opened: nothing was sent; make a new one")
 
 
-class Stream:
+class Stream(_Reading[Driver[StreamOutput, Response]]):
     """The pieces of an answer as ``str``; ``events()`` for all that happens; ``response`` at the end."""
 
-    __slots__ = ("__weakref__", "_driver", "_opened", "_start")
-
-    def __init__(self, start: Callable[[], Driver[StreamOutput, Response]]) -> None:
-        self._start = start
-        self._driver: Driver[StreamOutput, Response] | None = None
-        self._opened = False
+    __slots__ = ()
 
     def open(self) -> Self:
         """Send the request now and wait until the provider says yes; raise what it says instead."""
         if not self._opened:
-            self._driver = self._driver or self._start()
-            self._driver.advance()
+            self._note(self._started().advance())
             self._opened = True
         return self
 
@@ -75,26 +119,16 @@ class Stream:
 
     def _next(self) -> StreamEvent | None:
         self.open()
-        event = self._driver.advance() if self._driver else None
-        return None if event is None or isinstance(event, Opened) else event
+        driver = self._started()
+        output = driver.advance()
+        event = self._note(output)
+        return self._note(driver.advance()) if event is None and output is not None else event
 
     def read(self) -> Response:
         """Read to the end and give the whole response."""
         while self._next() is not None:
             pass
         return self.response
-
-    @property
-    def response(self) -> Response:
-        """The whole response, once the stream is at its end."""
-        return _finished(self._driver)
-
-    def close(self) -> None:
-        """Stop here. The call is recorded as abandoned unless it was at its end."""
-        if self._driver is not None:
-            self._driver.close()
-        else:
-            self._start = _closed
 
     def __enter__(self) -> Self:
         return self.open()
@@ -104,26 +138,16 @@ class Stream:
     ) -> None:
         self.close()
 
-    def __del__(self) -> None:
-        if self._driver is not None:
-            self._driver.close()
 
-
-class AsyncStream:
+class AsyncStream(_Reading[AsyncDriver[StreamOutput, Response]]):
     """As Stream, for ``async for`` and ``async with``. A class, not an async generator: leaving it is immediate."""
 
-    __slots__ = ("__weakref__", "_driver", "_opened", "_start")
-
-    def __init__(self, start: Callable[[], AsyncDriver[StreamOutput, Response]]) -> None:
-        self._start = start
-        self._driver: AsyncDriver[StreamOutput, Response] | None = None
-        self._opened = False
+    __slots__ = ()
 
     async def open(self) -> Self:
         """Send the request now and wait until the provider says yes; raise what it says instead."""
         if not self._opened:
-            self._driver = self._driver or self._start()
-            await self._driver.advance()
+            self._note(await self._started().advance())
             self._opened = True
         return self
 
@@ -143,26 +167,16 @@ class AsyncStream:
 
     async def _next(self) -> StreamEvent | None:
         await self.open()
-        event = await self._driver.advance() if self._driver else None
-        return None if event is None or isinstance(event, Opened) else event
+        driver = self._started()
+        output = await driver.advance()
+        event = self._note(output)
+        return self._note(await driver.advance()) if event is None and output is not None else event
 
     async def read(self) -> Response:
         """Read to the end and give the whole response."""
         while await self._next() is not None:
             pass
         return self.response
-
-    @property
-    def response(self) -> Response:
-        """The whole response, once the stream is at its end."""
-        return _finished(self._driver)
-
-    def close(self) -> None:
-        """Stop here, without waiting. The call is recorded as abandoned unless it was at its end."""
-        if self._driver is not None:
-            self._driver.close()
-        else:
-            self._start = _closed
 
     async def __aenter__(self) -> Self:
         return await self.open()
@@ -171,10 +185,6 @@ class AsyncStream:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
-
-    def __del__(self) -> None:
-        if self._driver is not None:
-            self._driver.close()
 
 
 class _AsyncEvents:

@@ -91,16 +91,21 @@ Phase: TypeAlias = Literal["dns", "connect", "tls", "proxy", "send", "first_byte
 TEXT_LIMIT = 2_000
 """The longest text an error carries, in characters."""
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-_KEYLIKE = re.compile(
+# Patterns are text here and in the rooms below: ``re`` compiles and keeps them at first use, not at import.
+_CONTROL = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
+_ISSUED = r"(?:sk|pk|rk|gsk|xai|pplx|hf|nvapi|ghp|key)[-_]"
+_KEYLIKE = (
     r"(?i:bearer\s+)[\w.~+/=-]{8,}"  # an authorization header's value
-    r"|\b(?:sk|pk|rk|gsk|xai|pplx|hf|nvapi|AIza|AKIA|ASIA|ya29|ghp|key)[-_.]?[A-Za-z0-9][\w*-]{10,}"  # issued keys
+    rf"|\b{_ISSUED}[A-Za-z0-9][\w*-]{{10,}}"  # issued keys
+    rf"|{_ISSUED}(?:(?:proj|ant|or|api\d\d|v1)-)*\w{{20,}}[\w*-]*"  # also behind an escape such as \\n or %3D
+    r"|AIza[\w*-]{10,}|(?:AKIA|ASIA)[A-Za-z0-9*]{10,}|ya29\.[\w*-]{10,}"
 )
 
 
 def clean(text: str, limit: int = TEXT_LIMIT) -> str:
     """Make foreign text fit to show: bounded, no control characters, nothing that looks like a key."""
-    text = _KEYLIKE.sub("[redacted]", _CONTROL.sub(" ", text[: limit * 2]))
+    text = text[: limit * 2].encode("utf-8", "replace").decode()  # a lone surrogate could not be printed
+    text = re.sub(_KEYLIKE, "[redacted]", re.sub(_CONTROL, " ", text))
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
@@ -165,6 +170,15 @@ class QuothError(Exception):
         self.attempts = attempts
         self.partial = partial
         self.body = body
+
+    def redact(self, secret: str) -> None:
+        """Remove a key that the provider has echoed."""
+        self.message = self.message.replace(secret, "[redacted]")
+        self.args = (self.message,)
+        if self.provider_code:
+            self.provider_code = self.provider_code.replace(secret, "[redacted]")
+        if self.body:
+            self.body = self.body.replace(secret.encode(), b"[redacted]")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.message, dict(self.__dict__))

@@ -6,7 +6,7 @@ deltas with one index build one part. The union is open: skip an event that you 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 import msgspec
@@ -36,6 +36,7 @@ __all__ = [
     "ToolCallDelta",
     "ToolCallStart",
     "fold",
+    "unfold",
 ]
 
 
@@ -48,21 +49,29 @@ class ResponseStart(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class TextDelta(Struct, frozen=True, kw_only=True, gc=False):
+    """A piece of the answer's text."""
+
     text: str
     index: int = 0
 
 
 class ReasoningDelta(Struct, frozen=True, kw_only=True, gc=False):
+    """A piece of what the model thinks, as far as the provider shows it."""
+
     text: str
     index: int = 0
 
 
 class RefusalDelta(Struct, frozen=True, kw_only=True, gc=False):
+    """A piece of the model's own words for declining."""
+
     text: str
     index: int = 0
 
 
 class ToolCallStart(Struct, frozen=True, kw_only=True, gc=False):
+    """The model begins to ask for a tool."""
+
     id: str
     name: str
     index: int = 0
@@ -109,8 +118,8 @@ class _Growing:
 
     __slots__ = ("data", "id", "kind", "name", "pieces")
 
-    def __init__(self, kind: type[Text | Reasoning | Refusal | ToolCall]) -> None:
-        self.kind = kind
+    def __init__(self) -> None:
+        self.kind: type[Text | Reasoning | Refusal | ToolCall] | None = None
         self.pieces: list[str] = []
         self.id = self.name = ""
         self.data: dict[str, Any] = {}
@@ -118,8 +127,9 @@ class _Growing:
     def part(self) -> Part:
         text = "".join(self.pieces)
         if self.kind is ToolCall:
-            return ToolCall(id=self.id, name=self.name, arguments=text, provider_data=self.data)
-        return self.kind(text=text, provider_data=self.data)  # type: ignore[call-arg]  # the three textual parts
+            return ToolCall(id=self.id, name=self.name, arguments=text, provider_data=dict(self.data))
+        kind = self.kind or Text
+        return kind(text=text, provider_data=dict(self.data))  # type: ignore[call-arg]  # the three textual parts
 
 
 class ResponseFold:
@@ -145,16 +155,17 @@ class ResponseFold:
             part = self._part(event.index, ToolCall)
             part.id, part.name = event.id, event.name
         elif isinstance(event, PartData):
-            self._part(event.index, Text).data.update(event.provider_data)
+            self._part(event.index, None).data.update(event.provider_data)
         elif isinstance(event, ResponseStart):
             self._start = event
         elif isinstance(event, ResponseEnd):
             self._end = event
 
-    def _part(self, index: int, kind: type[Text | Reasoning | Refusal | ToolCall]) -> _Growing:
+    def _part(self, index: int, kind: type[Text | Reasoning | Refusal | ToolCall] | None) -> _Growing:
         part = self._parts.get(index)
         if part is None:
-            part = self._parts[index] = _Growing(kind)
+            part = self._parts[index] = _Growing()
+        part.kind = part.kind or kind
         return part
 
     def response(self) -> Response:
@@ -179,3 +190,34 @@ def fold(events: Iterable[StreamEvent]) -> Response:
     for event in events:
         folding.add(event)
     return folding.response()
+
+
+def unfold(response: Response) -> Iterator[StreamEvent]:
+    """The events of a whole answer, each part in one piece: the inverse of ``fold``, but for cost and call.
+
+    A part that no event carries (a picture in an answer) is left out: it stands in the Response.
+    """
+    yield ResponseStart(id=response.id, model=response.model or None, created=response.created)
+    for index, part in enumerate(response.parts):
+        match part:
+            case Text():
+                yield TextDelta(text=part.text, index=index)
+            case Reasoning():
+                yield ReasoningDelta(text=part.text, index=index)
+            case Refusal():
+                yield RefusalDelta(text=part.text, index=index)
+            case ToolCall():
+                yield ToolCallStart(id=part.id, name=part.name, index=index)
+                yield ToolCallDelta(arguments=part.arguments, index=index)
+            case _:
+                continue
+        if part.provider_data:
+            yield PartData(provider_data=part.provider_data, index=index)
+    yield ResponseEnd(
+        finish_reason=response.finish_reason,
+        finish_reason_raw=response.finish_reason_raw,
+        usage=response.usage,
+        service_tier=response.service_tier,
+        message_data=response.message.provider_data,
+        provider_data=response.provider_data,
+    )

@@ -23,6 +23,7 @@ __all__ = [
     "Cost",
     "CostLine",
     "Document",
+    "Ending",
     "FinishReason",
     "Image",
     "Message",
@@ -44,23 +45,23 @@ __all__ = [
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "other"]
+Ending: TypeAlias = Literal["answered", "failed", "cancelled", "abandoned"]
+"""How a call ended."""
 ProviderData: TypeAlias = Mapping[str, Any]
 """Opaque state of a wire, keyed by the dialect's name: ``{"openai_chat": {...}}``."""
-
-_NO_DATA: Mapping[str, Any] = {}
 
 
 # Parts: what a message is made of.
 
 
-class Text(Struct, frozen=True, kw_only=True, gc=False, tag="text"):
+class Text(Struct, frozen=True, kw_only=True, gc=False, tag="text", repr_omit_defaults=True):
     """Words."""
 
     text: str
     provider_data: ProviderData = msgspec.field(default_factory=dict)
 
 
-class Image(Struct, frozen=True, kw_only=True, gc=False, tag="image"):
+class Image(Struct, frozen=True, kw_only=True, gc=False, tag="image", repr_omit_defaults=True):
     """A picture: inline ``data`` with its ``media_type``, or a ``url`` the provider fetches itself."""
 
     data: bytes | None = None
@@ -70,7 +71,7 @@ class Image(Struct, frozen=True, kw_only=True, gc=False, tag="image"):
     provider_data: ProviderData = msgspec.field(default_factory=dict)
 
 
-class Audio(Struct, frozen=True, kw_only=True, gc=False, tag="audio"):
+class Audio(Struct, frozen=True, kw_only=True, gc=False, tag="audio", repr_omit_defaults=True):
     """Sound: inline ``data`` with its ``media_type`` (``audio/wav``, ``audio/mpeg``)."""
 
     data: bytes
@@ -78,7 +79,7 @@ class Audio(Struct, frozen=True, kw_only=True, gc=False, tag="audio"):
     provider_data: ProviderData = msgspec.field(default_factory=dict)
 
 
-class Document(Struct, frozen=True, kw_only=True, gc=False, tag="document"):
+class Document(Struct, frozen=True, kw_only=True, gc=False, tag="document", repr_omit_defaults=True):
     """A file such as a PDF: inline ``data``, a ``url``, or the ``file_id`` of an uploaded one."""
 
     data: bytes | None = None
@@ -89,21 +90,21 @@ class Document(Struct, frozen=True, kw_only=True, gc=False, tag="document"):
     provider_data: ProviderData = msgspec.field(default_factory=dict)
 
 
-class Reasoning(Struct, frozen=True, kw_only=True, gc=False, tag="reasoning"):
+class Reasoning(Struct, frozen=True, kw_only=True, gc=False, tag="reasoning", repr_omit_defaults=True):
     """What the model thought, as far as the provider shows it."""
 
     text: str
     provider_data: ProviderData = msgspec.field(default_factory=dict)
 
 
-class Refusal(Struct, frozen=True, kw_only=True, gc=False, tag="refusal"):
+class Refusal(Struct, frozen=True, kw_only=True, gc=False, tag="refusal", repr_omit_defaults=True):
     """The model's own words for declining."""
 
     text: str
     provider_data: ProviderData = msgspec.field(default_factory=dict)
 
 
-class ToolCall(Struct, frozen=True, kw_only=True, gc=False, tag="tool_call"):
+class ToolCall(Struct, frozen=True, kw_only=True, gc=False, tag="tool_call", repr_omit_defaults=True):
     """The model asks for a tool. ``arguments`` is the raw JSON text as it came, valid or not."""
 
     id: str
@@ -116,7 +117,7 @@ class ToolCall(Struct, frozen=True, kw_only=True, gc=False, tag="tool_call"):
         return _json.decode(self.arguments.encode("utf-8", "surrogatepass") or b"{}")
 
 
-class ToolResult(Struct, frozen=True, kw_only=True, gc=False, tag="tool_result"):
+class ToolResult(Struct, frozen=True, kw_only=True, gc=False, tag="tool_result", repr_omit_defaults=True):
     """The answer of a tool, for the call with this id."""
 
     call_id: str
@@ -128,7 +129,7 @@ class ToolResult(Struct, frozen=True, kw_only=True, gc=False, tag="tool_result")
 Part: TypeAlias = Text | Image | Audio | Document | Reasoning | Refusal | ToolCall | ToolResult
 
 
-class Message(Struct, frozen=True, kw_only=True, gc=False):
+class Message(Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaults=True):
     """One turn. Build it with ``Message.user("...")``, ``.system``, ``.assistant`` or ``.tool``."""
 
     role: Role
@@ -168,7 +169,7 @@ def _parts(content: tuple[str | Part, ...]) -> tuple[Part, ...]:
 # The request.
 
 
-class Tool(Struct, frozen=True, kw_only=True, gc=False):
+class Tool(Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaults=True):
     """A function the model may ask for; ``parameters`` is a JSON Schema object."""
 
     name: str
@@ -185,7 +186,7 @@ class ToolChoice(Struct, frozen=True, kw_only=True, gc=False):
     name: str | None = None
 
 
-class ModelRequest(Struct, frozen=True, kw_only=True, gc=False):
+class ModelRequest(Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaults=True):
     """What is asked of a model, before any wire: ``model`` is the provider's own id.
 
     ``extra`` holds fields of the wire's body that have no name here; they are sent as they are.
@@ -209,7 +210,7 @@ class ModelRequest(Struct, frozen=True, kw_only=True, gc=False):
 UsageSource: TypeAlias = Literal["provider", "missing", "suspect"]
 
 
-class Usage(Struct, frozen=True, kw_only=True, gc=False):
+class Usage(Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaults=True):
     """Token counts as a partition: every token stands in exactly one bucket, so the parts sum to the totals.
 
     ``source`` says how far to trust them: ``provider`` (its own numbers), ``missing`` (it sent none),
@@ -287,7 +288,7 @@ TOKEN_BUCKETS = (
 """The names of the token buckets of ``Usage``, in the order in which costs list them."""
 
 
-class PriceRule(Struct, frozen=True, kw_only=True, gc=False):
+class PriceRule(Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaults=True):
     """The rates that priced a call: femto-dollars (1e-15 USD) for one token of each bucket."""
 
     id: str
@@ -299,7 +300,7 @@ class PriceRule(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class CostLine(Struct, frozen=True, kw_only=True, gc=False):
-    """One addend of a cost: ``count`` tokens of ``bucket`` at ``rate`` femto-dollars each."""
+    """One addend of a cost: ``count`` tokens or events of ``bucket`` at ``rate`` femto-dollars each."""
 
     bucket: str
     count: int
@@ -309,11 +310,15 @@ class CostLine(Struct, frozen=True, kw_only=True, gc=False):
     def femto(self) -> int:
         return self.count * self.rate
 
+    def __str__(self) -> str:
+        per, unit = (1_000_000, "M") if self.bucket in TOKEN_BUCKETS else (1_000, "1k")
+        return f"{self.count:,} {self.bucket} x ${_usd(self.rate * per):f}/{unit}"
+
 
 CostKind: TypeAlias = Literal["computed", "local", "unknown"]
 
 
-class Cost(Struct, frozen=True, kw_only=True, gc=False):
+class Cost(Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaults=True):
     """What a call cost, exactly: ``femto`` is in femto-dollars (1e-15 USD), or None where it is unknown.
 
     Unknown is never zero: ``reason`` then says why. ``lines`` and ``explain()`` are derived from the
@@ -340,8 +345,8 @@ class Cost(Struct, frozen=True, kw_only=True, gc=False):
     def explain(self) -> str:
         """The sum in words: each bucket, its count and rate, the rule and where it comes from."""
         if self.rule is None:
-            return f"{self}: {self.reason}" if self.reason else str(self)
-        terms = [f"{line.count:,} {line.bucket} x ${_usd(line.rate * 1_000_000):f}/M" for line in self.lines]
+            return str(self)
+        terms = [str(line) for line in self.lines]
         dated = f", {self.rule.as_of}" if self.rule.as_of else ""
         origin = f"[{self.rule.id}, {self.rule.condition}, {self.rule.source}{dated}]"
         if self.femto is None:
@@ -356,12 +361,12 @@ class Cost(Struct, frozen=True, kw_only=True, gc=False):
 
 def _usd(femto: int) -> Decimal:
     """Femto-dollars as an exact Decimal without trailing zeros (but ``0``, and never an exponent)."""
-    whole, part = divmod(femto, 10**15)
+    whole, part = divmod(abs(femto), 10**15)
     digits = f"{whole}.{part:015d}".rstrip("0").rstrip(".")
-    return Decimal(digits)
+    return Decimal(f"-{digits}" if femto < 0 else digits)
 
 
-class Attempt(Struct, frozen=True, kw_only=True, gc=False):
+class Attempt(Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaults=True):
     """One sending of a request: when it started after the call did, how long it took, how it ended."""
 
     provider: str
@@ -373,7 +378,7 @@ class Attempt(Struct, frozen=True, kw_only=True, gc=False):
     request_id: str | None = None
 
 
-class CallDetails(Struct, frozen=True, kw_only=True, gc=False):
+class CallDetails(Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaults=True):
     """What differs from run to run: durations in seconds, attempts, the provider's request id and headers."""
 
     seconds: float = 0.0
@@ -389,7 +394,8 @@ class Response(Struct, frozen=True, kw_only=True, gc=False, eq=False, repr_omit_
     """The one result of every way to call. ``str(response)`` is the text.
 
     ``message`` can be appended to a conversation as it is. ``model`` is the model that answered, as the
-    provider names it. ``call`` (timings, attempts, headers) takes no part in ``==``.
+    provider names it. ``call`` (timings, attempts, headers) and ``body`` take no part in ``==``: an answer that was
+    streamed equals the same answer in one piece.
     """
 
     message: Message
@@ -450,7 +456,10 @@ class Response(Struct, frozen=True, kw_only=True, gc=False, eq=False, repr_omit_
             return NotImplemented
         return all(getattr(self, name) == getattr(other, name) for name in _COMPARED)
 
+    def __ne__(self, other: object) -> bool:  # Struct has its own, by identity where eq=False
+        return not self == other
+
     __hash__ = None  # type: ignore[assignment]  # it holds mappings
 
 
-_COMPARED = tuple(name for name in Response.__struct_fields__ if name != "call")
+_COMPARED = tuple(name for name in Response.__struct_fields__ if name not in ("call", "body"))

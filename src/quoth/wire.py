@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
 
@@ -45,6 +45,9 @@ class HTTPRequest(Struct, frozen=True, kw_only=True, gc=False):
 
     def __repr__(self) -> str:
         return f"HTTPRequest({self.method} {self.url.partition('?')[0]}, {len(self.body)} bytes)"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("method", self.method), ("url", self.url.partition("?")[0])]
 
 
 class WireReply(Struct, frozen=True, kw_only=True, gc=False):

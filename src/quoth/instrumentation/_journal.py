@@ -1,13 +1,15 @@
 """The journal: every call ends in one append here; totals are folded from it in batches, or when someone reads.
 
 ``append`` takes no lock that it would wait for, so a call may be finished by garbage collection in the middle
-of anything, folding included: it then only joins the queue.
+of anything, folding included: it then only joins the queue. A forked child counts its own calls, from none on:
+what it inherits is its parent's, and may be half folded.
 """
 
 from __future__ import annotations
 
 from _thread import allocate_lock
 from collections import deque
+from os import getpid
 
 from ._record import CallRecord
 from ._usage import UsageFold, UsageReport
@@ -20,12 +22,18 @@ class Journal:
 
     def __init__(self, batch: int = 256) -> None:
         self._batch = batch
+        self._begin()
+
+    def _begin(self) -> None:
         self._waiting: deque[CallRecord] = deque()
         self._folding = allocate_lock()
         self._fold = UsageFold()
+        self._pid = getpid()
 
     def append(self, record: CallRecord) -> None:
         """Take one record. Never waits."""
+        if self._pid != getpid():
+            self._begin()
         self._waiting.append(record)
         if len(self._waiting) >= self._batch and self._folding.acquire(blocking=False):
             try:
@@ -35,6 +43,8 @@ class Journal:
 
     def usage(self) -> UsageReport:
         """The totals of every record taken so far."""
+        if self._pid != getpid():
+            self._begin()
         with self._folding:
             self._drain()
             return self._fold.report()

@@ -7,9 +7,8 @@ from itertools import count
 
 from msgspec import Struct
 
-from .._flow import Ending
 from ..errors import Sent
-from ..types import Attempt, Cost, Usage
+from ..types import Attempt, Cost, Ending, Usage
 
 __all__ = ["CallRecord", "new_call_id"]
 

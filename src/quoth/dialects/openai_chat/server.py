@@ -1,0 +1,346 @@
+"""The server half of Chat Completions: read requests, build answers, streams and errors.
+
+The mirror of ``client``, for the fake server, replay and a gateway: what either half builds, the other reads.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from ... import _json
+from ...errors import InputError
+from ...types import (
+    Document,
+    Image,
+    Message,
+    ModelRequest,
+    Part,
+    Reasoning,
+    Refusal,
+    Response,
+    Text,
+    Tool,
+    ToolCall,
+    ToolChoice,
+    ToolResult,
+)
+from ...wire import ErrorInfo, Headers, WireReply, WireRequest
+from ._errors import KIND_WORDS, parse_error
+from ._messages import (
+    call_kind,
+    content_form,
+    exact,
+    opaque,
+    overlay,
+    read_call,
+    read_content,
+    read_parts,
+    residue_of,
+    write_call,
+    write_messages,
+    write_part,
+    write_turn,
+)
+from ._usage import write_usage
+from ._words import CALL_KINDS, DONE, FIELD, FINISH_REASONS, FORM, NAME, REASONING_FIELDS, ROLES, Wire
+from .client import write_tool
+
+__all__ = ["build_error", "build_events", "build_response", "parse_message", "parse_request"]
+
+CAPS = ("max_tokens", "max_completion_tokens")
+"""Both names of the cap on the output; a request that has both keeps them in ``extra``."""
+
+
+# Requests.
+
+
+def parse_request(request: WireRequest) -> ModelRequest:
+    """Read a request. What has no name in a ModelRequest stands in ``extra``, also a value of an odd type.
+
+    Raises:
+        InputError: the body is no JSON object, or has no model or no messages.
+    """
+    try:
+        body = _json.decode(request.body)
+    except ValueError:
+        raise InputError("the request's body is no JSON") from None
+    if not isinstance(body, dict):
+        raise InputError("the request's body is no JSON object")
+    model = body.pop("model", None)
+    if not isinstance(model, str):
+        raise InputError("the request names no model: 'model' must be a string")
+    messages = _messages(body.pop("messages", None))
+    read: dict[str, Any] = {}
+    extra: Wire = {}
+    for key, value in body.items():
+        name, reader = _FIELDS.get(key, ("", _unnamed))
+        typed = reader(value)
+        if typed is not None:
+            read[name] = typed
+        elif value is not None or not name:
+            extra[key] = value
+    if all(body.get(cap) is not None for cap in CAPS):
+        read.pop("max_tokens", None)
+        extra |= {cap: body[cap] for cap in CAPS}
+    return ModelRequest(model=model, messages=messages, extra=extra, **read)
+
+
+def _unnamed(_value: Any) -> None:
+    return None
+
+
+def _flag(value: Any) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+def _whole(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _number(value: Any) -> float | None:
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def _stop(value: Any) -> tuple[str, ...] | None:
+    if isinstance(value, str):
+        return (value,)
+    return tuple(value) if isinstance(value, list) and all(isinstance(item, str) for item in value) else None
+
+
+def _tools(value: Any) -> tuple[Tool, ...] | None:
+    if isinstance(value, list) and all(isinstance(tool, dict) for tool in value):
+        return tuple([_tool(tool) for tool in value])
+    return None
+
+
+def _tool(wire: Wire) -> Tool:
+    """Read one entry of ``tools``; one that is no function has its type for a name."""
+    function = wire.get("function")
+    function = function if isinstance(function, dict) else {}
+    name, description = function.get("name", wire.get("type")), function.get("description")
+    parameters, strict = function.get("parameters"), function.get("strict")
+    read = Tool(
+        name=name if isinstance(name, str) else "",
+        description=description if isinstance(description, str) else None,
+        parameters=parameters if isinstance(parameters, dict) else None,
+        strict=strict if isinstance(strict, bool) else None,
+    )
+    return exact(read, wire, write_tool(read))
+
+
+def _tool_choice(value: Any) -> ToolChoice | None:
+    if value in ("auto", "none", "required"):
+        return ToolChoice(mode=value)
+    if isinstance(value, dict) and value.keys() == {"type", "function"} and value["type"] == "function":
+        function = value["function"]
+        if isinstance(function, dict) and function.keys() == {"name"} and isinstance(function["name"], str):
+            return ToolChoice(mode="tool", name=function["name"])
+    return None
+
+
+_FIELDS: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "max_completion_tokens": ("max_tokens", _whole),
+    "max_tokens": ("max_tokens", _whole),
+    "seed": ("seed", _whole),
+    "stop": ("stop", _stop),
+    "stream": ("stream", _flag),
+    "temperature": ("temperature", _number),
+    "tool_choice": ("tool_choice", _tool_choice),
+    "tools": ("tools", _tools),
+    "top_p": ("top_p", _number),
+}
+"""The fields of a body that a ModelRequest names, and how each is read: None for a value that is not ours."""
+
+
+def _messages(wires: Any) -> tuple[Message, ...]:
+    if not isinstance(wires, list) or not all(isinstance(wire, dict) for wire in wires):
+        raise InputError("the request has no messages: 'messages' must be a list of objects")
+    return tuple([parse_message(wire) for wire in wires])
+
+
+def parse_message(wire: Mapping[str, Any]) -> Message:
+    """Read one message of a request; building it gives the same object again."""
+    spoken, name = wire.get("role"), wire.get("name")
+    role = ROLES.get(spoken, "user") if isinstance(spoken, str) else "user"
+    parts: list[Part]
+    if role == "tool":
+        parts, form = _tool_result(wire)
+    else:
+        parts, form = read_parts(wire, read_call)
+    draft = Message(
+        role=role,
+        parts=tuple(parts),
+        name=name if isinstance(name, str) else None,
+        provider_data={NAME: form} if form else {},
+    )
+    return exact(draft, wire, write_messages((draft,), [])[0])
+
+
+def _tool_result(wire: Mapping[str, Any]) -> tuple[list[Part], Wire]:
+    call_id, spelled = wire.get("tool_call_id"), wire.get("content")
+    content = read_content(spelled)
+    parts = tuple([part if isinstance(part, (Text, Image, Document)) else opaque(write_part(part)) for part in content])
+    result = ToolResult(call_id=call_id if isinstance(call_id, str) else "", parts=parts)
+    return [result], content_form(spelled, content, beside=False)
+
+
+# Answers.
+
+
+def build_response(response: Response) -> WireReply:
+    """Spell a whole answer. A field that the Response does not know (its id, when it was made) is left out."""
+    facts = residue_of(response)
+    first, *others = facts.get("choices") or [{}]
+    message = write_turn(response.message, [], spare_reasoning=REASONING_FIELDS[0])
+    choice: Wire = {"index": 0, "message": message, "finish_reason": _finish_word(response)}
+    body = {
+        **_head(response, "chat.completion"),
+        "choices": [overlay(choice, first), *others],
+        **_facts(response),
+    }
+    if (usage := write_usage(response.usage)) is not None:
+        body["usage"] = usage
+    return WireReply(status=200, headers=_JSON, body=_json.encode(body))
+
+
+def _head(response: Response, kind: str) -> Wire:
+    """The fields that an answer and each of its chunks begin with."""
+    head = {"id": response.id, "object": kind, "created": response.created, "model": response.model}
+    return {key: value for key, value in head.items() if value is not None}
+
+
+def _facts(response: Response) -> Wire:
+    """The fields of the body that have no name in a Response, and its tier."""
+    facts = {key: value for key, value in residue_of(response).items() if key != "choices"}
+    return facts if response.service_tier is None else {**facts, "service_tier": response.service_tier}
+
+
+def _finish_word(response: Response) -> str | None:
+    """The raw finish reason, where it is one of this wire or none of ours; else our word, which is this wire's."""
+    raw, ours = response.finish_reason_raw, response.finish_reason
+    if ours == "other" or (raw is not None and FINISH_REASONS.get(raw) == ours):
+        return raw
+    return ours
+
+
+# Streams.
+
+
+def build_events(response: Response, *, piece: int | None = None) -> Iterator[bytes]:
+    """Spell an answer as a stream of events, to ``[DONE]``; texts come in pieces of ``piece`` characters.
+
+    Folding the stream gives the same Response, but for what no stream of this wire says: further choices, the
+    border between two texts of one kind, and content parts that are neither text nor thought (they fold to an
+    empty text that keeps them).
+    """
+    head = _head(response, "chat.completion.chunk")
+    choice = {**(residue_of(response).get("choices") or [{}])[0]}
+    facts = choice.pop("message", {})
+    first = True
+    for delta in _deltas(response.message, facts, piece):
+        yield _event({**head, **(_facts(response) if first else {}), "choices": [_streamed(delta)]})
+        first = False
+    yield _event({**head, "choices": [{**_streamed({}, _finish_word(response)), **choice}]})
+    if (usage := write_usage(response.usage)) is not None:
+        yield _event({**head, "choices": [], "usage": usage})
+    yield b"data: " + DONE + b"\n\n"
+
+
+def _event(chunk: Wire) -> bytes:
+    return b"data: " + _json.encode(chunk) + b"\n\n"
+
+
+def _streamed(delta: Wire, finish: str | None = None) -> Wire:
+    return {"index": 0, "delta": delta, "finish_reason": finish}
+
+
+def _deltas(message: Message, facts: Mapping[str, Any], piece: int | None) -> Iterator[Wire]:
+    """The message as deltas: who speaks, then part by part, then what no event is made of."""
+    data = residue_of(message)
+    content = [part for part in message.parts if _spelled_in(part) == "content"]
+    typed = len(content) > 1 or data.get(FORM) == "list" or any(residue_of(part) for part in content)
+    yield {"role": "assistant", "content": "" if content or data.get(FORM) == "string" else None}
+    calls = 0
+    for part in message.parts:
+        field = _spelled_in(part)
+        if field == "tool_calls" and isinstance(part, ToolCall):
+            yield from _call_deltas(part, calls, piece)
+            calls += 1
+        elif field == "function_call" and isinstance(part, ToolCall):
+            yield {field: {"name": part.name, "arguments": ""}}
+            yield from ({field: {"arguments": text}} for text in _pieces(part.arguments, piece))
+        elif field == "content" and (typed or not isinstance(part, Text)):
+            yield from ({"content": [wire]} for wire in _typed_pieces(part, piece))
+        elif isinstance(part, (Text, Reasoning, Refusal)):
+            yield from ({field: text} for text in _pieces(part.text, piece))
+    kept = {key: value for key, value in data.items() if not key.startswith(":")}
+    if kept or facts:  # last: a second reasoning field must not come before the first
+        yield overlay(kept, facts)
+
+
+def _spelled_in(part: Part) -> str:
+    """The field of the message that a part is spelled in."""
+    default = _FIELDS_OF_PARTS.get(type(part), "content")
+    return str(residue_of(part).get(FIELD, default))
+
+
+_FIELDS_OF_PARTS: dict[type, str] = {
+    Reasoning: REASONING_FIELDS[0],
+    Refusal: "refusal",
+    ToolCall: "tool_calls",
+}
+
+
+def _typed_pieces(part: Part, piece: int | None) -> Iterator[Wire]:
+    """The entries of a content list that spell a part; one that keeps anything beside its text is not cut."""
+    keeps = any(not key.startswith(":") for key in residue_of(part))
+    if keeps or not isinstance(part, (Text, Reasoning)):
+        yield write_part(part)
+        return
+    for text in _pieces(part.text, piece) or [""]:
+        yield write_part(msgspec.structs.replace(part, text=text))
+
+
+def _call_deltas(call: ToolCall, index: int, piece: int | None) -> Iterator[Wire]:
+    begun = write_call(msgspec.structs.replace(call, arguments=""))
+    yield {"tool_calls": [{"index": index, **begun}]}
+    kind = call_kind(begun)
+    for text in _pieces(call.arguments, piece):
+        yield {"tool_calls": [{"index": index, kind: {CALL_KINDS[kind]: text}}]}
+
+
+def _pieces(text: str, size: int | None) -> list[str]:
+    """The text in pieces of ``size`` characters; none for an empty one."""
+    size = size or len(text) or 1
+    return [text[start : start + size] for start in range(0, len(text), size)]
+
+
+# Errors.
+
+
+def build_error(info: ErrorInfo) -> WireReply:
+    """Spell an error so that ``parse_error`` finds its kind again: in its own words where they say it, else in ours."""
+    status, kind, code = KIND_WORDS.get(info.kind, KIND_WORDS["server"])
+    own = info.status if info.status is not None and info.status >= 400 else status
+    reply = _error(info, own, info.type or kind, info.code or code)
+    if info.kind not in KIND_WORDS or parse_error(reply).kind == info.kind:
+        return reply
+    return _error(info, status, kind, code)
+
+
+def _error(info: ErrorInfo, status: int, kind: str, code: str | None) -> WireReply:
+    error = {"message": info.message, "type": kind, "param": info.param, "code": code}
+    headers = _JSON
+    if info.request_id:
+        headers += (("x-request-id", info.request_id),)
+    if info.retry_after is not None:
+        milliseconds = math.ceil(info.retry_after * 1_000)
+        headers += (("retry-after-ms", str(milliseconds)), ("retry-after", str(-(-milliseconds // 1_000))))
+    return WireReply(status=status, headers=headers, body=_json.encode({"error": error}))
+
+
+_JSON: Headers = (("content-type", "application/json"),)

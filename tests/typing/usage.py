@@ -1,0 +1,301 @@
+"""How users annotate. Read by mypy --strict and pyright, never run.
+
+A line with ``type: ignore[code]`` must be an error of that code: where it is one no longer, the unused comment
+is reported instead.
+"""
+
+# pyright: strict, reportUnnecessaryTypeIgnoreComment=true
+# The comments name mypy's codes; for pyright they say only that there is an error.
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Unpack, assert_type
+
+from quoth import (
+    AsyncStream,
+    Cost,
+    Image,
+    Message,
+    ModelBinding,
+    ModelsAPI,
+    Response,
+    Settings,
+    Stream,
+    Text,
+    Tool,
+    ToolCall,
+    ToolChoice,
+    Usage,
+    models,
+)
+from quoth._options import CallOptions
+from quoth.errors import QuothError, RateLimitError
+from quoth.events import StreamEvent, TextDelta, ToolCallStart
+from quoth.instrumentation import UsageReport
+from quoth.providers import ProviderSpec
+from quoth.testing import Reply, ScriptedTransport
+from quoth.transport import AsyncTransport, Transport
+from quoth.types import FinishReason, Part
+from quoth.wire import HTTPRequest
+
+# A call, and what it gives.
+
+
+def call() -> None:
+    answer = models("gpt-4", "Hello")
+    assert_type(answer, Response)
+    assert_type(answer.text, str)
+    assert_type(str(answer), str)
+    assert_type(answer.message, Message)
+    assert_type(answer.parts, tuple[Part, ...])
+    assert_type(answer.tool_calls, tuple[ToolCall, ...])
+    assert_type(answer.finish_reason, FinishReason)
+    assert_type(answer.usage, Usage)
+    assert_type(answer.usage.total_tokens, int | None)
+    assert_type(answer.cost, Cost)
+    assert_type(answer.cost.usd, Decimal | None)
+    assert_type(answer.reasoning, str)
+    assert_type(answer.refusal, str | None)
+
+
+def unknown_is_not_zero(answer: Response) -> Decimal:
+    return answer.cost.usd  # type: ignore[return-value]
+
+
+def values_are_frozen(answer: Response) -> None:
+    answer.model = "another"  # type: ignore[misc]
+    answer.usage.input = 0  # type: ignore[misc]
+
+
+def values_are_built_by_keyword() -> None:
+    Text(text="Hello")
+    Text("Hello")  # type: ignore[call-arg]
+
+
+# Options: one table for all verbs; a wrong name or type is an error before anything runs.
+
+
+def options() -> None:
+    models("gpt-4", "Hi", system="Be brief.", temperature=0, max_tokens=200, timeout=30, seed=1, top_p=0.5)
+    models("gpt-4", "Hi", stop="END")
+    models("gpt-4", "Hi", stop=["END", "STOP"])
+    models("gpt-4", "Hi", api_key="k", base_url="https://host/v1", headers={"x-team": "a"})
+    models("gpt-4", "Hi", extra={"openai": {"store": False}})
+
+
+def wrong_options() -> None:
+    models("gpt-4", "Hi", temprature=0)  # type: ignore[call-arg]
+    models.stream("gpt-4", "Hi", temprature=0)  # type: ignore[call-arg]
+    models.bind("gpt-4", temprature=0)  # type: ignore[call-arg]
+    models.bind("gpt-4")("Hi", temprature=0)  # type: ignore[call-arg]
+    models.aio.stream("gpt-4", "Hi", temprature=0)  # type: ignore[call-arg]
+    models.aio.bind("gpt-4", temprature=0)  # type: ignore[call-arg]
+
+
+def wrong_verbs() -> None:
+    models.strem("gpt-4", "Hi")  # type: ignore[attr-defined]
+
+
+def options_of_wrong_types() -> None:
+    models("gpt-4", "Hi", max_tokens="200")  # type: ignore[arg-type]
+    models("gpt-4", "Hi", temperature="hot")  # type: ignore[arg-type]
+    models("gpt-4", "Hi", stop=1)  # type: ignore[arg-type]
+    models("gpt-4", "Hi", headers=["x-team: a"])  # type: ignore[arg-type]
+    models("gpt-4", "Hi", extra={"openai": True})  # type: ignore[dict-item]
+    models(4, "Hi")  # type: ignore[arg-type]
+    models("gpt-4")  # type: ignore[call-arg]
+
+
+def ask_briefly(prompt: str, **options: Unpack[CallOptions]) -> str:
+    """A function of the user's own that hands options through."""
+    return models("gpt-4", prompt, **options).text
+
+
+def hand_options_through() -> None:
+    defaults: CallOptions = {"temperature": 0, "max_tokens": 50}
+    models("gpt-4", "Hi", **defaults)
+    ask_briefly("Hi", temperature=0)
+    ask_briefly("Hi", temprature=0)  # type: ignore[call-arg]
+    misspelt: CallOptions = {"temprature": 0}  # type: ignore[typeddict-unknown-key]
+    del misspelt
+
+
+# Prompts and conversations.
+
+
+def prompts() -> None:
+    models("gpt-4", Image(url="https://host/cat.png"))
+    models("gpt-4", ["What is this?", Image(url="https://host/cat.png")])
+    models("gpt-4", Message.user("2+2?"))
+    models("gpt-4", [{"role": "user", "content": "2+2?"}])
+    models("gpt-4", 4)  # type: ignore[arg-type]
+    models("gpt-4", b"bytes")  # type: ignore[arg-type]
+    models("gpt-4", models("gpt-4", "Hi"))  # type: ignore[arg-type]
+
+
+def a_conversation_grows() -> list[Message]:
+    conversation = [Message.system("Be brief."), Message.user("2+2?", Image(url="https://host/cat.png"))]
+    answer = models("gpt-4", conversation)
+    conversation.append(answer.message)
+    conversation.append(Message.user("times 3?"))
+    assert_type(models("gpt-4", conversation), Response)
+    return conversation
+
+
+def dicts_from_elsewhere(history: list[dict[str, Any]], typed: Sequence[Mapping[str, object]]) -> None:
+    models("gpt-4", history)
+    models("gpt-4", typed)
+
+
+def parts(message: Message) -> list[str]:
+    texts: list[str] = []
+    for part in message.parts:
+        match part:
+            case Text(text=text):
+                texts.append(assert_type(text, str))
+            case ToolCall(name=name):
+                texts.append(assert_type(name, str))
+            case _:
+                pass
+    return texts
+
+
+# Tools.
+
+
+def tools() -> None:
+    weather = Tool(name="weather", parameters={"type": "object", "properties": {"city": {"type": "string"}}})
+    answer = models("gpt-4", "Weather in Paris?", tools=[weather], tool_choice="required")
+    models("gpt-4", "Weather?", tools=[{"type": "function", "function": {"name": "weather"}}])
+    models("gpt-4", "Weather?", tools=[weather], tool_choice=ToolChoice(mode="tool", name="weather"))
+    models("gpt-4", "Weather?", tools=weather)  # type: ignore[arg-type]
+    ToolChoice(mode="perhaps")  # type: ignore[arg-type]
+    results = [Message.tool(call, "18 degrees") for call in answer.tool_calls]
+    models("gpt-4", [Message.user("Weather in Paris?"), answer.message, *results], tools=[weather])
+
+
+# Bindings.
+
+
+def bindings() -> None:
+    fast = models.bind("gpt-4", temperature=0)
+    assert_type(fast, ModelBinding)
+    assert_type(fast.id, str)
+    assert_type(fast("Hello"), Response)
+    assert_type(fast("Hello", max_tokens=5), Response)
+    assert_type(fast.stream("Hello"), Stream)
+    assert_type(fast.bind(max_tokens=5), ModelBinding)
+
+
+def summarize(model: ModelBinding, text: str) -> str:
+    """A binding is what a user's function takes."""
+    return model(["Summarize:", text]).text
+
+
+# Streams.
+
+
+def streams() -> None:
+    stream = models.stream("gpt-4", "Tell me a story")
+    assert_type(stream, Stream)
+    for piece in stream:
+        assert_type(piece, str)
+    assert_type(stream.response, Response)
+    with models.stream("gpt-4", "Tell me a story") as opened:
+        assert_type(opened, Stream)
+        assert_type(opened.read(), Response)
+    pieces: Iterator[str] = iter(models.stream("gpt-4", "Hi"))
+    del pieces
+
+
+def events() -> None:
+    for event in models.stream("gpt-4", "Hi").events():
+        assert_type(event, StreamEvent)
+        match event:
+            case TextDelta(text=text):
+                assert_type(text, str)
+            case ToolCallStart(name=name):
+                assert_type(name, str)
+            case _:
+                pass
+
+
+async def a_stream_is_not_of_the_other_world() -> None:
+    async for _ in models.stream("gpt-4", "Hi"):  # type: ignore[attr-defined]
+        pass
+    for _ in models.aio.stream("gpt-4", "Hi"):  # type: ignore[attr-defined]
+        pass
+
+
+# Async: the same words under .aio.
+
+
+async def asynchronous() -> None:
+    answer = await models.aio("gpt-4", "Hello", temperature=0)
+    assert_type(answer, Response)
+    async for piece in models.aio.stream("gpt-4", "Hello"):
+        assert_type(piece, str)
+    async with models.aio.stream("gpt-4", "Hello") as stream:
+        assert_type(stream, AsyncStream)
+        async for event in stream.events():
+            assert_type(event, StreamEvent)
+        assert_type(await stream.read(), Response)
+    fast = models.bind("gpt-4", temperature=0)
+    assert_type(await fast.aio("Hello"), Response)
+    assert_type(await models.aio.bind("gpt-4")("Hello", seed=1), Response)
+    forgotten: str = models.aio("gpt-4", "Hello").text  # type: ignore[attr-defined]
+    del forgotten
+
+
+async def wrong_options_of_an_awaited_call() -> None:
+    await models.aio("gpt-4", "Hi", temprature=0)  # type: ignore[call-arg]
+    await models.bind("gpt-4").aio("Hi", temprature=0)  # type: ignore[call-arg]
+
+
+async def pieces(prompt: str) -> AsyncIterator[str]:
+    """What a web handler gives."""
+    async for piece in models.aio.stream("gpt-4", prompt):
+        yield piece
+
+
+# Errors.
+
+
+def errors() -> float | None:
+    try:
+        models("gpt-4", "Hi")
+    except RateLimitError as error:
+        assert_type(error.retry_after, float | None)
+        return error.retry_after
+    except QuothError as error:
+        assert_type(error.kind, str)
+        assert_type(error.partial, Response | None)
+    except TimeoutError:
+        pass
+    return None
+
+
+# A program's own settings, providers and transports.
+
+
+def settings() -> None:
+    own = ModelsAPI(Settings(timeout=30, api_keys={"openai": "k"}))
+    assert_type(own("gpt-4", "Hi"), Response)
+    assert_type(own.usage(), UsageReport)
+    spec = own.register_provider("mine", base_url="https://host/v1", key_variables=("MINE_KEY",))
+    assert_type(spec, ProviderSpec)
+    Settings(timeuot=30)  # type: ignore[call-arg]
+    ProviderSpec(name="mine", base_url="https://host/v1", keys=("K",))  # type: ignore[call-arg]
+
+
+def transports() -> ModelsAPI:
+    def answer(request: HTTPRequest) -> Reply:
+        return Reply(status=200, body=request.body)
+
+    script = ScriptedTransport(Reply(body=b"{}"), Reply(body=(b"{", ConnectionError("cut"))), answer)
+    blocking: Transport = script
+    asynchronous: AsyncTransport = script.aio
+    wrong: Transport = script.aio  # type: ignore[assignment]
+    del wrong
+    return ModelsAPI(Settings(transport=blocking, async_transport=asynchronous))
