@@ -971,9 +971,16 @@ def test_closing_from_another_thread_ends_a_read_and_the_call_once():
     assert driver.advance() is None
 
 
-def test_closing_from_another_thread_while_the_request_is_sent_leaves_no_connection_behind():
+def opening():
+    """A flow that gives an output as soon as it has sent."""
+    yield Send(REQUEST, True)
+    yield "opened"
+
+
+@pytest.mark.parametrize("flow", [opening, streaming])
+def test_closing_from_another_thread_while_the_request_is_sent_leaves_no_connection_behind(flow):
     transport, scope = Held("open"), Noted()
-    driver = Driver(streaming(), transport, scope)
+    driver = Driver(flow(), transport, scope)
     with ThreadPoolExecutor(1) as pool:
         opening = pool.submit(driver.advance)
         assert transport.reached.wait(PATIENCE)

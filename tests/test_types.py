@@ -5,6 +5,7 @@ import pickle
 from contextlib import suppress
 from decimal import Decimal, localcontext
 
+import msgspec
 import pytest
 from hypothesis import example, given, strategies as st
 
@@ -89,6 +90,11 @@ def test_every_noun_survives_pickle_copy_and_deepcopy(value):
     for twin in (pickle.loads(pickle.dumps(value)), copy.copy(value), copy.deepcopy(value)):
         assert twin == value
         assert type(twin) is type(value)
+
+
+@pytest.mark.parametrize("value", ONE_OF_EACH, ids=lambda value: type(value).__name__)
+def test_every_noun_survives_json(value):
+    assert msgspec.json.decode(msgspec.json.encode(value), type=type(value)) == value
 
 
 def test_what_takes_no_part_in_equality_survives_pickling_too():

@@ -367,6 +367,7 @@ def test_a_forked_child_counts_its_own_calls_from_none_on_and_its_parent_goes_on
         return before, journal.usage().total.calls
 
     assert in_child(count_in_child) == "(0, 5)"
+    assert in_child(lambda: (journal.append(record()), journal.usage().total.calls)) == "(None, 1)"
     journal.append(record())
     assert journal.usage().total.calls == 4
 

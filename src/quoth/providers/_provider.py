@@ -77,11 +77,14 @@ class Provider:
 _BLANK = b"\xef\xbb\xbf \t\r\n"
 """What may stand before a body: a byte order mark, white space."""
 
+_EVENT_FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
+"""How a stream of server-sent events begins, and nothing else that a provider sends."""
+
 
 class AnswerReader:
     """The body of one successful reply, whole or in pieces: bytes in, events out, and the answer so far.
 
-    What the body is, its first byte says and not its label: a server that was asked for a stream may answer in one
+    What the body is, its first bytes say and not its label: a server that was asked for a stream may answer in one
     piece, one that was asked for a whole answer may know streams only, and either may call it what it likes.
     """
 
@@ -120,11 +123,10 @@ class AnswerReader:
         """The events of these bytes. Raises ResponseParseError with them, or the provider's error."""
         if self._parser is None:
             self._pieces.append(chunk)
-            chunk = b"".join(self._pieces).lstrip(_BLANK)
-            if not chunk or chunk[:1] in b"{[<":  # JSON, or a page: no stream of events begins so
+            chunk = b"".join(self._pieces)
+            if not chunk.lstrip(_BLANK).startswith(_EVENT_FIELDS):
                 return []
             self._parser = self._provider.dialect.stream_parser(self._provider.spec.quirks)
-            chunk = b"".join(self._pieces)
         return self._kept(self._parser.feed, chunk)
 
     def end(self) -> list[StreamEvent]:
