@@ -176,6 +176,13 @@ def test_a_key_that_cannot_stand_in_a_header_is_refused_without_showing_it(key):
         ModelsAPI(Settings()).bind("gpt-4", api_key=key)
 
 
+@pytest.mark.xfail(strict=True, reason="keys and URLs of the settings are taken for text: a bare AttributeError")
+@pytest.mark.parametrize("field", ["api_keys", "base_urls"])
+def test_settings_of_another_type_are_refused_in_words(field):
+    with pytest.raises(ConfigurationError, match="openai"):
+        ModelsAPI(Settings(transport=ScriptedTransport(), **{field: {"openai": 5}}))("gpt-4", "Hi")
+
+
 @given(st.text("abcXYZ019-_.", min_size=1), st.sampled_from(["", " ", "\n", "\t \r\n"]))
 def test_a_usable_key_is_taken_as_it_is_but_for_white_space_around_it(key, space):
     assert check_key(space + key + space, "x") == key
@@ -471,7 +478,6 @@ def test_a_key_that_looks_like_none_is_not_echoed_by_an_error(monkeypatch):
     assert key not in str(caught.value)
 
 
-@pytest.mark.xfail(strict=True, reason="whatever stands in for a key is redacted, however short and common it is")
 @pytest.mark.parametrize("key", ["e", "ollama", "EMPTY"])
 def test_the_dummy_key_of_a_local_server_does_not_black_out_the_words_of_an_error(key):
     script = ScriptedTransport(Reply(status=404, body=b'{"error": "ollama: no such model, EMPTY cache"}'))

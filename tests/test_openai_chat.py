@@ -740,7 +740,8 @@ def test_an_answer_of_another_wire_ends_with_a_word_of_this_one():
 
 
 def test_the_head_of_an_answer_is_read_and_its_body_kept():
-    choice = {"index": 0, "message": {"content": "hi", "refusal": None}, "finish_reason": "stop"}
+    silent = {"refusal": None, "annotations": [], "audio": {}, "name": "", "role": "assistant"}
+    choice = {"index": 0, "message": {"content": "hi", **silent}, "finish_reason": "stop", "logprobs": None}
     body = {"id": "c1", "object": "chat.completion", "model": "m-1", "created": 7, "service_tier": "flex"}
     body["choices"] = [choice]
     response = client.parse_response(reply(body), PLAIN)
@@ -772,6 +773,12 @@ def test_facts_about_an_answer_stay_with_it_and_what_the_provider_needs_goes_bac
     assert sent(response.message)["messages"] == [
         {"role": "assistant", "content": "", "reasoning_details": details, "audio": {"id": "a1"}}
     ]
+
+
+def test_no_field_of_a_provider_is_taken_for_one_of_ours():
+    message = {"content": "hi", ":absent": ["content"], ":form": "list", "x": 1}
+    for response in (answer(message), fold(streamed(message))):
+        assert sent(response.message)["messages"] == [{"role": "assistant", "content": "hi", "x": 1}]
 
 
 def test_an_empty_content_beside_tool_calls_goes_back_as_it_came():
@@ -1128,7 +1135,7 @@ OLD_CALL = [{"function_call": {"name": "f", "arguments": ""}}, {"function_call":
         ([tool(0, "a", "f", "1"), tool(1, "b", "g", "2"), tool(0, arguments="3")], ["a f 13", "b g 2"]),
         # id and name repeat, change, or come late
         ([tool(0, "a", "f", "1"), tool(0, "a", "f", "2")], ["a f 12"]),
-        ([tool(0, "a", "f", "1"), tool(0, "z", None, "2")], ["a f 12"]),
+        ([tool(0, "a", "f", "1"), tool(0, "z", None, "2"), tool(0, "a", "f", "3")], ["a f 123"]),
         ([tool(0, None, "f"), tool(0, "a"), tool(0, arguments="1")], ["a f 1"]),
         ([tool(0, arguments="1"), tool(0, "a", "f", "2")], ["a f 12"]),
         ([tool(0, None, "f", "1"), tool(0, "a", None, "2")], ["a f 12"]),
@@ -1159,15 +1166,26 @@ def test_a_tool_call_starts_once_and_before_its_arguments_where_the_server_names
         ToolCallDelta(arguments="1"),
         ToolCallDelta(arguments="2"),
     ]
+    late = streamed(tool(0, None, "f", "1"), tool(0, "a"))
+    assert [event for event in late if isinstance(event, (ToolCallStart, ToolCallDelta))] == [
+        ToolCallStart(id="", name="f"),
+        ToolCallDelta(arguments="1"),
+        ToolCallStart(id="a", name="f"),
+    ]
 
 
 def test_what_a_streamed_call_keeps_is_what_a_whole_one_keeps():
     signature = {"google": {"thought_signature": "s"}}
-    call = {"id": "a", "type": "custom", "custom": {"name": "f", "input": "1+1", "x": 1}, "extra_content": signature}
+    call = {
+        "id": "a",
+        "type": "custom",
+        "custom": {"name": "f", "input": "1+1", "x": 1, "y": 2},
+        "extra_content": signature,
+    }
     whole = answer({"content": None, "tool_calls": [call]}, "tool_calls")
     pieces = streamed(
         {"tool_calls": [{"index": 0, "id": "a", "type": "custom", "custom": {"name": "f", "x": 1}}]},
-        {"tool_calls": [{"index": 0, "custom": {"input": "1+"}}]},
+        {"tool_calls": [{"index": 0, "custom": {"input": "1+", "y": 2}}]},
         {"tool_calls": [{"index": 0, "custom": {"input": "1"}, "extra_content": signature}]},
         finish="tool_calls",
     )

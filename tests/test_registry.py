@@ -327,7 +327,7 @@ def test_a_forked_child_does_not_wait_for_a_construction_that_it_left_behind():
         assert table.inside.wait(PATIENCE)
         child = os.fork()
         if child == 0:
-            signal.alarm(5)  # a child that waits for a thread it does not have is ended by the system
+            signal.alarm(10)  # a child that waits for a thread it does not have is ended by the system
             table.slow.clear()
             os._exit(0 if registry.get("mine/x").id == "mine/x" else 1)
         table.go_on.set()

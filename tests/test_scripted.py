@@ -175,7 +175,6 @@ def test_a_scripts_headers_are_found_however_they_are_written():
     assert models("gpt-4", "Hi").text == "Hello"
 
 
-@pytest.mark.xfail(strict=True, reason="a str is taken for a sequence of chunks, and fails late as bytes.join()")
 def test_a_body_that_is_text_is_refused_where_it_is_written():
     with pytest.raises(TypeError, match="bytes"):
         ScriptedTransport(Reply(body='{"choices": []}')).open(REQUEST, NEVER)

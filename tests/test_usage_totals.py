@@ -326,7 +326,7 @@ def in_child(function):
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        signal.alarm(2)  # a child that waits for a thread it does not have is ended by the system
+        signal.alarm(10)  # a child that waits for a thread it does not have is ended by the system
         os.write(writing, str(function()).encode())
         os._exit(0)
     os.close(writing)
