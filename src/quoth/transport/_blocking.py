@@ -1,0 +1,746 @@
+"""HTTP/1.1 for blocking callers: sockets and ssl, a pool shared by all threads, one absolute deadline.
+
+How it waits: every socket is non-blocking, and the only places where a thread sleeps are a poll on the socket,
+an event (look-ups) and a condition (a full pool). All three take the time that is left and are interrupted by
+Ctrl-C; on Windows, where they are not, they sleep a tenth of a second at a time.
+
+Who owns a connection: the pool while it is idle, else the exchange (or ``open``) that took it. An exchange is
+closed under its own lock, which a reading thread holds; who closes it meanwhile shuts the socket down, which
+wakes the reader, and the reader closes it. So no file descriptor is closed under a thread that waits on it.
+
+Fork: a child must neither use nor end what belongs to its parent. After a fork the child closes its copies of
+the descriptors (which sends nothing) and starts with empty pools and new locks.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import selectors
+import socket
+import sys
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from threading import Condition, Event, Lock, RLock
+from typing import TYPE_CHECKING, TypeAlias
+from weakref import WeakSet
+
+from ..errors import APIConnectionError, ClosedError, Phase, Sent, TransportError
+from ..wire import Headers, HTTPRequest
+from ._clock import Deadline, monotonic
+from ._config import HTTPSettings
+from ._connecting import (
+    PLANS_KEPT,
+    RESEND_WITHIN,
+    STAGGER,
+    Address,
+    Limit,
+    Plan,
+    Planner,
+    broken,
+    check_reply,
+    interleave,
+    look_up,
+    look_up_numeric,
+    not_connected,
+    not_looked_up,
+    prepare_socket,
+    read_tunnel_reply,
+    tunnel_reader,
+    tunnel_request,
+)
+from ._http1 import ResponseReader, build_request, decode_headers
+from ._tls import TLSContexts, handshake_failed
+
+if TYPE_CHECKING:
+    import ssl
+
+__all__ = ["HTTPTransport"]
+
+_CHUNK = 1 << 16
+_LONGEST_WAIT = 0.1 if sys.platform == "win32" else 3600.0
+_UNSENT = (BrokenPipeError, ConnectionResetError, ConnectionAbortedError)
+_SLICE = 1 << 18
+_IN_PROGRESS = (0, errno.EINPROGRESS, errno.EWOULDBLOCK)
+
+
+# Waiting.
+
+
+class _Poll:
+    """Waits for one socket in one system call."""
+
+    __slots__ = ("_fd", "_poll", "_writing")
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._fd = sock.fileno()
+        self._poll = select.poll()
+        self._poll.register(self._fd, select.POLLIN)
+        self._writing = False
+
+    def readable(self, seconds: float) -> bool:
+        if self._writing:
+            self._poll.modify(self._fd, select.POLLIN)
+            self._writing = False
+        return bool(self._poll.poll(min(seconds, _LONGEST_WAIT) * 1000))
+
+    def either(self, seconds: float) -> tuple[bool, bool]:
+        """Wait until the socket can be read or written; say which."""
+        if not self._writing:
+            self._poll.modify(self._fd, select.POLLIN | select.POLLOUT)
+            self._writing = True
+        for _, events in self._poll.poll(min(seconds, _LONGEST_WAIT) * 1000):
+            return bool(events & ~select.POLLOUT), bool(events & select.POLLOUT)
+        return False, False
+
+
+class _Select:
+    """The same for Windows, which has no poll (and where select has no limit on descriptors' numbers)."""
+
+    __slots__ = ("_fd",)
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._fd = sock.fileno()
+
+    def readable(self, seconds: float) -> bool:
+        return bool(select.select([self._fd], [], [], min(seconds, _LONGEST_WAIT))[0])
+
+    def either(self, seconds: float) -> tuple[bool, bool]:
+        readable, writable, _ = select.select([self._fd], [self._fd], [], min(seconds, _LONGEST_WAIT))
+        return bool(readable), bool(writable)
+
+
+_Readiness: TypeAlias = "_Poll | _Select"
+_readiness: Callable[[socket.socket], _Readiness] = _Poll if hasattr(select, "poll") else _Select
+
+
+class _Wire:
+    """A connected, non-blocking socket, plain or under TLS."""
+
+    __slots__ = ("_again", "_poll", "_tls", "_write_again", "sock")
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self._tls: ssl.SSLSocket | None = None
+        self._poll = _readiness(sock)
+        self._again: tuple[type[OSError], ...] = (BlockingIOError,)
+        self._write_again: tuple[type[OSError], ...] = ()
+
+    def start_tls(self, context: ssl.SSLContext, host: str, limit: Limit) -> None:
+        import ssl
+
+        self._again = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+        self._write_again = (ssl.SSLWantWriteError,)
+        self.sock = self._tls = context.wrap_socket(
+            self.sock, server_hostname=host.removesuffix("."), do_handshake_on_connect=False
+        )
+        while True:
+            try:
+                return self._tls.do_handshake()
+            except ssl.SSLWantReadError:
+                self._poll.readable(limit.left("tls"))
+            except ssl.SSLWantWriteError:
+                self._poll.either(limit.left("tls"))
+
+    def send(self, data: bytes | memoryview) -> int:
+        """Hand over what the socket takes now; 0 when it takes nothing."""
+        try:
+            return self.sock.send(data)
+        except self._again:
+            return 0
+
+    def receive(self, seconds: float) -> bytes | None:
+        """What has come, after waiting for it if need be; empty at the end, None if nothing came in time."""
+        buffered = self._tls is not None and self._tls.pending()
+        if not buffered and not self._poll.readable(seconds):
+            return None
+        return self.receive_now(seconds)
+
+    def receive_now(self, seconds: float = 0.0) -> bytes | None:
+        try:
+            return self.sock.recv(_CHUNK)
+        except self._again as error:
+            if isinstance(error, self._write_again):  # TLS must answer first, and the socket is full
+                self._poll.either(seconds)
+            return None
+
+    def either(self, seconds: float) -> tuple[bool, bool]:
+        return self._poll.either(seconds)
+
+    def idle_and_well(self) -> bool:
+        """Whether an idle connection can be used: it has nothing to say but goodbye, or (TLS) a new ticket."""
+        if not self._poll.readable(0):
+            return True
+        return self._tls is not None and _silent(self)
+
+    def interrupt(self) -> None:
+        """Wake the thread that waits for this socket; not through ssl, whose state belongs to that thread."""
+        with suppress(OSError):
+            socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self.sock.close()
+
+
+def _silent(wire: _Wire) -> bool:
+    try:
+        return wire.receive_now() is None
+    except OSError:
+        return False
+
+
+# Connecting.
+
+
+def _resolve(plan: Plan, limit: Limit) -> Sequence[Address]:
+    numeric = look_up_numeric(plan.host, plan.port)
+    if numeric is not None:
+        return numeric
+    outcomes: deque[Sequence[Address] | OSError] = deque()
+    ready = Event()
+
+    def done(outcome: Sequence[Address] | OSError) -> None:
+        outcomes.append(outcome)
+        ready.set()
+
+    look_up(plan.host, plan.port, done)
+    while not ready.wait(min(limit.left("dns"), _LONGEST_WAIT)):
+        pass
+    outcome = outcomes.pop()
+    if isinstance(outcome, OSError):
+        raise not_looked_up(plan, outcome)
+    return outcome
+
+
+class _Race:
+    """Happy eyeballs (RFC 8305): the next address is tried after a failure or a moment; the first to connect wins."""
+
+    __slots__ = ("_addresses", "_error", "_selector")
+
+    def __init__(self, addresses: Sequence[Address]) -> None:
+        self._addresses = interleave(addresses)
+        self._error: OSError = ConnectionRefusedError("no address")
+        self._selector = selectors.DefaultSelector()
+
+    def run(self, plan: Plan, limit: Limit) -> socket.socket:
+        winner = None
+        try:
+            winner = self._run(limit)
+        finally:
+            for key in list(self._selector.get_map().values()):
+                if key.fileobj is not winner:
+                    key.fileobj.close()  # type: ignore[union-attr]  # only sockets are registered
+            self._selector.close()
+        if winner is None:
+            raise not_connected(plan, self._error)
+        return winner
+
+    def _run(self, limit: Limit) -> socket.socket | None:
+        while self._addresses or self._selector.get_map():
+            if self._addresses:
+                self._start(self._addresses.popleft())
+            again = monotonic() + STAGGER
+            while self._selector.get_map():
+                wait = min(limit.left("connect"), _LONGEST_WAIT)
+                if self._addresses:
+                    wait = min(wait, again - monotonic())
+                    if wait <= 0:
+                        break
+                failed = False
+                for key, _ in self._selector.select(wait):
+                    if self._connected(key.fileobj):  # type: ignore[arg-type]
+                        return key.fileobj  # type: ignore[return-value]
+                    failed = True
+                if failed:
+                    break
+        return None
+
+    def _start(self, address: Address) -> None:
+        family, kind, protocol, _, where = address
+        try:
+            sock = socket.socket(family, kind, protocol)
+        except OSError as error:  # a family that this system cannot speak, or no descriptor left
+            self._error = error
+            return
+        sock.setblocking(False)
+        code = sock.connect_ex(where)
+        if code in _IN_PROGRESS:
+            self._selector.register(sock, selectors.EVENT_WRITE)
+        else:
+            self._error = OSError(code, os.strerror(code))
+            sock.close()
+
+    def _connected(self, sock: socket.socket) -> bool:
+        code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if not code:
+            return True
+        self._error = OSError(code, os.strerror(code))
+        self._selector.unregister(sock)
+        sock.close()
+        return False
+
+
+def _connect(plan: Plan, limit: Limit, settings: HTTPSettings, contexts: TLSContexts) -> _Wire:
+    wire = _Wire(_Race(_resolve(plan, limit)).run(plan, limit))
+    try:
+        prepare_socket(wire.sock)
+        if plan.tunnelled:
+            _open_tunnel(wire, plan, limit, settings)
+        if plan.origin.secure:
+            _secure(wire, plan, limit, contexts)
+    except BaseException:
+        wire.close()
+        raise
+    return wire
+
+
+def _secure(wire: _Wire, plan: Plan, limit: Limit, contexts: TLSContexts) -> None:
+    context = contexts.get(plan.origin)
+    failure: OSError
+    try:
+        return wire.start_tls(context, plan.origin.host, limit)
+    except TransportError:
+        raise
+    except OSError as error:
+        failure = error
+    raise handshake_failed(plan.origin, failure)
+
+
+def _open_tunnel(wire: _Wire, plan: Plan, limit: Limit, settings: HTTPSettings) -> None:
+    reader = tunnel_reader(settings.caps)
+    data = memoryview(tunnel_request(plan))
+    failure: OSError
+    try:
+        while data:
+            data = data[wire.send(data) :]
+            if data:
+                wire.either(limit.left("proxy"))
+        while not reader.head:
+            received = wire.receive(limit.left("proxy"))
+            if received:
+                reader.feed(received)
+            elif received is not None:
+                reader.eof()
+    except TransportError:
+        raise
+    except OSError as error:
+        failure = error
+    else:
+        return read_tunnel_reply(plan, reader)
+    raise not_connected(plan, failure, "proxy")
+
+
+# Connections and their pool.
+
+
+class _Lost(Exception):  # noqa: N818  # a signal between two functions of this file, not an error that anyone sees
+    """A kept connection had been closed by the peer before it read this request."""
+
+
+class _Connection:
+    __slots__ = ("__weakref__", "_plan", "_pool", "_taken", "closed", "idle_since", "reader", "used", "wire")
+
+    def __init__(self, pool: _Pool, plan: Plan) -> None:
+        self.wire: _Wire | None = None
+        self.closed = False
+        self._pool = pool
+        self._plan = plan
+        self._taken = False  # whether the system took a byte of the request
+        self.reader = ResponseReader(pool.settings.caps)
+        self.used = False
+        self.idle_since = 0.0
+
+    def connect(self, deadline: Deadline, contexts: TLSContexts) -> None:
+        settings = self._pool.settings
+        limit = Limit(settings.connect_timeout, deadline, self._plan)
+        self.wire = _connect(self._plan, limit, settings, contexts)
+
+    def request(self, method: str, data: bytes, deadline: Deadline) -> None:
+        """Send a request and read the head of its reply. Raise _Lost if the peer had left before it came."""
+        reader = self.reader
+        reader.begin(method)
+        self._taken = False
+        started = monotonic()
+        failure: BaseException | None
+        try:
+            self._send(data, deadline)
+            while not reader.head:
+                self._receive(deadline)
+        except APIConnectionError as error:
+            if reader.got:
+                raise
+            failure = None if not self._taken else error
+        except TransportError:
+            raise
+        except OSError as error:
+            failure = error
+        else:
+            return
+        if self.used and not reader.got and monotonic() - started < RESEND_WITHIN:
+            raise _Lost
+        if isinstance(failure, APIConnectionError):
+            raise failure
+        raise broken(self._plan, failure, self._phase(), self._sent())
+
+    def _send(self, data: bytes, deadline: Deadline) -> None:
+        wire = self._open_wire()
+        deadline.require("send", "no")
+        try:
+            taken = wire.send(data)
+        except _UNSENT:  # it has closed; what it may have said before is still to be read
+            self.reader.spoil()
+            return
+        self._taken = taken > 0
+        if taken < len(data):
+            self._send_rest(wire, memoryview(data)[taken:], deadline)
+
+    def _send_rest(self, wire: _Wire, data: memoryview, deadline: Deadline) -> None:
+        """Send a large body, and listen meanwhile: a 413 or a 401 may come long before its end."""
+        while data and not self.reader.head:
+            readable, writable = wire.either(deadline.require("send", self._sent()))
+            if readable:
+                received = wire.receive_now()
+                if received is not None:
+                    self._take(received)
+            elif writable:
+                try:
+                    taken = wire.send(data[:_SLICE])
+                except _UNSENT:
+                    break
+                self._taken = self._taken or taken > 0
+                data = data[taken:]
+        if data:  # answered or gone before it had the whole body: never use it again
+            self.reader.spoil()
+
+    def receive(self, deadline: Deadline) -> None:
+        """Wait for the next bytes of the reply's body and read them."""
+        failure: OSError
+        try:
+            return self._receive(deadline)
+        except TransportError:
+            raise
+        except OSError as error:
+            failure = error
+        raise broken(self._plan, failure, "read", "yes")
+
+    def _receive(self, deadline: Deadline) -> None:
+        wire = self._open_wire()
+        phase, sent = self._phase(), self._sent()
+        while True:
+            data = wire.receive(deadline.require(phase, sent))
+            if data is not None:
+                return self._take(data)
+
+    def _take(self, data: bytes) -> None:
+        if data:
+            self.reader.feed(data)
+        else:
+            self.reader.eof()
+
+    def _phase(self) -> Phase:
+        if not self._taken:
+            return "send"
+        return "read" if self.reader.got else "first_byte"
+
+    def _sent(self) -> Sent:
+        if self.reader.got:
+            return "yes"
+        return "maybe" if self._taken else "no"
+
+    def _open_wire(self) -> _Wire:
+        if self.wire is None or self.closed:
+            raise ClosedError("the connection was closed")
+        return self.wire
+
+    def idle_and_well(self) -> bool:
+        return self.wire is not None and self.wire.idle_and_well()
+
+    def interrupt(self) -> None:
+        if self.wire is not None and not self.closed:
+            self.wire.interrupt()
+
+    def release(self) -> None:
+        """Back to the pool, if the reply left the connection fit for another."""
+        if self.reader.reusable and not self.closed:
+            self.used = True
+            self._pool.put_back(self)
+        else:
+            self.close()
+
+    def close(self) -> None:
+        self.drop()
+        self.reader.discard()
+        self._pool.forget(self)
+
+    def drop(self) -> None:
+        """Close the descriptor and nothing else; all that a forked child may do."""
+        self.closed = True
+        if self.wire is not None:
+            self.wire.close()
+
+    def __del__(self) -> None:
+        self.drop()
+
+
+class _Pool:
+    """The connections to one origin. Taking an idle one takes no lock; only making one does."""
+
+    __slots__ = ("_changed", "_idle", "_live", "_waiting", "closed", "settings")
+
+    def __init__(self, settings: HTTPSettings) -> None:
+        self.settings = settings
+        self._idle: deque[_Connection] = deque()
+        self._live: WeakSet[_Connection] = WeakSet()
+        # Re-entrant, for garbage collection may close a connection while this thread holds it.
+        self._changed = Condition(RLock())
+        self._waiting = 0
+        self.closed = False
+
+    def take_idle(self) -> _Connection | None:
+        """The connection used last, if it is still well."""
+        while True:
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                return None
+            young = monotonic() - connection.idle_since < self.settings.max_idle_seconds
+            if young and connection.idle_and_well():
+                return connection
+            connection.close()
+
+    def take(self, plan: Plan, deadline: Deadline, *, fresh: bool) -> _Connection:
+        """A connection, idle or still to be connected; wait while as many as allowed are busy."""
+        connection = None if fresh else self.take_idle()
+        if connection is not None:
+            return connection
+        with self._changed:
+            while True:
+                if len(self._live) < self.settings.max_connections:
+                    connection = _Connection(self, plan)
+                    self._live.add(connection)
+                    return connection
+                connection = self.take_idle()
+                if connection is not None and not fresh:
+                    return connection
+                if connection is not None:  # make room for a new one
+                    connection.close()
+                else:
+                    self._wait(deadline)
+
+    def _wait(self, deadline: Deadline) -> None:
+        self._waiting += 1
+        try:
+            if not self._idle:  # one may have come back before it could see that someone waits
+                self._changed.wait(min(deadline.require("connect", "no"), _LONGEST_WAIT))
+        finally:
+            self._waiting -= 1
+
+    def put_back(self, connection: _Connection) -> None:
+        now = connection.idle_since = monotonic()
+        idle = self._idle
+        idle.append(connection)
+        if self.closed:
+            self.close()
+        elif now - idle[0].idle_since > self.settings.max_idle_seconds:
+            self._close_oldest()
+        if self._waiting:
+            self._wake_one()
+
+    def _close_oldest(self) -> None:
+        with suppress(IndexError):  # another thread may take it first
+            self._idle.popleft().close()
+
+    def forget(self, connection: _Connection) -> None:
+        self._live.discard(connection)
+        if self._waiting:
+            self._wake_one()
+
+    def _wake_one(self) -> None:
+        with self._changed:
+            self._changed.notify()
+
+    @property
+    def used(self) -> bool:
+        return bool(self._live)
+
+    def close(self) -> None:
+        """Close what is idle; what is busy closes when it comes back."""
+        self.closed = True
+        with suppress(IndexError):
+            while True:
+                self._idle.pop().close()
+
+    def drop(self) -> None:
+        """In a forked child: close the descriptors of all connections; no old lock is touched."""
+        self._changed = Condition(RLock())
+        self._waiting = 0
+        self._idle.clear()
+        for connection in list(self._live):
+            connection.drop()
+
+
+# What the seam sees.
+
+
+class _Exchange:
+    """One reply under way. See Exchange."""
+
+    __slots__ = ("_closed", "_connection", "_finished", "_headers", "_lock", "_raw", "status")
+
+    def __init__(self, connection: _Connection) -> None:
+        self._connection: _Connection | None = connection
+        self.status = connection.reader.status
+        self._raw = connection.reader.raw
+        self._headers: Headers | None = None
+        self._lock = Lock()
+        self._closed = False
+        self._finished = False
+
+    @property
+    def headers(self) -> Headers:
+        if self._headers is None:
+            self._headers = decode_headers(self._raw)
+        return self._headers
+
+    def read(self, deadline: Deadline, /) -> bytes:
+        try:
+            with self._lock:
+                return self._read(deadline)
+        finally:
+            if self._closed:
+                self.close()
+
+    def _read(self, deadline: Deadline) -> bytes:
+        connection = self._connection
+        if connection is None or self._closed:
+            if self._finished:
+                return b""
+            raise ClosedError("the reply was closed before its end")
+        reader = connection.reader
+        try:
+            while not (reader.buffered or reader.done):
+                connection.receive(deadline)
+        except BaseException:
+            self._let_go()
+            if self._closed:
+                raise ClosedError("the reply was closed while it was read") from None
+            raise
+        piece = reader.take()
+        if reader.done:
+            self._let_go()
+        return piece
+
+    def close(self) -> None:
+        self._closed = True
+        connection = self._connection
+        if connection is None:
+            return
+        if self._lock.acquire(blocking=False):
+            try:
+                self._let_go()
+            finally:
+                self._lock.release()
+        else:
+            connection.interrupt()
+
+    def _let_go(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        self._finished = connection.reader.done
+        if self._finished:
+            connection.release()
+        else:
+            connection.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+
+class HTTPTransport:
+    """HTTP/1.1 over sockets for blocking callers; see Transport. Safe to share between threads, and over a fork."""
+
+    def __init__(self, settings: HTTPSettings | None = None) -> None:
+        self._settings = settings or HTTPSettings()
+        self._contexts = TLSContexts(self._settings.tls)
+        self._planner = Planner(self._settings)
+        self._pools: dict[str, _Pool] = {}
+        self._routes: dict[str, tuple[Plan, _Pool]] = {}
+        self._closed = False
+        _watch_forks(self)
+
+    def open(self, request: HTTPRequest, deadline: Deadline, /) -> _Exchange:
+        """Send the request and return when the reply's head is there; raise TransportError or ConfigurationError."""
+        if self._closed:
+            raise ClosedError("the transport is closed")
+        plan, pool = self._routes.get(request.url) or self._route(request.url)
+        data = build_request(request, plan.prefix)
+        connection = pool.take_idle()
+        if connection is not None:
+            try:
+                return self._exchange(connection, plan, request.method, data, deadline)
+            except _Lost:
+                pass  # nobody saw it: send it again, once, on a connection of its own
+            return self._open_fresh(plan, pool, request.method, data, deadline, fresh=True)
+        return self._open_fresh(plan, pool, request.method, data, deadline, fresh=False)
+
+    def _open_fresh(
+        self, plan: Plan, pool: _Pool, method: str, data: bytes, deadline: Deadline, *, fresh: bool
+    ) -> _Exchange:
+        try:
+            return self._exchange(pool.take(plan, deadline, fresh=fresh), plan, method, data, deadline)
+        except _Lost:  # it waited for a free connection, and that one was lost
+            pass
+        return self._exchange(pool.take(plan, deadline, fresh=True), plan, method, data, deadline)
+
+    def _exchange(self, connection: _Connection, plan: Plan, method: str, data: bytes, deadline: Deadline) -> _Exchange:
+        try:
+            if connection.wire is None:
+                connection.connect(deadline, self._contexts)
+            connection.request(method, data, deadline)
+            check_reply(plan, connection.reader)
+            return _Exchange(connection)
+        except BaseException:
+            connection.close()
+            raise
+
+    def _route(self, url: str) -> tuple[Plan, _Pool]:
+        plan = self._planner.plan(url)
+        pool = self._pools.setdefault(plan.key, _Pool(self._settings))
+        if len(self._routes) >= PLANS_KEPT:
+            self._routes = {}
+            self._pools = {key: pool for key, pool in self._pools.items() if pool.used}
+        self._routes[url] = route = (plan, pool)
+        return route
+
+    def close(self) -> None:
+        """Close what is idle. Calls under way may finish; further ones raise ClosedError."""
+        self._closed = True
+        for pool in list(self._pools.values()):
+            pool.close()
+
+    def _after_fork(self) -> None:
+        for pool in self._pools.values():
+            pool.drop()
+        self._pools, self._routes = {}, {}
+        self._contexts.forget()
+
+
+_transports: WeakSet[HTTPTransport] = WeakSet()
+_watching = False
+
+
+def _watch_forks(transport: HTTPTransport) -> None:
+    global _watching  # noqa: PLW0603  # os.register_at_fork cannot be undone: once, for the first transport
+    _transports.add(transport)
+    if not _watching and hasattr(os, "register_at_fork"):
+        _watching = True
+        os.register_at_fork(after_in_child=_forget_all)
+
+
+def _forget_all() -> None:
+    for transport in list(_transports):
+        transport._after_fork()  # noqa: SLF001  # a child of the same file
