@@ -17,182 +17,24 @@ import asyncio
 import os
 import socket
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from math import inf
-from typing import TYPE_CHECKING, TypeVar
 from weakref import WeakSet
 
 from ..errors import APIConnectionError, ClosedError, Phase, Sent, TransportError
 from ..wire import Headers, HTTPRequest
+from ._aio_connect import hand_over, make_socket
 from ._clock import Deadline, monotonic
 from ._config import HTTPSettings
-from ._connecting import (
-    PLANS_KEPT,
-    RESEND_WITHIN,
-    STAGGER,
-    Address,
-    Limit,
-    Plan,
-    Planner,
-    broken,
-    check_reply,
-    interleave,
-    look_up,
-    look_up_numeric,
-    not_connected,
-    not_looked_up,
-    prepare_socket,
-    read_tunnel_reply,
-    tunnel_reader,
-    tunnel_request,
-)
+from ._connecting import PLANS_KEPT, RESEND_WITHIN, Limit, Plan, Planner, broken, check_reply
 from ._http1 import ResponseReader, build_request, decode_headers
-from ._tls import TLSContexts, handshake_failed
-
-if TYPE_CHECKING:
-    import ssl
+from ._tls import TLSContexts
 
 __all__ = ["AsyncHTTPTransport"]
 
-_T = TypeVar("_T")
 _CHUNK = 1 << 16
 _HIGH_WATER = 1 << 18
-
-
-# Connecting.
-
-
-async def _within(limit: Limit, phase: Phase, step: Callable[[], Awaitable[_T]]) -> _T:
-    """Run one step of making a connection; raise what the limit says when its time is over."""
-    bound = asyncio.timeout(limit.left(phase))
-    try:
-        async with bound:
-            return await step()
-    except TimeoutError:
-        if not bound.expired():
-            raise
-    raise limit.passed(phase)
-
-
-async def _resolve(plan: Plan) -> Sequence[Address]:
-    numeric = look_up_numeric(plan.host, plan.port)
-    if numeric is not None:
-        return numeric
-    loop = asyncio.get_running_loop()
-    answer: asyncio.Future[Sequence[Address] | OSError] = loop.create_future()
-
-    def settle(outcome: Sequence[Address] | OSError) -> None:
-        if not answer.done():
-            answer.set_result(outcome)
-
-    def done(outcome: Sequence[Address] | OSError) -> None:
-        with suppress(RuntimeError):  # nobody waits any more: the loop is closed
-            loop.call_soon_threadsafe(settle, outcome)
-
-    look_up(plan.host, plan.port, done)
-    outcome = await answer
-    if isinstance(outcome, OSError):
-        raise not_looked_up(plan, outcome)
-    return outcome
-
-
-async def _race(addresses: Sequence[Address], plan: Plan) -> socket.socket:
-    """Happy eyeballs (RFC 8305): the next address is tried after a failure or a moment; the first to connect wins."""
-    left = interleave(addresses)
-    running: set[asyncio.Task[socket.socket]] = set()
-    error: OSError = ConnectionRefusedError("no address")
-    try:
-        while left or running:
-            if left:
-                running.add(asyncio.create_task(_try(left.popleft())))
-            done, running = await asyncio.wait(
-                running, timeout=STAGGER if left else None, return_when=asyncio.FIRST_COMPLETED
-            )
-            for task in done:
-                failure = task.exception()
-                if failure is None:
-                    running |= done - {task}  # others that connected in the same turn are closed below
-                    return task.result()
-                if isinstance(failure, OSError):
-                    error = failure
-    finally:
-        for task in running:
-            task.cancel()
-            task.add_done_callback(_close_loser)
-    raise not_connected(plan, error)
-
-
-async def _try(address: Address) -> socket.socket:
-    family, kind, protocol, _, where = address
-    sock = socket.socket(family, kind, protocol)
-    try:
-        sock.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(sock, where)
-    except BaseException:
-        sock.close()
-        raise
-    return sock
-
-
-def _close_loser(task: asyncio.Task[socket.socket]) -> None:
-    if not task.cancelled() and task.exception() is None:
-        task.result().close()
-
-
-async def _connect_socket(addresses: Sequence[Address], plan: Plan) -> socket.socket:
-    if len(addresses) > 1:
-        return await _race(addresses, plan)
-    try:
-        return await _try(addresses[0])
-    except OSError as error:
-        failure = error
-    raise not_connected(plan, failure)
-
-
-async def _open_tunnel(sock: socket.socket, plan: Plan, settings: HTTPSettings) -> None:
-    loop = asyncio.get_running_loop()
-    reader = tunnel_reader(settings.caps)
-    try:
-        await loop.sock_sendall(sock, tunnel_request(plan))
-        while not reader.head:
-            data = await loop.sock_recv(sock, _CHUNK)
-            if data:
-                reader.feed(data)
-            else:
-                reader.eof()
-    except TransportError:
-        raise
-    except OSError as error:
-        failure = error
-    else:
-        return read_tunnel_reply(plan, reader)
-    raise not_connected(plan, failure, "proxy")
-
-
-async def _connect(link: _Link, plan: Plan, limit: Limit, settings: HTTPSettings, contexts: TLSContexts) -> None:
-    """Make the connection that ``link`` will speak for."""
-    addresses = await _within(limit, "dns", lambda: _resolve(plan))
-    sock = link.sock = await _within(limit, "connect", lambda: _connect_socket(addresses, plan))
-    prepare_socket(sock)
-    if plan.tunnelled:
-        await _within(limit, "proxy", lambda: _open_tunnel(sock, plan, settings))
-    context = contexts.get(plan.origin) if plan.origin.secure else None
-    await _within(limit, "tls" if context else "connect", lambda: _hand_over(link, plan, context))
-
-
-async def _hand_over(link: _Link, plan: Plan, context: ssl.SSLContext | None) -> None:
-    """Give the connected socket to the loop, under TLS where the origin has it."""
-    name = plan.origin.host.removesuffix(".") if context else None
-    try:
-        await asyncio.get_running_loop().create_connection(
-            lambda: link, sock=link.sock, ssl=context, server_hostname=name
-        )
-    except OSError as error:
-        failure = error
-    else:
-        return
-    raise handshake_failed(plan.origin, failure) if context else not_connected(plan, failure)
 
 
 # Connections and their pool.
@@ -246,7 +88,8 @@ class _Link(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # noqa: S101  # what create_connection promises
-        transport.set_write_buffer_limits(0)  # so that _writing says whether anything is still unsent
+        # So that _writing says whether anything is unsent. (Not 0: asyncio's TLS takes an empty buffer for full then.)
+        transport.set_write_buffer_limits(high=1, low=0)
         self._transport = transport
 
     def pause_writing(self) -> None:
@@ -321,6 +164,12 @@ class _Link(asyncio.Protocol):
             self._transport.resume_reading()
 
     # A task calls these.
+
+    async def connect(self, deadline: Deadline, contexts: TLSContexts) -> None:
+        settings = self._pool.settings
+        limit = Limit(settings.connect_timeout, deadline, self._plan)
+        self.sock = await make_socket(self._plan, limit, settings.caps)
+        await hand_over(self.sock, self, self._plan, limit, contexts)
 
     async def request(self, method: str, data: bytes, deadline: Deadline) -> None:
         """Send a request and wait for the head of its reply. Raise _Lost if the peer had left before it came."""
@@ -676,8 +525,7 @@ class AsyncHTTPTransport:
     async def _exchange(self, link: _Link, plan: Plan, method: str, data: bytes, deadline: Deadline) -> _Exchange:
         try:
             if not link.connected:
-                limit = Limit(self._settings.connect_timeout, deadline, plan)
-                await _connect(link, plan, limit, self._settings, self._contexts)
+                await link.connect(deadline, self._contexts)
             await link.request(method, data, deadline)
             check_reply(plan, link.reader)
             return _Exchange(link)

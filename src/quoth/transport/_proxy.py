@@ -74,7 +74,7 @@ def _unquote(text: str) -> bytes:
     return _PERCENT.sub(lambda match: bytes([int(match[1], 16)]), text.encode())
 
 
-def environment_proxies(environment: Mapping[str, str] = os.environ) -> tuple[Proxies, bool]:
+def environment_proxies(environment: Mapping[str, str]) -> tuple[Proxies, bool]:
     """The proxies that the environment names, and whether the system's own bypass list holds too."""
     system = _system_proxies() if sys.platform in _WITH_SYSTEM_PROXIES else {}
     cgi = "REQUEST_METHOD" in environment
@@ -101,7 +101,7 @@ def select_proxy(origin: Origin, settings: Proxies | None) -> Proxy | None:
     """The proxy for an origin: as set, or as the environment (or system) says."""
     if settings is not None:
         return _pick(origin, settings, "the proxies setting")
-    found, system_bypass = environment_proxies()
+    found, system_bypass = environment_proxies(os.environ)
     if _is_loopback(origin.host) or (system_bypass and _system_bypasses(origin.host)):
         return None
     return _pick(origin, found, f"{origin.scheme.upper()}_PROXY or ALL_PROXY")

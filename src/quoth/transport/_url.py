@@ -11,7 +11,7 @@ from ..errors import ConfigurationError
 
 __all__ = ["Origin", "split_url"]
 
-_URL = compile_regex(r"(https?)://([^/?#\\]*)([!-~]*)", IGNORECASE)
+_URL = compile_regex(r"(https?)://([^/?#\\]*)((?:[/?][!-~]*)?)", IGNORECASE)
 _AUTHORITY = compile_regex(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]]+))(?::([0-9]{1,5}))?")
 _LABEL = compile_regex(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _PORTS = {"http": 80, "https": 443}
