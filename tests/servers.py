@@ -222,11 +222,14 @@ class _StandardHandler(http.server.BaseHTTPRequestHandler):
         pass
 
 
+class _StandardServer(http.server.ThreadingHTTPServer):
+    request_queue_size = 128  # with the default of 5, a burst of connections waits for a second
+
+
 @contextmanager
 def standard_server(tls: ssl.SSLContext | None = None) -> Iterator[str]:
     """The standard library's http.server, with keep-alive. Gives its base URL."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _StandardHandler)
-    server.daemon_threads = False
+    server = _StandardServer(("127.0.0.1", 0), _StandardHandler)
     if tls is not None:
         server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
