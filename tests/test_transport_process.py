@@ -315,6 +315,48 @@ def test_a_new_interpreter_starts_afresh():
         assert len(server.connections) == 2
 
 
+NO_DESCRIPTORS = """
+import resource
+transport = {transport}(settings)
+def attempt():
+    return {attempt}
+assert attempt() == b'hello'
+{first}
+hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+try:
+    attempt_more()
+except ConnectionError as error:
+    assert (error.phase, error.sent) == ('connect', 'no'), error
+else:
+    raise AssertionError('a connection without a descriptor')
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+assert attempt() == b'hello'
+{last}
+"""
+
+
+@posix
+@pytest.mark.parametrize("shell", ["blocking", "asyncio"])
+def test_running_out_of_descriptors_is_a_failure_to_connect(shell):
+    words = {
+        "blocking": {
+            "transport": "HTTPTransport",
+            "attempt": "call(transport)",
+            "first": "def attempt_more():\n    call(HTTPTransport(settings))",
+            "last": "transport.close()",
+        },
+        "asyncio": {
+            "transport": "runner = asyncio.Runner()\ntransport = AsyncHTTPTransport",
+            "attempt": "runner.run(acall(transport))",
+            "first": "def attempt_more():\n    runner.run(acall(AsyncHTTPTransport(settings)))",
+            "last": "runner.close()",
+        },
+    }[shell]
+    with RawServer(echo) as server:
+        run(NO_DESCRIPTORS.format(**words), server.url())
+
+
 # The end of the interpreter.
 
 ENDS = {

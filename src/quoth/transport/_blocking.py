@@ -215,44 +215,47 @@ class _Pool:
 
     def take(self, plan: Plan, deadline: Deadline, *, fresh: bool) -> _Connection:
         """A connection, idle or still to be connected; wait while as many as allowed are busy."""
+        with self._changed:
+            self._waiting += 1  # before looking, so that whoever frees a place after that wakes this thread
+            try:
+                while (connection := self._take_now(plan, fresh=fresh)) is None:
+                    self._changed.wait(min(deadline.require("connect", "no"), LONGEST_WAIT))
+            except BaseException:
+                self._changed.notify()  # the word may have come to this thread as it gave up
+                raise
+            finally:
+                self._waiting -= 1
+        return connection
+
+    def _take_now(self, plan: Plan, *, fresh: bool) -> _Connection | None:
         connection = None if fresh else self.take_idle()
         if connection is not None:
             return connection
-        with self._changed:
-            while True:
-                if len(self._live) < self.settings.max_connections:
-                    connection = _Connection(self, plan)
-                    self._live.add(connection)
-                    return connection
-                connection = self.take_idle()
-                if connection is not None and not fresh:
-                    return connection
-                if connection is not None:  # make room for a new one
-                    connection.close()
-                else:
-                    self._wait(deadline)
-
-    def _wait(self, deadline: Deadline) -> None:
-        self._waiting += 1
-        try:
-            if not self._idle:  # one may have come back before it could see that someone waits
-                self._changed.wait(min(deadline.require("connect", "no"), LONGEST_WAIT))
-        finally:
-            self._waiting -= 1
+        if len(self._live) >= self.settings.max_connections:
+            self._close_oldest()  # an idle one makes room; there is one only where a fresh one is wanted
+        if len(self._live) >= self.settings.max_connections:
+            return None
+        connection = _Connection(self, plan)
+        self._live.add(connection)
+        return connection
 
     def put_back(self, connection: _Connection) -> None:
-        now = connection.idle_since = monotonic()
-        idle = self._idle
-        idle.append(connection)
+        connection.idle_since = monotonic()
+        self._idle.append(connection)
         if self.closed:
             self.close()
-        elif now - idle[0].idle_since > self.settings.max_idle_seconds:
-            self._close_oldest()
+        else:
+            self._close_expired(connection.idle_since - self.settings.max_idle_seconds)
         if self._waiting:
             self._wake_one()
 
+    def _close_expired(self, since: float) -> None:
+        with suppress(IndexError):  # other threads take and put back meanwhile
+            while self._idle[0].idle_since < since:
+                self._close_oldest()
+
     def _close_oldest(self) -> None:
-        with suppress(IndexError):  # another thread may take it first
+        with suppress(IndexError):
             self._idle.popleft().close()
 
     def forget(self, connection: _Connection) -> None:
@@ -308,6 +311,8 @@ class _Exchange:
         return self._headers
 
     def read(self, deadline: Deadline, /) -> bytes:
+        if self._finished:
+            return b""
         try:
             with self._lock:
                 return self._read(deadline)
@@ -318,8 +323,6 @@ class _Exchange:
     def _read(self, deadline: Deadline) -> bytes:
         connection = self._connection
         if connection is None or self._closed:
-            if self._finished:
-                return b""
             raise ClosedError("the reply was closed before its end")
         reader = connection.reader
         try:

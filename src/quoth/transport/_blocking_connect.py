@@ -46,6 +46,9 @@ __all__ = ["LONGEST_WAIT", "Wire", "connect"]
 
 _CHUNK = 1 << 16
 LONGEST_WAIT = 0.1 if sys.platform == "win32" else 3600.0
+_Selector: type[selectors.BaseSelector] = getattr(
+    selectors, "PollSelector", selectors.SelectSelector
+)  # neither costs a descriptor
 _IN_PROGRESS = (0, errno.EINPROGRESS, errno.EWOULDBLOCK)
 
 
@@ -206,7 +209,7 @@ class _Race:
     def __init__(self, addresses: Sequence[Address]) -> None:
         self._addresses = interleave(addresses)
         self._error: OSError = ConnectionRefusedError("no address")
-        self._selector = selectors.DefaultSelector()
+        self._selector = _Selector()
 
     def run(self, plan: Plan, limit: Limit) -> socket.socket:
         winner = None

@@ -267,7 +267,7 @@ def check_reply(plan: Plan, reader: ResponseReader) -> None:
     if status == 407 and plan.proxy is not None and not plan.tunnelled:
         raise _refused(plan, status)
     if 300 <= status < 400 and status != 304:
-        location = next((value for name, value in reader.raw if name.lower() == b"location"), None)
+        location = next((value for name, value in reader.raw if name == b"location"), None)
         if location is not None:
             raise ProtocolError(
                 f"{plan.origin} redirects to {_redirect_host(plan, location)} (status {status}); redirects are not"

@@ -172,7 +172,7 @@ class ResponseReader:
         head: status and headers are there.
         done: the whole reply is there.
         reusable: it is, and the connection may carry another.
-        status, raw: the status, and the header lines as they came.
+        status, raw: the status, and the header lines as they came, their names in lower case.
         buffered: bytes of body that wait for ``take``.
     """
 
@@ -291,7 +291,7 @@ class ResponseReader:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self.head:
-            self.raw.append((name, value))
+            self.raw.append((name.lower(), value))
             return
         self._trailers += len(name) + len(value) + 4  # dropped, but not without end
         if self._trailers > self._caps.head:
@@ -308,7 +308,7 @@ class ResponseReader:
             return
         self.status = status
         self.head = True
-        self._frame({name.lower(): value for name, value in self.raw})
+        self._frame(dict(self.raw))
         if self._bodiless:
             self._finish(reusable=False)
 
@@ -334,12 +334,15 @@ class ResponseReader:
             self._finish(reusable=self._parser.should_keep_alive())
 
     def _check_head(self, status: int) -> None:
-        if sum(len(name) + len(value) + 4 for name, value in self.raw) > self._caps.head:
+        if self._bytes_without_body > self._caps.head and self._head_size() > self._caps.head:
             raise self._too_much_head()
         if status == 101:
             raise self._error("the reply switches to another protocol, unasked")
         if status < 100 or self._parser.get_http_version() not in ("1.1", "1.0"):
             raise self._error("the reply is no HTTP/1.1")
+
+    def _head_size(self) -> int:
+        return sum(len(name) + len(value) + 4 for name, value in self.raw)
 
     def _frame(self, headers: dict[bytes, bytes]) -> None:
         """Settle what ends the body and what it is packed in."""
@@ -383,5 +386,5 @@ def _shown(value: bytes) -> str:
 
 
 def decode_headers(raw: list[tuple[bytes, bytes]]) -> Headers:
-    """Header lines as the seam gives them: names in lower case, no space around values."""
-    return tuple([(name.lower().decode("latin-1"), value.strip().decode("latin-1")) for name, value in raw])
+    """Header lines as the seam gives them: text, and no space around values."""
+    return tuple([(name.decode("latin-1"), value.strip().decode("latin-1")) for name, value in raw])
