@@ -377,17 +377,19 @@ def test_bytes_after_a_reply_do_not_reach_the_next(client):
 
 
 def test_bytes_that_come_late_after_a_reply_do_not_reach_the_next(client):
-    sent = threading.Event()
+    answered, sent = threading.Event(), threading.Event()
 
     def script(peer):
         peer.read_request()
         peer.reply()
+        answered.wait(10)
         peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
         sent.set()
         peer.wait_until_closed()
 
     with RawServer(script, echo) as server:
         assert client.call(request(server.url()))[1] == b"ok"
+        answered.set()
         sent.wait(10)
         client.settle()
         assert client.call(request(server.url())) == (200, b"hello")
@@ -398,13 +400,14 @@ def test_bytes_that_come_late_after_a_reply_do_not_reach_the_next(client):
 
 @pytest.mark.parametrize("goodbye", ["waits", "closes", "resets"])
 def test_an_early_answer_to_a_large_body_is_the_answer(client, goodbye):
+
     def script(peer):
         peer.read_head()
         peer.reply(b"too large", 413)
         if goodbye == "waits":
             peer.wait_until_closed()
         elif goodbye == "resets":
-            time.sleep(0.02)
+            time.sleep(0.02)  # a reset discards what has not arrived yet
             peer.reset()
 
     with RawServer(script) as server:
@@ -506,6 +509,14 @@ def test_the_deadline_of_a_read_may_be_another_than_that_of_the_opening(client):
             client.read(exchange)
 
 
+def test_a_read_may_have_a_nearer_deadline_than_the_opening(client):
+    with RawServer(streaming) as server:
+        exchange = client.open(request(server.url()), timeout=600)
+        assert client.read(exchange, timeout=600) == b"hello"
+        with pytest.raises(DeadlineExceededError):
+            client.read(exchange, timeout=SLOW)
+
+
 def test_a_call_without_a_timeout_has_none(client):
     with RawServer(echo) as server:
         assert client.call(request(server.url()), math.inf) == (200, b"hello")
@@ -540,7 +551,8 @@ def test_a_black_hole_exceeds_the_connect_timeout(shell, black_hole):
     assert (error.phase, error.sent, error.retryable) == ("connect", "no", True)
 
 
-def test_a_black_hole_exceeds_a_nearer_deadline(client, black_hole):
+def test_a_black_hole_exceeds_a_nearer_deadline(shell, black_hole):
+    client = Client(shell, HTTPSettings(proxies=DIRECT, connect_timeout=60))
     error = failure(client, f"http://127.0.0.1:{black_hole}/", SLOW)
     assert isinstance(error, DeadlineExceededError)
     assert (error.phase, error.sent) == ("connect", "no")
@@ -765,12 +777,16 @@ def test_a_request_that_was_worked_on_is_not_sent_again(client):
     assert (error.phase, error.sent) == ("first_byte", "maybe")
 
 
-def test_a_kept_connection_that_answers_and_breaks_is_not_sent_again(client):
+@pytest.mark.parametrize("goodbye", ["close", "reset"])
+def test_a_kept_connection_that_answers_and_breaks_is_not_sent_again(client, goodbye):
     def script(peer):
         peer.read_request()
         peer.reply()
         peer.read_request()
         peer.send(b"HTTP/1.1 200")
+        time.sleep(0.05)
+        if goodbye == "reset":
+            peer.reset()
 
     with RawServer(script, echo) as server:
         client.call(request(server.url()))
@@ -867,7 +883,7 @@ def test_a_stream_may_be_closed_by_another_thread(client):
         timer = threading.Timer(0.1, exchange.close)
         timer.start()
         with pytest.raises(ClosedError):
-            client.read(exchange)
+            client.read(exchange, timeout=math.inf)
         timer.join()
         assert server.goodbyes.acquire(timeout=10)
 

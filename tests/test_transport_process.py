@@ -233,23 +233,44 @@ transport.close()
 """
 
 
-@posix
-def test_a_child_does_not_disturb_a_stream_of_its_parent():
-    def stream(peer):
-        peer.read_request()
-        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nfirst")
-        child_called.wait(20)
-        peer.send(b"last")
-        peer.wait_until_closed()
+FORK_AND_CLOSE = """
+if {blocking}:
+    transport = HTTPTransport(settings)
+    assert call(transport) == b'hello'
+    close = transport.close
+else:
+    transport, runner = AsyncHTTPTransport(settings), asyncio.Runner()
+    assert runner.run(acall(transport)) == b'hello'
+    close = runner.close
+go, done = os.pipe()
+pid = os.fork()
+if not pid:
+    os.close(done)
+    os.read(go, 1)
+    os._exit(0)
+close()
+answer = call(HTTPTransport(settings))
+os.close(done)
+assert os.waitpid(pid, 0)[1] == 0
+assert answer == b'gone', answer
+"""
 
-    def child_calls(peer):
+
+@posix
+@pytest.mark.parametrize("blocking", [True, False], ids=["blocking", "asyncio"])
+def test_a_child_does_not_hold_its_parents_connections_open(blocking):
+    def leave(peer):
         peer.reply(peer.read_request())
         peer.wait_until_closed()
-        child_called.set()
+        gone.set()
 
-    child_called = threading.Event()
-    with RawServer(stream, child_calls) as server:
-        run(FORK_UNDER_A_STREAM, server.url())
+    def tell(peer):
+        peer.read_request()
+        peer.reply(b"gone" if gone.wait(5) else b"still open")
+
+    gone = threading.Event()
+    with RawServer(leave, tell) as server:
+        run(FORK_AND_CLOSE.format(blocking=blocking), server.url())
 
 
 FORK_UNDER_A_LOCK = """
@@ -298,6 +319,41 @@ def test_a_child_with_a_loop_of_its_own_leaves_its_parents_alone(authority, tls)
         run(FORK_BETWEEN_LOOPS, server.url(), str(authority / "ca.pem"))
         assert [body for _, body in server.requests] == [b"hello", b"child", b"parent"]
         assert len(server.connections) == 2
+
+
+FORK_INSIDE_A_LOOP = """
+async def main():
+    transport = AsyncHTTPTransport(settings)
+    exchange = await transport.open(HTTPRequest(url=url, body=b'stream'), Deadline(20))
+    assert await exchange.read(Deadline(20)) == b'first'
+    def child():
+        exchange.close()
+        transport.close()
+        call(HTTPTransport(settings))
+    assert in_child(child) == 0
+    assert await exchange.read(Deadline(20)) == b'last'
+asyncio.run(main())
+"""
+
+
+@posix
+@pytest.mark.parametrize("script", [FORK_UNDER_A_STREAM, FORK_INSIDE_A_LOOP], ids=["blocking", "asyncio"])
+def test_a_child_does_not_disturb_a_stream_of_its_parent(script):
+    def stream(peer):
+        peer.read_request()
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nfirst")
+        child_called.wait(20)
+        peer.send(b"last")
+        peer.wait_until_closed()
+
+    def child_calls(peer):
+        peer.reply(peer.read_request())
+        peer.wait_until_closed()
+        child_called.set()
+
+    child_called = threading.Event()
+    with RawServer(stream, child_calls) as server:
+        run(script, server.url())
 
 
 SPAWN = """

@@ -33,7 +33,6 @@ from ._tls import TLSContexts
 
 __all__ = ["AsyncHTTPTransport"]
 
-_CHUNK = 1 << 16
 _HIGH_WATER = 1 << 18
 
 
@@ -116,23 +115,9 @@ class _Link(asyncio.Protocol):
         self._end(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if exc is not None and not self.lost and not self._plan.origin.secure:
-            self._drain()
         self._end(exc)
         self._disarm()
         self._pool.forget(self)
-
-    def _drain(self) -> None:
-        """Read what came before the connection broke: an early answer to a body that was refused.
-
-        asyncio stops reading when writing fails, and closes the socket after this callback.
-        """
-        with suppress(OSError):
-            while self.sock is not None and not self.reader.done and self._error is None:
-                data = self.sock.recv(_CHUNK)
-                if not data:
-                    return
-                self.data_received(data)
 
     def _end(self, exc: Exception | None) -> None:
         if not self.lost and self._error is None:

@@ -316,6 +316,10 @@ class _Exchange:
         try:
             with self._lock:
                 return self._read(deadline)
+        except TransportError:
+            if self._closed:  # by another thread; what followed is no news
+                raise ClosedError("the reply was closed while it was read") from None
+            raise
         finally:
             if self._closed:
                 self.close()
@@ -330,8 +334,6 @@ class _Exchange:
                 connection.receive(deadline)
         except BaseException:
             self._let_go()
-            if self._closed:
-                raise ClosedError("the reply was closed while it was read") from None
             raise
         piece = reader.take()
         if reader.done:
