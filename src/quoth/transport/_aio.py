@@ -106,6 +106,8 @@ class _Link(asyncio.Protocol):
         except TransportError as error:
             self._fail(error)
             return
+        if self._writing and reader.head:  # it answered before it had the whole body: never use it again
+            reader.spoil()
         if reader.done or (reader.head if self._wants_head else reader.buffered):
             self._wake()
         if reader.buffered > _HIGH_WATER and not reader.done:
@@ -172,8 +174,6 @@ class _Link(asyncio.Protocol):
                 raise _Lost from None
             raise
         self._wants_head = False
-        if self._writing:  # it answered before it had the whole body: never use it again
-            reader.spoil()
 
     async def wait(self, deadline: Deadline) -> None:
         """Sleep until there is what the call needs; raise what went wrong, or that the deadline has passed."""
