@@ -310,7 +310,7 @@ class BareAsync:
         if self.idle:
             connection = self.idle.pop()
         else:
-            host, port = self.parts.hostname, self.parts.port
+            host, port = self.parts.hostname or "", self.parts.port or 0
             _, connection = await asyncio.get_running_loop().create_connection(
                 self.Connection, host, port, ssl=self.context
             )
@@ -619,7 +619,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    names, missing = [], []
+    names: list[str] = []
+    missing: list[str] = []
     for name in dict.fromkeys([*BLOCKING, *ASYNC]):
         if arguments.peers and name not in ("bare socket", *arguments.peers.split(",")):
             continue

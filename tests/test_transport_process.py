@@ -581,23 +581,22 @@ async def cancelled_after(turns: int, transport, url: str) -> bool:
 @pytest.mark.parametrize("route", ["plain", "tls", "tunnel"])
 def test_cancelling_at_any_turn_leaves_nothing_behind(authority, route, kept):
     async def main(url, settings):
+        transport = AsyncHTTPTransport(settings)
         under_way = []
         for turns in range(40):
-            transport = AsyncHTTPTransport(settings)
             if kept:
                 assert await acall(transport, url) == b"hello"
             under_way.append(await cancelled_after(turns, transport, url))
             assert await acall(transport, url, b"after") == b"after"
             assert asyncio.all_tasks() == {asyncio.current_task()}
-            for home in transport._homes.values():
-                assert all(len(pool.live) <= 2 for pool in home.pools.values())
-            transport.close()
+            assert all(len(pool.live) <= 2 for home in transport._homes.values() for pool in home.pools.values())
         return under_way
 
     tls = None if route == "plain" else server_context(authority)
     with RawServer(echo, tls=tls) as server, RawServer(servers.tunnel(server.port)) as proxy:
         proxies = Proxies(https=f"http://127.0.0.1:{proxy.port}") if route == "tunnel" else Proxies()
-        settings = HTTPSettings(proxies=proxies, tls=TLSSettings(ca_file=str(authority / "ca.pem")))
+        tls = TLSSettings(ca_file=str(authority / "ca.pem"))
+        settings = HTTPSettings(proxies=proxies, tls=tls, max_idle_seconds=60 if kept else -1)
         under_way = asyncio.run(main(server.url(), settings))
     assert under_way[0]
     assert sum(under_way) > 3

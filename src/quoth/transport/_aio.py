@@ -20,6 +20,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from math import inf
+from typing import cast
 from weakref import WeakSet
 
 from ..errors import APIConnectionError, ClosedError, Phase, Sent, TransportError
@@ -86,10 +87,9 @@ class _Link(asyncio.Protocol):
     # asyncio calls these.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101  # what create_connection promises
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but its class
         # So that _writing says whether anything is unsent. (Not 0: asyncio's TLS takes an empty buffer for full then.)
-        transport.set_write_buffer_limits(high=1, low=0)
-        self._transport = transport
+        self._transport.set_write_buffer_limits(high=1, low=0)
 
     def pause_writing(self) -> None:
         self._writing = True
@@ -348,7 +348,7 @@ class _Pool:
             return
         idle = self._idle
         idle.append(link)
-        while not (idle[0].well and self._is_young(idle[0])):
+        while idle and not (idle[0].well and self._is_young(idle[0])):
             idle.popleft().close()
         if self._waiters:
             self._wake_one()

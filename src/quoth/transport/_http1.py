@@ -318,11 +318,10 @@ class ResponseReader:
             return
         self._bytes_without_body = 0
         self._received += len(data)
+        if self._received > self._caps.body:
+            raise self._too_much_body()
         if self._inflater is not None:
             data = self._inflate(self._inflater, data)
-        self._decoded += len(data)
-        if self._received > self._caps.body or self._decoded > self._caps.body:
-            raise self._error(f"the body is larger than the cap of {self._caps.body:,} bytes")
         if data:
             self._pieces.append(data)
             self.buffered += len(data)
@@ -358,9 +357,13 @@ class ResponseReader:
 
     def _inflate(self, inflater: _Inflater, data: bytes) -> bytes:
         try:
-            return inflater.feed(data, self._caps.body - self._decoded)
+            data = inflater.feed(data, self._caps.body - self._decoded)
         except zlib.error:
             raise self._error("the compressed body is corrupt") from None
+        self._decoded += len(data)
+        if self._decoded > self._caps.body:
+            raise self._too_much_body()
+        return data
 
     def _finish(self, *, reusable: bool) -> None:
         if self._inflater is not None and not self._inflater.whole:
@@ -370,6 +373,9 @@ class ResponseReader:
 
     def _too_much_head(self) -> ProtocolError:
         return self._error(f"the reply's headers or framing are larger than the cap of {self._caps.head:,} bytes")
+
+    def _too_much_body(self) -> ProtocolError:
+        return self._error(f"the body is larger than the cap of {self._caps.body:,} bytes")
 
     def _error(self, message: str) -> ProtocolError:
         return ProtocolError(

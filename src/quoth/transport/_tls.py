@@ -84,7 +84,7 @@ def _build_system_context() -> ssl.SSLContext:
         import truststore
     except ImportError:
         return _build_context(None)
-    context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context: ssl.SSLContext = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.set_alpn_protocols(["http/1.1"])
     return context
 
