@@ -37,6 +37,7 @@ from quoth.transport import Deadline
 from quoth.transport._aio import AsyncHTTPTransport
 from quoth.transport._blocking import HTTPTransport
 from quoth.transport._config import HTTPSettings, Proxies, TLSSettings
+from quoth.transport._connecting import Planner
 from quoth.transport._http1 import Caps
 from quoth.wire import HTTPRequest, header
 from servers import RawServer, canned, echo, never
@@ -826,6 +827,18 @@ def test_a_kept_connection_that_answers_and_breaks_is_not_sent_again(client, goo
         assert len(server.connections) == 1
 
 
+def test_a_server_that_closes_after_every_few_replies_costs_no_call(client):
+    def few(peer):
+        for _ in range(1 + len(peer.server.connections) % 3):
+            peer.reply(peer.read_request())
+
+    with RawServer(few) as server:
+        for turn in range(10):
+            bodies = [b"%d-%d" % (turn, number) for number in range(8)]
+            results = client.together(*[request(server.url(), body) for body in bodies])
+            assert results == [(200, body) for body in bodies]
+
+
 def test_an_old_connection_is_not_used(shell):
     client = Client(shell, HTTPSettings(proxies=DIRECT, max_idle_seconds=0.05))
     with RawServer(echo) as server:
@@ -1095,6 +1108,13 @@ def test_a_plain_request_is_given_to_the_proxy_whole(shell):
         head = proxy.requests[0][0]
     assert head.startswith(b"POST http://api.example.test/v1?x HTTP/1.1\r\nhost: api.example.test\r\n")
     assert b"\r\nproxy-authorization: Basic " in head
+
+
+def test_the_plan_for_a_url_does_not_show_what_is_secret_in_it():
+    plan = Planner(HTTPSettings(proxies=Proxies(http="http://user:hidden@proxy:1"))).plan("http://a.test/?key=hidden")
+    assert "hidden" in plan.prefix
+    assert "hidden" not in f"{plan!r}"
+    assert "Basic" not in f"{plan!r}"
 
 
 def proxy_failure(client, url, timeout=10.0):

@@ -413,6 +413,33 @@ def test_running_out_of_descriptors_is_a_failure_to_connect(shell):
         run(NO_DESCRIPTORS.format(**words), server.url())
 
 
+PLAIN = """
+import sys
+import quoth
+before = set(sys.modules)
+from quoth.transport import Deadline
+from quoth.transport._blocking import HTTPTransport
+from quoth.wire import HTTPRequest
+exchange = HTTPTransport().open(HTTPRequest(url=sys.argv[1], body=b'hello'), Deadline(20))
+assert exchange.read(Deadline(20)) == b'hello'
+print(*sorted({name.partition('.')[0] for name in set(sys.modules) - before}))
+"""
+
+
+def test_a_plain_blocking_call_loads_neither_ssl_nor_asyncio_nor_urllib():
+    with RawServer(echo) as server:
+        done = subprocess.run(
+            [sys.executable, "-c", PLAIN, server.url()],
+            env={**os.environ, "PYTHONPATH": SOURCE},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    loaded = set(done.stdout.split())
+    assert "httptools" in loaded
+    assert not loaded & {"asyncio", "ssl", "urllib", "http", "logging", "dataclasses", "inspect", "json", "ipaddress"}
+
+
 # The end of the interpreter.
 
 ENDS = {

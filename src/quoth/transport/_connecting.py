@@ -60,12 +60,15 @@ Address: TypeAlias = tuple[int, int, int, str, tuple[Any, ...]]
 
 
 class Plan(Struct, frozen=True, kw_only=True, gc=False):
-    """How requests for one URL travel."""
+    """How requests for one URL travel. Its repr shows neither the query nor the proxy's credentials."""
 
     origin: Origin
     proxy: Proxy | None
     prefix: str
     """Of the request head, after the method."""
+
+    def __repr__(self) -> str:
+        return f"Plan({self.key})"
 
     @property
     def key(self) -> str:

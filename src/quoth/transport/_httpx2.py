@@ -1,4 +1,4 @@
-"""httpx2 behind the seam, for those who need HTTP/2, SOCKS, or hooks and mocks of their own (extra ``httpx2``).
+"""The package httpx2 behind the seam, for those who need HTTP/2, SOCKS, or hooks of their own (extra ``httpx2``).
 
 What it does not promise, because httpx2 does not:
 
