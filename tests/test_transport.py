@@ -604,6 +604,18 @@ def test_a_server_that_closes_at_once_may_have_seen_the_request(client):
     assert (type(error), error.phase, error.sent) == (APIConnectionError, "first_byte", "maybe")
 
 
+@pytest.mark.parametrize("goodbye", ["close", "reset"])
+def test_a_server_that_leaves_inside_a_large_request_may_have_seen_it(client, goodbye):
+    def script(peer):
+        peer.read_head()
+        if goodbye == "reset":
+            peer.reset()
+
+    with RawServer(script) as server:
+        error = failure(client, server.url(), body=b"x" * (20 << 20))
+    assert (type(error), error.phase, error.sent) == (APIConnectionError, "send", "maybe")
+
+
 BROKEN = {
     "short body": b"HTTP/1.1 200 OK\r\nContent-Length: 400\r\n\r\nshort",
     "cut chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",

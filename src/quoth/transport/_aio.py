@@ -14,21 +14,20 @@ Back-pressure: with more than a quarter of a megabyte waiting for its reader a c
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from math import inf
 from typing import cast
-from weakref import WeakSet
 
 from ..errors import APIConnectionError, ClosedError, Phase, Sent, TransportError
 from ..wire import Headers, HTTPRequest
 from ._aio_connect import hand_over, make_socket
 from ._clock import Deadline, monotonic
 from ._config import HTTPSettings
-from ._connecting import PLANS_KEPT, RESEND_WITHIN, Limit, Plan, Planner, broken, check_reply
+from ._connecting import PLANS_KEPT, RESEND_WITHIN, Limit, PeerGoneError, Plan, Planner, broken, check_reply
+from ._fork import watch
 from ._http1 import ResponseReader, build_request, decode_headers
 from ._tls import TLSContexts
 
@@ -38,10 +37,6 @@ _HIGH_WATER = 1 << 18
 
 
 # Connections and their pool.
-
-
-class _Lost(Exception):  # noqa: N818  # a signal between two functions of this file, not an error that anyone sees
-    """A kept connection had been closed by the peer before it read this request."""
 
 
 class _Link(asyncio.Protocol):
@@ -126,7 +121,8 @@ class _Link(asyncio.Protocol):
             try:
                 self.reader.eof()
             except TransportError as error:
-                self._error = error if exc is None else broken(self._plan, exc, *self._where())
+                inside = exc is None and self.reader.got
+                self._error = error if inside else broken(self._plan, exc, *self._where())
         self.lost = True
         self._wake()
 
@@ -159,7 +155,7 @@ class _Link(asyncio.Protocol):
         await hand_over(self.sock, self, self._plan, limit, contexts)
 
     async def request(self, method: str, data: bytes, deadline: Deadline) -> None:
-        """Send a request and wait for the head of its reply. Raise _Lost if the peer had left before it came."""
+        """Send a request and await the head of its reply. Raise PeerGoneError if the peer had left before it came."""
         reader = self.reader
         deadline.require("send", "no")
         started = monotonic()
@@ -171,7 +167,7 @@ class _Link(asyncio.Protocol):
                 await self.wait(deadline)
         except APIConnectionError:
             if self.used and not reader.got and monotonic() - started < RESEND_WITHIN:
-                raise _Lost from None
+                raise PeerGoneError from None
             raise
         self._wants_head = False
 
@@ -489,7 +485,7 @@ class AsyncHTTPTransport:
         self._planner = Planner(self._settings)
         self._homes: dict[asyncio.AbstractEventLoop, _Home] = {}
         self._closed = False
-        _watch_forks(self)
+        watch(self)
 
     async def open(self, request: HTTPRequest, deadline: Deadline, /) -> _Exchange:
         """Send the request and return when the reply's head is there; raise TransportError or ConfigurationError."""
@@ -502,7 +498,7 @@ class AsyncHTTPTransport:
         link = pool.take_idle() or await pool.take(plan, deadline, fresh=False)
         try:
             return await self._exchange(link, plan, request.method, data, deadline)
-        except _Lost:
+        except PeerGoneError:
             pass  # nobody saw it: send it again, once, on a connection of its own
         link = await pool.take(plan, deadline, fresh=True)
         return await self._exchange(link, plan, request.method, data, deadline)
@@ -547,7 +543,7 @@ class AsyncHTTPTransport:
         except RuntimeError:  # that loop is closed
             self._leave(loop)
 
-    def _after_fork(self) -> None:
+    def after_fork_in_child(self) -> None:
         for home in self._homes.values():
             home.drop()
         _left_to_the_parent.append(self._homes)
@@ -555,21 +551,6 @@ class AsyncHTTPTransport:
         self._contexts.forget()
 
 
-_transports: WeakSet[AsyncHTTPTransport] = WeakSet()
 _left_to_the_parent: list[dict[asyncio.AbstractEventLoop, _Home]] = []
 """In a forked child: what it inherited. It is kept, for ending it would reach into the parent's event loop, whose
 epoll set the two share."""
-_watching = False
-
-
-def _watch_forks(transport: AsyncHTTPTransport) -> None:
-    global _watching  # noqa: PLW0603  # os.register_at_fork cannot be undone: once, for the first transport
-    _transports.add(transport)
-    if not _watching and hasattr(os, "register_at_fork"):
-        _watching = True
-        os.register_at_fork(after_in_child=_forget_all)
-
-
-def _forget_all() -> None:
-    for transport in list(_transports):
-        transport._after_fork()  # noqa: SLF001  # a child of the same file

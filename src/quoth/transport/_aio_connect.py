@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from math import inf
 from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import Phase, TransportError
@@ -38,7 +39,8 @@ _CHUNK = 1 << 16
 
 async def _within(limit: Limit, phase: Phase, step: Callable[[], Awaitable[_T]]) -> _T:
     """Run one step of making a connection; raise what the limit says when its time is over."""
-    bound = asyncio.timeout(limit.left(phase))
+    left = limit.left(phase)
+    bound = asyncio.timeout(None if left == inf else left)
     try:
         async with bound:
             return await step()

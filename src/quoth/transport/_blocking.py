@@ -14,7 +14,6 @@ the descriptors (which sends nothing) and starts with empty pools and new locks.
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from contextlib import suppress
 from threading import Condition, Lock, RLock
@@ -25,7 +24,8 @@ from ..wire import Headers, HTTPRequest
 from ._blocking_connect import LONGEST_WAIT, Wire, connect
 from ._clock import Deadline, monotonic
 from ._config import HTTPSettings
-from ._connecting import PLANS_KEPT, RESEND_WITHIN, Limit, Plan, Planner, broken, check_reply
+from ._connecting import PLANS_KEPT, RESEND_WITHIN, Limit, PeerGoneError, Plan, Planner, broken, check_reply
+from ._fork import watch
 from ._http1 import ResponseReader, build_request, decode_headers
 from ._tls import TLSContexts
 
@@ -38,19 +38,15 @@ _UNSENT = (BrokenPipeError, ConnectionResetError, ConnectionAbortedError)
 # Connections and their pool.
 
 
-class _Lost(Exception):  # noqa: N818  # a signal between two functions of this file, not an error that anyone sees
-    """A kept connection had been closed by the peer before it read this request."""
-
-
 class _Connection:
-    __slots__ = ("__weakref__", "_plan", "_pool", "_taken", "closed", "idle_since", "reader", "used", "wire")
+    __slots__ = ("__weakref__", "_plan", "_pool", "_taken", "_whole", "closed", "idle_since", "reader", "used", "wire")
 
     def __init__(self, pool: _Pool, plan: Plan) -> None:
         self.wire: Wire | None = None
         self.closed = False
         self._pool = pool
         self._plan = plan
-        self._taken = False  # whether the system took a byte of the request
+        self._taken = self._whole = False  # what the system took of the request: a byte, all of it
         self.reader = ResponseReader(pool.settings.caps)
         self.used = False
         self.idle_since = 0.0
@@ -61,20 +57,20 @@ class _Connection:
         self.wire = connect(self._plan, limit, settings, contexts)
 
     def request(self, method: str, data: bytes, deadline: Deadline) -> None:
-        """Send a request and read the head of its reply. Raise _Lost if the peer had left before it came."""
+        """Send a request and read the head of its reply. Raise PeerGoneError if the peer had left before it came."""
         reader = self.reader
         reader.begin(method)
-        self._taken = False
+        self._taken = self._whole = False
         started = monotonic()
-        failure: BaseException | None
+        failure: OSError | None
         try:
             self._send(data, deadline)
             while not reader.head:
                 self._receive(deadline)
-        except APIConnectionError as error:
+        except APIConnectionError:
             if reader.got:
                 raise
-            failure = None if not self._taken else error
+            failure = None
         except TransportError:
             raise
         except OSError as error:
@@ -82,9 +78,7 @@ class _Connection:
         else:
             return
         if self.used and not reader.got and monotonic() - started < RESEND_WITHIN:
-            raise _Lost
-        if isinstance(failure, APIConnectionError):
-            raise failure
+            raise PeerGoneError
         raise broken(self._plan, failure, self._phase(), self._sent())
 
     def _send(self, data: bytes, deadline: Deadline) -> None:
@@ -96,7 +90,8 @@ class _Connection:
             self.reader.spoil()
             return
         self._taken = taken > 0
-        if taken < len(data):
+        self._whole = taken == len(data)
+        if not self._whole:
             self._send_rest(wire, memoryview(data)[taken:], deadline)
 
     def _send_rest(self, wire: Wire, data: memoryview, deadline: Deadline) -> None:
@@ -114,6 +109,7 @@ class _Connection:
                     break
                 self._taken = self._taken or taken > 0
                 data = data[taken:]
+        self._whole = not data
         if data:  # answered or gone before it had the whole body: never use it again
             self.reader.spoil()
 
@@ -143,9 +139,9 @@ class _Connection:
             self.reader.eof()
 
     def _phase(self) -> Phase:
-        if not self._taken:
-            return "send"
-        return "read" if self.reader.got else "first_byte"
+        if self.reader.got:
+            return "read"
+        return "first_byte" if self._whole else "send"
 
     def _sent(self) -> Sent:
         if self.reader.got:
@@ -377,7 +373,7 @@ class HTTPTransport:
         self._pools: dict[str, _Pool] = {}
         self._routes: dict[str, tuple[Plan, _Pool]] = {}
         self._closed = False
-        _watch_forks(self)
+        watch(self)
 
     def open(self, request: HTTPRequest, deadline: Deadline, /) -> _Exchange:
         """Send the request and return when the reply's head is there; raise TransportError or ConfigurationError."""
@@ -389,7 +385,7 @@ class HTTPTransport:
         if connection is not None:
             try:
                 return self._exchange(connection, plan, request.method, data, deadline)
-            except _Lost:
+            except PeerGoneError:
                 pass  # nobody saw it: send it again, once, on a connection of its own
             return self._open_fresh(plan, pool, request.method, data, deadline, fresh=True)
         return self._open_fresh(plan, pool, request.method, data, deadline, fresh=False)
@@ -399,7 +395,7 @@ class HTTPTransport:
     ) -> _Exchange:
         try:
             return self._exchange(pool.take(plan, deadline, fresh=fresh), plan, method, data, deadline)
-        except _Lost:  # it waited for a free connection, and that one was lost
+        except PeerGoneError:  # it waited for a free connection, and that one was lost
             pass
         return self._exchange(pool.take(plan, deadline, fresh=True), plan, method, data, deadline)
 
@@ -429,25 +425,8 @@ class HTTPTransport:
         for pool in list(self._pools.values()):
             pool.close()
 
-    def _after_fork(self) -> None:
+    def after_fork_in_child(self) -> None:
         for pool in self._pools.values():
             pool.drop()
         self._pools, self._routes = {}, {}
         self._contexts.forget()
-
-
-_transports: WeakSet[HTTPTransport] = WeakSet()
-_watching = False
-
-
-def _watch_forks(transport: HTTPTransport) -> None:
-    global _watching  # noqa: PLW0603  # os.register_at_fork cannot be undone: once, for the first transport
-    _transports.add(transport)
-    if not _watching and hasattr(os, "register_at_fork"):
-        _watching = True
-        os.register_at_fork(after_in_child=_forget_all)
-
-
-def _forget_all() -> None:
-    for transport in list(_transports):
-        transport._after_fork()  # noqa: SLF001  # a child of the same file

@@ -24,6 +24,7 @@ __all__ = [
     "STAGGER",
     "Address",
     "Limit",
+    "PeerGoneError",
     "Plan",
     "Planner",
     "broken",
@@ -54,6 +55,10 @@ PLANS_KEPT = 512
 
 Address: TypeAlias = tuple[int, int, int, str, tuple[Any, ...]]
 """As getaddrinfo gives it: family, type, protocol, canonical name, address."""
+
+
+class PeerGoneError(Exception):
+    """Between the functions of a shell, never outside: a kept connection was closed before it took this request."""
 
 
 # Where a request goes.
