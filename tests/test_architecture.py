@@ -106,6 +106,7 @@ FOR_TYPES = {
 OUTSIDE = {
     "msgspec": frozenset(HOUSE) - {"data", "_version", "quoth"},
     "httptools": frozenset({"transport"}),
+    "httpx2": frozenset({"transport"}),
     "truststore": frozenset({"transport"}),
     "xllamacpp": frozenset({"providers"}),
     "typing_extensions": frozenset(),
