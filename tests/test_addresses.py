@@ -6,7 +6,7 @@ import pickle
 import traceback
 
 import pytest
-from hypothesis import example, given, strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from quoth import ModelsAPI, QuothError, Settings
 from quoth.errors import APIConnectionError, AuthenticationError, ConfigurationError, MissingKeyError
@@ -14,6 +14,9 @@ from quoth.providers import ProviderSpec, ProviderTable
 from quoth.providers._address import Address, Given, check_base_url, check_key, find_address, is_loopback
 from quoth.testing import Reply, ScriptedTransport
 from quoth.wire import HTTPRequest
+
+settings.register_profile("no deadline", deadline=None)  # the machine may be busy
+settings.load_profile("no deadline")
 
 CALL_KEY, SETTINGS_KEY, VARIABLE_KEY = "sk-call-0123456789abc", "sk-settings-0123456789", "sk-variable-0123456789"
 CALL_URL, SETTINGS_URL, VARIABLE_URL = "https://call.example/v1", "https://settings.example", "https://variable.example"

@@ -19,6 +19,9 @@ from quoth.errors import APIConnectionError, APITimeoutError, DeadlineExceededEr
 from quoth.testing import Reply, ScriptedTransport
 from quoth.wire import HTTPRequest, WireReply
 
+settings.register_profile("no deadline", deadline=None)  # the machine may be busy
+settings.load_profile("no deadline")
+
 PATIENCE = 10.0
 """Seconds after which a test gives up on another thread: it is never waited for in a test that passes."""
 
@@ -531,7 +534,6 @@ def all_that_happens(drive, plan, replies):
     return ended, told, [kind for kind, _ in scope.endings], len(script.requests), closed(script)
 
 
-@settings(deadline=None)
 @given(st.lists(STEPS, max_size=8), st.lists(REPLIES, max_size=3))
 def test_any_flow_has_the_same_outcome_in_both_worlds(plan, replies):
     one = all_that_happens(blocking, plan, replies)

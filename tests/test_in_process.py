@@ -498,6 +498,7 @@ from quoth.transport._in_process import InProcessTransport
 from quoth.wire import HTTPRequest, WireReply
 
 REQUEST = HTTPRequest(url="local://x")
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are started deaf to it
 
 class App:
     pause = 0.001

@@ -779,6 +779,8 @@ def test_no_field_of_a_provider_is_taken_for_one_of_ours():
     message = {"content": "hi", ":absent": ["content"], ":form": "list", "x": 1}
     for response in (answer(message), fold(streamed(message))):
         assert sent(response.message)["messages"] == [{"role": "assistant", "content": "hi", "x": 1}]
+    asked = {"role": "user", "content": "hi", ":absent": ["role"], ":form": "list"}
+    assert sent(server.parse_message(asked))["messages"] == [{"role": "user", "content": "hi"}]
 
 
 def test_an_empty_content_beside_tool_calls_goes_back_as_it_came():
@@ -1254,6 +1256,44 @@ def test_fields_without_a_name_are_joined_to_what_a_whole_answer_holds():
             }
         ],
     }
+
+
+def test_details_of_reasoning_are_sent_back_as_whole_entries():
+    """A chunk goes on with the last entry where type, index and id allow; entries of one chunk are apart."""
+
+    def text(said, index=0, **fields):
+        return {"type": "reasoning.text", "text": said, "index": index, **fields}
+
+    secret = {"type": "reasoning.encrypted", "data": "x", "index": 0}
+    summary = {"type": "reasoning.summary", "summary": "s", "index": 0}
+    chunks = [
+        [text("a"), text("b", id="1")],
+        [text("c", signature="s", format="f")],
+        [text("", signature="", format=None)],
+        [text("d", id="2")],
+        [secret], [secret],
+        [summary], [summary],
+        [7], [text("e")], [text("f", index=1)],
+    ]  # fmt: skip
+    response = fold(streamed(*({"reasoning_details": each} for each in chunks)))
+    assert response.message.provider_data["openai_chat"]["reasoning_details"] == [
+        text("a"),
+        text("bc", id="1", signature="s", format="f"),
+        text("d", id="2"),
+        secret,
+        secret,
+        {**summary, "summary": "ss"},
+        7,
+        text("e"),
+        text("f", index=1),
+    ]
+
+
+def test_log_probabilities_are_joined_and_null_takes_none_away():
+    first, second = {"content": [1], "refusal": None}, {"content": None, "refusal": [2]}
+    chunks = [{"choices": [{"delta": {}, "logprobs": each}]} for each in (first, None, second)]
+    (choice,) = fold(run(sse(*chunks, b"[DONE]"))).provider_data["openai_chat"]["choices"]
+    assert choice == {"logprobs": {"content": [1], "refusal": [2]}}
 
 
 def test_an_error_in_a_stream_is_the_providers_with_status_200():

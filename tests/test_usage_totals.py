@@ -22,6 +22,9 @@ from quoth.providers import ProviderTable
 from quoth.testing import Reply, ScriptedTransport
 from quoth.types import TOKEN_BUCKETS, Cost
 
+settings.register_profile("no deadline", deadline=None)  # the machine may be busy
+settings.load_profile("no deadline")
+
 PATIENCE = 10.0
 """Seconds after which a test gives up on another thread: it is never waited for in a test that passes."""
 
@@ -183,7 +186,7 @@ def test_the_journal_keeps_no_record_that_it_has_counted():
     journal = Journal(batch=4)
     for _ in range(1_000):
         journal.append(record())
-        assert len(journal._waiting) < 4
+        assert len(journal._state().waiting) < 4
     journal.usage()
     assert not journal._waiting
 
@@ -201,7 +204,6 @@ ANSWERS = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(ANSWERS, max_size=8), st.data())
 def test_the_usage_report_is_the_exact_sum_of_the_answers(answers, data):
     def answer(request):

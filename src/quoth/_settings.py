@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
 
 from .errors import ConfigurationError
 from .transport import AsyncTransport, Transport
+
+if TYPE_CHECKING:
+    from .transport._config import HTTPSettings
 
 __all__ = ["DEFAULT_TIMEOUT", "VARIABLES", "Settings", "flag", "named", "timeout_of", "variable"]
 
@@ -45,6 +48,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     prices: str | None = None
     transport: Transport | None = None
     async_transport: AsyncTransport | None = None
+    http: HTTPSettings | None = None
+    """Of quoth's own transports: proxies, certificates, caps; see ``quoth.transport.http``."""
 
     def __repr__(self) -> str:
         shown = ", ".join([f"{name}={value}" for name, value in self.__rich_repr__()])
