@@ -188,7 +188,7 @@ def test_the_journal_keeps_no_record_that_it_has_counted():
         journal.append(record())
         assert len(journal._state().waiting) < 4
     journal.usage()
-    assert not journal._waiting
+    assert not journal._state().waiting
 
 
 # Through the API.
