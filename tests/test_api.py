@@ -49,11 +49,8 @@ VERBS = (
     "configure",
     "embed",
     "estimate",
-    "info",
-    "list",
     "map",
     "metrics",
-    "providers",
     "run",
 )
 

@@ -51,11 +51,17 @@ HOUSE: dict[str, Room] = {
     "cli": room("the command: a user of the public package like any other", f"{PUBLIC} _json"),
     "testing": room("transports that answer without a network, for tests", f"{NOUNS} transport"),
     # The door.
-    "quoth": room("the public names and `models`", f"{NOUNS} _api _options _settings _stream _version"),
+    "quoth": room(
+        "the public names and `models`", f"{NOUNS} _api _catalog _listing _options _settings _stream _version"
+    ),
     # The API: the user's words become a ModelRequest. It may use the verbs of instrumentation outside a call.
     "_api": room(
         "ModelsAPI, ModelBinding",
-        f"{NOUNS} _options _prompt _service _stream _settings _registry _costs instrumentation limits providers",
+        f"{NOUNS} _options _prompt _listing _service _stream _settings _registry _catalog _costs instrumentation "
+        "limits providers",
+    ),
+    "_listing": room(
+        "what list, info and providers answer", f"{NOUNS} _catalog _settings dialects providers transport"
     ),
     "_options": room("the keyword options and their checks", f"{NOUNS} _catalog providers"),
     "_prompt": room("what a prompt means; dicts in OpenAI's form are read by that dialect", f"{NOUNS} dialects"),
@@ -438,6 +444,7 @@ HARMLESS_IN_THREAD = frozenset({"LockType", "RLock", "allocate_lock", "get_ident
 WAITS: dict[tuple[str, str], str] = {
     ("quoth.providers._local", "threading"): "a lock: many calls at once load the weights once",
     ("quoth._registry", "quoth.transport._clock"): "the day: when a provider is built, its model may be retired",
+    ("quoth._listing", "quoth.transport._clock"): "what is retired and what it costs, today",
 }
 """(module, imported module) outside the waiting rooms, and why. Never instrumentation: it is told the time."""
 

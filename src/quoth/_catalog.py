@@ -25,6 +25,7 @@ __all__ = [
     "model_info",
     "nearest",
     "owner",
+    "vocabulary",
     "warn_of_retirement",
 ]
 
@@ -119,6 +120,14 @@ _folded: dict[str, str] = {}
 """Every id and alias in lower case, and its row; filled when an id is not found as it was written."""
 
 
+def vocabulary(column: str) -> frozenset[str]:
+    """All words that stand in a column: ``kind``, ``inputs``, ``outputs`` or ``features``."""
+    from .data import catalog
+
+    place = catalog.COLUMNS.index(column)
+    return frozenset(word for text in {row[place] for row in catalog.ROWS.values()} for word in text.split())
+
+
 def _find(id: str) -> str | None:
     """The key of the row that this canonical id, or alias of one, means, in any case."""
     from .data import catalog
@@ -186,7 +195,9 @@ def warn_of_retirement(id: str, today: date) -> None:
     """
     info = model_info(id)
     mine = object()
-    if info is None or info.retires is None or _warned.setdefault(info.id, mine) is not mine:
+    if info is None or info.retires is None or info.id.lower() != id.lower():  # an alias may live longer
+        return
+    if _warned.setdefault(info.id, mine) is not mine:
         return
     from warnings import warn
 
