@@ -10,6 +10,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from hypothesis import given, strategies as st
 
 import quoth
 from quoth import ModelInfo, ModelsAPI, ProviderInfo, Settings
@@ -188,6 +189,16 @@ def test_a_host_of_nothing_similar_suggests_nothing(api, table):
 def test_ones_own_price_is_the_models_price():
     api = ModelsAPI(Settings(prices='{"openai/gpt-4": {"input": "1.5", "output": "2"}}'))
     assert api.info("gpt-4").price_of("input") == 1.5
+
+
+@given(st.text(max_size=30) | st.sampled_from([*catalog.ROWS, *catalog.ALIASES]).map(str.swapcase))
+def test_any_text_is_told_of_or_refused_with_an_input_error(text):
+    api = ModelsAPI(providers=ProviderTable())
+    try:
+        found = api.info(text)
+    except InputError:
+        return
+    assert api.info(found.id) == found
 
 
 # The list.

@@ -60,7 +60,12 @@ def test_a_retired_id_goes_out_each_time_with_one_warning_of_the_users_line():
 
 
 def test_the_warning_points_at_the_users_line_from_every_verb():
-    for verb in ("models.bind('gpt-4')", "next(iter(models.stream('gpt-4', 'Hi')), None)"):
+    ask = "async def ask(): return await models.aio('gpt-4', 'Hi')"
+    for verb in (
+        "models.bind('gpt-4')",
+        "next(iter(models.stream('gpt-4', 'Hi')), None)",
+        f"{ask}\ntry: ask().send(None)\nexcept BaseException: pass",
+    ):
         _, said = say(f"import warnings\nwarnings.simplefilter('always')\n{verb}\n")
         line = BEFORE.count("\n") + 3
         assert said.startswith(f"<string>:{line}: ModelRetiredWarning"), said

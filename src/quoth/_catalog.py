@@ -34,7 +34,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 _MAKERS = (
     "openai", "anthropic", "google", "mistral", "xai", "deepseek", "cohere", "zai", "moonshot", "minimax",
-    "perplexity", "voyage", "local",
+    "voyage", "local",
 )  # fmt: skip
 """Who makes models: a bare id that stands in the catalog is theirs before it is a host's."""
 
