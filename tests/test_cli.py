@@ -89,7 +89,9 @@ def test_version_is_the_package_s():
         (("--temperature", "hot", "Hello"), "--temperature"),
         (("Hello", "-m"), "-m/--model"),
         (("--mod", "local/smollm2", "Hello"), "--mod"),
-        (("models",), "quoth -- models"),
+        (("models", "openai"), "openai"),
+        (("models", "--prov"), "--prov"),
+        (("chat",), "quoth -- chat"),
         (("ledger", "--json"), "quoth -- ledger"),
     ],
 )
@@ -100,6 +102,48 @@ def test_a_command_line_that_cannot_be_understood_exits_2_and_says_why(argv, say
     assert line.startswith("quoth: ")
     assert says in line
     assert line.count("\n") == 1
+
+
+def test_models_are_shown_as_a_table_and_as_json():
+    done = quoth("models", "--provider", "Anthropic")
+    assert (done.returncode, done.stderr) == (0, b"")
+    head, *rows = done.stdout.decode().splitlines()
+    assert re.split(r"  +", head) == ["model", "context", "input $/M", "output $/M", "retires"]
+    assert all(row.startswith("anthropic/claude-") for row in rows)
+    objects = list(map(msgspec.json.decode, quoth("models", "--provider", "anthropic", "--json").stdout.splitlines()))
+    assert [each["id"] for each in objects] == [row.partition(" ")[0] for row in rows]
+    assert {"context_window", "features", "price", "sources"} <= objects[0].keys()
+
+
+def test_providers_are_shown_with_the_variable_that_holds_their_key():
+    done = quoth("models", "--providers", GEMINI_API_KEY="a-key-that-is-not-shown")
+    assert (done.returncode, done.stderr) == (0, b"")
+    shown = {line.split()[0]: line for line in done.stdout.decode().splitlines()}
+    assert "GEMINI_API_KEY" in shown["google"]
+    assert "export OPENAI_API_KEY=..." in shown["openai"]
+    assert "not needed" in shown["local"]
+    assert b"not-shown" not in done.stdout
+    google = [line for line in quoth("models", "--providers", "--json").stdout.splitlines() if b'"google"' in line]
+    assert msgspec.json.decode(google[0])["has_key"] is False
+
+
+def test_models_has_a_help_of_its_own_and_says_what_is_wrong():
+    assert b"--providers" in quoth("models", "--help").stdout
+    done = quoth("models", "--provider", "opena")
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr.decode() == "quoth: no provider is called 'opena': did you mean 'openai'?\n"
+
+
+@pytest.mark.parametrize(("filters", "lines"), [("default", 2), ("ignore", 1), ("error", 1)])
+def test_a_retired_model_is_said_to_be_in_one_line_as_the_users_filters_want_it(filters, lines):
+    done = subprocess.run(
+        [sys.executable, "-W", f"{filters}::FutureWarning", "-m", "quoth", "-m", "gpt-4", "Hello"],
+        capture_output=True, env=environment(), timeout=60, check=False, text=True,
+    )  # fmt: skip
+    said = done.stderr.splitlines()
+    assert (done.returncode, done.stdout, len(said)) == (1, "", lines)
+    assert ("gpt-4 was retired on 2026-10-23, according to " in said[0]) == (filters != "ignore")
+    assert said[-1].startswith("quoth: openai needs a key") == (filters != "error")
 
 
 def test_input_that_is_no_text_exits_2():

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from quoth import Message, ModelsAPI, Response, Settings, Usage
-from quoth.data import prices
+from quoth._catalog import _MAKERS
+from quoth.data import catalog, prices
 from quoth.dialects.openai_chat.server import build_response
 from quoth.errors import ConfigurationError, InputError, InputTypeError, UnknownModelError
 from quoth.providers import PROVIDERS, ProviderSpec, ProviderTable
@@ -79,6 +80,56 @@ def test_enough_ids_were_tried():
     assert len(OWN) > 80
 
 
+CATALOGUED = [id_ for id_ in (*catalog.ROWS, *catalog.ALIASES) if PROVIDERS.get(id_.partition("/")[0])]
+
+
+def claimed(model, provider, table=PROVIDERS):
+    """Whether another provider documents a beginning of this id as its own."""
+    others = [prefix for row in table if row.name != provider for prefix in row.model_prefixes]
+    return model.lower().startswith(tuple(others))
+
+
+@pytest.mark.parametrize("id_", CATALOGUED)
+def test_every_catalogued_id_of_a_known_provider_is_found_with_its_provider_and_without(id_):
+    """Without it where the provider makes its models; a host's ids may be their maker's (``openai/gpt-oss-20b``)."""
+    provider, _, model = id_.partition("/")
+    assert found(id_) == found(id_.replace(provider, provider.upper(), 1)) == (provider, model)
+    if provider in _MAKERS and not claimed(model, provider):
+        assert found(model) == (provider, model)
+    for alias in PROVIDERS.get(provider).aliases:
+        assert found(f"{alias}/{model}") == (provider, model)
+
+
+def test_enough_catalogued_ids_were_tried():
+    owned = [id_ for id_ in CATALOGUED if not claimed(id_.partition("/")[2], id_.partition("/")[0])]
+    assert len(owned) > 200
+    assert len(CATALOGUED) > 200
+    assert {id_.partition("/")[0] for id_ in CATALOGUED} >= {"openai", "anthropic", "google", "local"}
+
+
+EVERYONE = sorted({id_.partition("/")[0] for id_ in catalog.ROWS})
+
+
+@pytest.fixture(scope="module")
+def everyone():
+    """A table with a row, however plain, for every provider of the catalog."""
+    table = ProviderTable()
+    for name in EVERYONE:
+        if table.get(name) is None:
+            table.register(name, base_url=f"https://{name}.example/v1")
+    return table
+
+
+@pytest.mark.parametrize("provider", EVERYONE)
+def test_the_ids_of_every_provider_will_be_found_once_it_has_a_row(everyone, provider):
+    for id_ in (*catalog.ROWS, *catalog.ALIASES):
+        owner, _, model = id_.partition("/")
+        if owner == provider:
+            assert found(id_, everyone) == (owner, model)
+            if owner in _MAKERS and not claimed(model, owner, everyone):
+                assert found(model, everyone) == (*found(model.upper(), everyone)[:1], model) == (owner, model)
+
+
 @given(st.sampled_from([row.name for row in PROVIDERS]), st.text("abc/:.-@_", min_size=1, max_size=12))
 def test_behind_a_known_provider_everything_is_the_model(provider, model):
     if all(model.split("/")):
@@ -110,7 +161,13 @@ def test_an_id_that_nobody_documents_is_not_guessed(model):
     assert isinstance(caught.value, LookupError)
 
 
-NEAREST = {"gpt4": "openai/gpt-4", "claud-opus-5": "anthropic/claude-opus-5", "smolm2": "local/smollm2"}
+NEAREST = {
+    "models/gemini-2.5-pro": "google/gemini-2.5-pro",
+    "Clauds-Opus_5": "anthropic/claude-opus-5",
+    "gpt4": "openai/gpt-4",
+    "claud-opus-5": "anthropic/claude-opus-5",
+    "smolm2": "local/smollm2",
+}
 
 
 @pytest.mark.parametrize("typo", NEAREST)
@@ -152,6 +209,13 @@ def test_an_id_with_an_empty_part_or_white_space_is_refused_in_words(model):
 def test_an_empty_part_anywhere_is_refused(model):
     with pytest.raises(InputError, match="empty"):
         found(model)
+
+
+def test_a_prompt_in_place_of_an_id_is_refused_in_few_words():
+    with pytest.raises(InputError, match="501 characters; was the prompt meant") as caught:
+        found("x" * 501)
+    assert len(str(caught.value)) < 200
+    assert found("openai/" + "x" * 493) == ("openai", "x" * 493)
 
 
 @pytest.mark.parametrize("model", ["gpt-4\u200b", "openai/\ufeffgpt-4", "gpt-4\u202e"])

@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -13,6 +14,7 @@ from hypothesis import given, settings, strategies as st
 from quoth._registry import SimpleModelRegistry
 from quoth.errors import InputError, InputTypeError, NotBuiltError, UnknownModelError
 from quoth.providers import ProviderTable
+from quoth.providers._registry import ForkSafeLock
 
 settings.register_profile("no deadline", deadline=None)  # the machine may be busy
 settings.load_profile("no deadline")
@@ -226,6 +228,49 @@ def test_a_construction_holds_up_no_other_id_and_no_hit():
         assert slow.result(PATIENCE).id == "mine/slow"
 
 
+def test_hits_by_the_thousand_while_another_id_is_under_construction_all_find_their_provider():
+    table = SlowTable("mine/slow")
+    registry = SimpleModelRegistry(table)
+    ready = registry.get("mine/ready")
+    with ThreadPoolExecutor(9) as pool:
+        slow = pool.submit(registry.get, "mine/slow")
+        assert table.inside.wait(PATIENCE)
+        hits = [pool.submit(lambda: [registry.get("mine/ready") for _ in range(1_000)]) for _ in range(8)]
+        found = [provider for each in hits for provider in each.result(PATIENCE)]
+        assert not slow.done()
+        table.go_on.set()
+    assert len(found) == 8_000
+    assert all(provider is ready for provider in found)
+    assert table.resolved == ["mine/ready", "mine/slow"]
+
+
+def test_a_hit_takes_no_lock():
+    registry = SimpleModelRegistry(SlowTable())
+    ready = registry.get("mine/ready")
+    with ThreadPoolExecutor(2) as pool, registry._lock, registry.table._lock:
+        assert pool.submit(registry.get, "mine/ready").result(PATIENCE) is ready
+        cold = pool.submit(registry.get, "mine/cold")  # whereas one that has to be built waits for the lock
+        assert pool.submit(registry.get, "mine/ready").result(PATIENCE) is ready
+        assert not cold.done()
+    assert cold.result(PATIENCE).id == "mine/cold"
+
+
+def test_the_lock_is_free_while_a_provider_is_built():
+    table = SlowTable("mine/slow")
+    registry = SimpleModelRegistry(table)
+    with ThreadPoolExecutor(2) as pool:
+        slow = pool.submit(registry.get, "mine/slow")
+        assert table.inside.wait(PATIENCE)
+
+        def take():
+            with registry._lock:
+                return True
+
+        assert pool.submit(take).result(PATIENCE)
+        table.go_on.set()
+        assert slow.result(PATIENCE)
+
+
 class InterruptedTable(SlowTable):
     """Ctrl-C comes while the first one is resolved."""
 
@@ -337,3 +382,46 @@ def test_a_forked_child_does_not_wait_for_a_construction_that_it_left_behind():
         assert building.result(PATIENCE).id == "mine/x"
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_forked_child_finds_locks_open_that_another_thread_held():
+    table = SlowTable()
+    registry = SimpleModelRegistry(table)
+    held, let_go = threading.Event(), threading.Event()
+
+    def hold():
+        with registry._lock, table._lock:
+            held.set()
+            assert let_go.wait(PATIENCE)
+
+    with ThreadPoolExecutor(1) as pool:
+        holding = pool.submit(hold)
+        assert held.wait(PATIENCE)
+        child = os.fork()
+        if child == 0:
+            signal.alarm(5)
+            table.register("new", base_url="https://new.example")
+            os._exit(0 if registry.get("new/x").id == "new/x" else 1)
+        let_go.set()
+        holding.result(PATIENCE)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert table.get("new") is None
+
+
+def test_the_lock_keeps_others_out_and_opens_after_an_error():
+    lock, inside, seen = ForkSafeLock(), [], []
+
+    def work(number):
+        for _ in range(200):
+            with suppress(ValueError), lock:
+                inside.append(number)
+                seen.append(len(inside))
+                inside.pop()
+                raise ValueError
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(8)))
+    assert seen == [1] * 1_600

@@ -10,6 +10,8 @@
 A key comes from the provider's own variable (OPENAI_API_KEY); ``local/`` models need none.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from . import errors
 from ._api import ModelBinding, ModelsAPI
 from ._options import CallOptions
@@ -34,6 +36,10 @@ from .types import (
     Usage,
 )
 
+if TYPE_CHECKING:
+    from ._catalog import ModelInfo
+    from ._listing import ProviderInfo
+
 __all__ = [
     "AsyncStream",
     "Audio",
@@ -43,7 +49,9 @@ __all__ = [
     "Image",
     "Message",
     "ModelBinding",
+    "ModelInfo",
     "ModelsAPI",
+    "ProviderInfo",
     "QuothError",
     "Reasoning",
     "Refusal",
@@ -63,3 +71,16 @@ __all__ = [
 
 models = ModelsAPI()
 """The one that most programs need."""
+
+
+def __getattr__(name: str) -> Any:
+    """The types of what is seldom asked for are loaded when they are."""
+    if name == "ModelInfo":
+        from ._catalog import ModelInfo
+
+        return ModelInfo
+    if name == "ProviderInfo":
+        from ._listing import ProviderInfo
+
+        return ProviderInfo
+    raise AttributeError(f"module 'quoth' has no attribute {name!r}")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NoReturn, Unpack
+import os
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, Unpack
 
 from msgspec.structs import replace
 
@@ -13,12 +14,20 @@ from ._registry import SimpleModelRegistry
 from ._service import ModelCall, ModelService
 from ._settings import Settings
 from ._stream import AsyncStream, Stream
-from .errors import ConfigurationError
+from .errors import ConfigurationError, NotBuiltError
 from .instrumentation._usage import UsageReport
 from .providers._address import Given
 from .providers._registry import PROVIDERS, ProviderTable
 from .providers._spec import ProviderSpec
 from .types import Message, ModelRequest, Response
+
+if TYPE_CHECKING:
+    from ._catalog import Kind, ModelInfo
+    from ._listing import Listing, ProviderInfo
+
+    # Within ModelsAPI `list` is a verb.
+    ModelList: TypeAlias = list[ModelInfo]
+    ProviderList: TypeAlias = list[ProviderInfo]
 
 __all__ = ["AsyncModelBinding", "AsyncModels", "ModelBinding", "ModelsAPI"]
 
@@ -26,8 +35,8 @@ _REQUEST = frozenset({"max_tokens", "temperature", "top_p", "stop", "seed", "too
 """The options that are fields of a ModelRequest under their own name."""
 
 _PLANNED = frozenset({
-    "batch", "budget", "carry", "chat", "configure", "embed", "estimate", "info", "list", "map", "metrics",
-    "on_call", "providers", "register_price", "run", "serve_metrics", "tag", "track",
+    "batch", "budget", "carry", "chat", "configure", "embed", "estimate", "map", "metrics",
+    "on_call", "register_price", "run", "serve_metrics", "tag", "track",
 })  # fmt: skip
 """Verbs that the design promises and this version does not have."""
 
@@ -70,6 +79,62 @@ class ModelsAPI:
     def aio(self) -> AsyncModels:
         """The same verbs for asyncio: ``await models.aio(...)``, ``async for piece in models.aio.stream(...)``."""
         return AsyncModels(self)
+
+    def list(
+        self,
+        *,
+        provider: str | None = None,
+        kind: Kind | None = None,
+        input: str | Iterable[str] | None = None,
+        output: str | Iterable[str] | None = None,
+        feature: str | Iterable[str] | None = None,
+        priced: bool | None = None,
+        retired: bool | None = None,
+        refresh: bool = False,
+    ) -> ModelList:
+        """List what is known of the models of all providers, or of one; without the network.
+
+        By provider; within one those that are served before those that are retired, the newest first.
+
+        Args:
+            provider: a provider's name or alias.
+            kind: ``chat embedding image video speech transcription``.
+            input: what it must read (``"image"``), or several.
+            output: what it must make, or several.
+            feature: what it must be able to do (``"tools"``), or several.
+            priced: whether its price is known.
+            retired: whether a source says that it is not served any more.
+            refresh: ask the provider itself; not built yet.
+
+        Raises:
+            UnknownModelError: there is no such provider; names the nearest.
+            InputError: no model has such a feature, kind, input or output; names those that there are.
+            NotBuiltError: with ``refresh``.
+        """
+        from ._listing import Wanted
+
+        if refresh:
+            raise NotBuiltError("models.list(refresh=True) asks a provider, which this version cannot do yet")
+        wanted = Wanted(
+            provider=provider, kind=kind, input=input, output=output, feature=feature, priced=priced, retired=retired
+        )
+        return self._listing().models(wanted)
+
+    def info(self, model: str) -> ModelInfo:
+        """Tell what is known of a model, under any id that a call accepts for it; without the network.
+
+        Raises UnknownModelError, naming the nearest, where the catalog does not have it: it may exist all the same.
+        """
+        return self._listing().info(model)
+
+    def providers(self) -> ProviderList:
+        """Tell which providers there are, which variables each reads, and whether it has a key; without the network."""
+        return self._listing().providers(os.environ)
+
+    def _listing(self) -> Listing:
+        from ._listing import Listing
+
+        return Listing(self._service.registry.table, self._service.prices.rule, self._service.settings)
 
     def register_provider(self, provider: ProviderSpec | str, **fields: Any) -> ProviderSpec:
         """Add a provider, or replace the one of that name; see ``quoth.providers.ProviderSpec``.

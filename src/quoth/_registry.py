@@ -3,7 +3,8 @@
 The lock guards the two dictionaries only. It is never held while a provider is built: two threads that race
 for the same id wait for one construction, other ids are not held up, and a hit takes no lock at all (a
 dictionary's ``get`` is atomic). A failed construction is not cached: all who waited see its error, the next
-caller tries again.
+caller tries again. What is built is checked against the catalog then and there, so that a hit need not be: an id
+that its provider has retired warns once.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import os
 from _thread import LockType, allocate_lock
 
 from .providers._provider import Provider
-from .providers._registry import ProviderTable, check_id
+from .providers._registry import ForkSafeLock, ProviderTable, check_id
+from .transport._clock import today
 
 __all__ = ["SimpleModelRegistry"]
 
@@ -23,7 +25,7 @@ class SimpleModelRegistry:
     def __init__(self, table: ProviderTable, limit: int = 1024) -> None:
         self.table = table
         self._limit = limit
-        self._lock = allocate_lock()
+        self._lock = ForkSafeLock()
         self._live: dict[str, Provider] = {}
         self._building: dict[str, _Building] = {}
 
@@ -67,7 +69,9 @@ class SimpleModelRegistry:
         try:
             version = self.table.version  # read first: a row that is replaced from here on makes this provider stale
             spec, name = self.table.resolve(model)
-            built = provider = Provider(spec, name, version)
+            provider = Provider(spec, name, version)
+            _warn_where_retired(provider.id)
+            built = provider
         except Exception as raised:
             error = raised
             raise
@@ -84,6 +88,12 @@ class SimpleModelRegistry:
                 while len(self._live) >= self._limit and model not in self._live:
                     del self._live[next(iter(self._live))]  # the oldest
                 self._live[model] = provider
+
+
+def _warn_where_retired(id: str) -> None:
+    from ._catalog import warn_of_retirement
+
+    warn_of_retirement(id, today())
 
 
 class _Building:

@@ -36,7 +36,7 @@
 
 Each class has one stable ``kind``, the label in records and metrics. Errors are plain data: they pickle and
 copy, and hold no request, no header and no key. Their text is bounded, without control characters and
-without anything that looks like a key.
+without anything that looks like a key. One warning stands beside the tree: ``ModelRetiredWarning``.
 """
 
 from __future__ import annotations
@@ -65,6 +65,7 @@ __all__ = [
     "InternalServerError",
     "MissingKeyError",
     "ModelNotFoundError",
+    "ModelRetiredWarning",
     "NotBuiltError",
     "NotFoundError",
     "OverloadedError",
@@ -411,6 +412,13 @@ class ResponseParseError(QuothError):
     kind = "unreadable"
     sent = "yes"
     billed = "maybe"
+
+
+class ModelRetiredWarning(FutureWarning):
+    """A source says that this model was retired, or when it will be; it is asked for all the same.
+
+    Shown once for each model in a process; silenced, or made an error, by the usual filters of ``warnings``.
+    """
 
 
 def _tree(cls: type[QuothError]) -> list[type[QuothError]]:

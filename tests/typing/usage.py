@@ -18,7 +18,9 @@ from quoth import (
     Image,
     Message,
     ModelBinding,
+    ModelInfo,
     ModelsAPI,
+    ProviderInfo,
     Response,
     Settings,
     Stream,
@@ -299,3 +301,19 @@ def transports() -> ModelsAPI:
     wrong: Transport = script.aio  # type: ignore[assignment]
     del wrong
     return ModelsAPI(Settings(transport=blocking, async_transport=asynchronous))
+
+
+# What is known of models and providers.
+
+
+def knowing() -> None:
+    assert_type(models.list(), list[ModelInfo])
+    assert_type(
+        models.list(provider="openai", kind="chat", input="image", feature=("tools", "vision")), list[ModelInfo]
+    )
+    assert_type(models.info("gpt-4"), ModelInfo)
+    assert_type(models.info("gpt-4").context_window, int | None)
+    assert_type(models.providers(), list[ProviderInfo])
+    assert_type(models.providers()[0].key_variable, str | None)
+    models.list("openai")  # type: ignore[call-arg]
+    models.list(kind="chatting")  # type: ignore[arg-type]

@@ -2,9 +2,9 @@
 
 Its default form takes a bare prompt. A command is an exact first word that stands in ``COMMANDS``: ``quoth help``
 is one; ``quoth "help me"`` is a prompt, and so is a command's word that is not first (``quoth -m gpt-6-luna
-help``) or follows ``--`` (``quoth -- help``). So a later ``quoth models`` is a row of that table and a module
-beside ``_ask``. The words that the design gives to coming commands are refused already: a prompt of such a word
-would change its meaning some day.
+help``) or follows ``--`` (``quoth -- help``). So ``quoth models`` is a row of that table and a module beside
+``_ask``. The words that the design gives to coming commands are refused already: a prompt of such a word would
+change its meaning some day.
 
 What goes where: the answer to standard output and nothing else; the model that was chosen for the user, the
 footer and errors to standard error; with ``--json`` the answer or the error, as one object, to standard output.
@@ -29,20 +29,27 @@ __all__ = ["COMMANDS", "main", "run"]
 _FAILED, _MISUSED, _INTERRUPTED, _UNREAD = 1, 2, 130, 141
 
 
-def _help(_words: Sequence[str], console: Console) -> int:
+def _help(_words: Sequence[str], _models: ModelsAPI, console: Console) -> int:
     console.write(help_text())
     return 0
 
 
-def _planned(words: Sequence[str], _console: Console) -> int:
+def _show_models(words: Sequence[str], models: ModelsAPI, console: Console) -> int:
+    from ._models import show_models
+
+    return show_models(words, models, console)
+
+
+def _planned(words: Sequence[str], _models: ModelsAPI, _console: Console) -> int:
     raise UsageError(
         f"the command {words[0]!r} is not built yet in this version (as a prompt it is written quoth -- {words[0]})"
     )
 
 
-COMMANDS: dict[str, Callable[[Sequence[str], Console], int]] = {
+COMMANDS: dict[str, Callable[[Sequence[str], ModelsAPI, Console], int]] = {
     "help": _help,
-    **dict.fromkeys(("chat", "ledger", "models", "serve"), _planned),
+    "models": _show_models,
+    **dict.fromkeys(("chat", "ledger", "serve"), _planned),
 }
 """Every first word that is no prompt, and what carries it out: it is given all words and gives the exit code."""
 
@@ -51,7 +58,7 @@ def run(argv: Sequence[str], models: ModelsAPI, console: Console, environment: M
     """Carry out one command line and give its exit code. ``environment`` is where a default model is sought."""
     try:
         command = COMMANDS.get(argv[0]) if argv else None
-        return command(argv, console) if command else ask(parse(argv), models, console, environment)
+        return command(argv, models, console) if command else ask(parse(argv), models, console, environment)
     except UsageError as error:
         console.say(f"quoth: {error}; quoth --help shows the options")
         return _MISUSED

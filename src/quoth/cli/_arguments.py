@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from msgspec import Struct
 
-__all__ = ["Ask", "UsageError", "help_text", "parse"]
+__all__ = ["Ask", "UsageError", "help_text", "models_parser", "parse"]
 
 _USAGE = 'quoth [options] "prompt"'
 
@@ -97,3 +97,21 @@ def parse(argv: Sequence[str]) -> Ask:
 def help_text() -> str:
     """What ``--help`` prints."""
     return _parser().format_help()
+
+
+def models_parser() -> ArgumentParser:
+    """What ``quoth models`` reads."""
+    parser = _Parser(
+        prog="quoth models",
+        usage="quoth models [options]",
+        description="Show what is known of models and providers. Nothing is asked of the network.",
+        formatter_class=_formatter,
+        add_help=False,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--provider", metavar="NAME", help="the models of this provider only")
+    add("--providers", action="store_true", help="the providers, and which variable holds each one's key")
+    add("--json", action="store_true", help="one JSON object a line, with all that is known")
+    add("-h", "--help", action="store_true", help="print this")
+    return parser

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from warnings import catch_warnings
 
 from .. import ModelBinding, ModelsAPI, __version__
-from ..errors import QuothError
+from ..errors import ModelRetiredWarning, QuothError
 from ..events import TextDelta
 from ..providers import PROVIDERS
 from ..types import Response
@@ -32,6 +33,9 @@ def ask(said: Ask, models: ModelsAPI, console: Console, environment: Mapping[str
     except QuothError as error:
         _tell(error, said, console)
         return 1
+    except ModelRetiredWarning as warning:  # where the user's filters turn warnings into errors
+        console.say(f"quoth: {warning}")
+        return 1
     return 0
 
 
@@ -49,7 +53,11 @@ def _bind(said: Ask, models: ModelsAPI, console: Console, environment: Mapping[s
     choice = choose(said.model, environment, PROVIDERS)
     if choice.reason:
         console.say(f"{choice.model} ({choice.reason})")
-    return models.bind(choice.model, **said.options())
+    with catch_warnings(record=True) as warned:  # a model that is retired: said as the command says things
+        binding = models.bind(choice.model, **said.options())
+    for warning in warned:
+        console.say(f"quoth: {warning.message}")
+    return binding
 
 
 def _answer_as_json(said: Ask, binding: ModelBinding, prompt: str, console: Console) -> None:

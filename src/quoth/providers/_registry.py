@@ -12,9 +12,10 @@ Sources of the rows: the providers' documentation and official SDKs (openai 3.54
 from __future__ import annotations
 
 import re
-from _thread import allocate_lock
+from _thread import LockType, allocate_lock
 from collections.abc import Iterable, Iterator
-from typing import Any
+from os import getpid
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -22,7 +23,10 @@ from ..errors import ConfigurationError, InputError, InputTypeError, UnknownMode
 from ._address import check_base_url
 from ._spec import ProviderSpec, Quirks
 
-__all__ = ["PROVIDERS", "ROWS", "ProviderTable", "check_id", "register_provider"]
+if TYPE_CHECKING:
+    from types import TracebackType
+
+__all__ = ["PROVIDERS", "ROWS", "ForkSafeLock", "ProviderTable", "check_id", "register_provider"]
 
 _EARLY_MODELS = ("text-embedding-", "davinci-", "babbage-")
 """OpenAI's models of 2022, of which the last two live on under fine-tuned ones."""
@@ -84,14 +88,42 @@ ROWS = (
     ),
 )
 
+LONGEST_ID = 500
+"""Characters of a model id: what is remembered by id is bounded in bytes too."""
+
 _NAME = r"[a-z0-9][a-z0-9._-]*"
+
+
+class ForkSafeLock:
+    """A mutex that a forked child finds open, whoever held it when the process was forked: ``with lock: ...``.
+
+    A fork copies a lock as it is, and of the threads only the one that forked: one that another thread held stays
+    held for ever. What such a lock guards must be whole after every single operation, as a dictionary is.
+    """
+
+    __slots__ = ("_by_process",)
+
+    def __init__(self) -> None:
+        self._by_process: dict[int, LockType] = {getpid(): allocate_lock()}
+
+    def __enter__(self) -> None:
+        self._own().acquire()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._own().release()
+
+    def _own(self) -> LockType:
+        process = getpid()
+        return self._by_process.get(process) or self._by_process.setdefault(process, allocate_lock())
 
 
 class ProviderTable:
     """The rows by name and alias. Reading takes no lock: a change publishes a new dictionary."""
 
     def __init__(self, rows: Iterable[ProviderSpec] = ROWS) -> None:
-        self._lock = allocate_lock()
+        self._lock = ForkSafeLock()
         self._rows: dict[str, ProviderSpec] = {}
         self._names: dict[str, str] = {}
         self.version = 0
@@ -163,7 +195,7 @@ class ProviderTable:
         from .._catalog import nearest
 
         known = [f"{row.name}/{row.default_model}" for row in self if row.default_model]
-        near = nearest(model, known, {row.prices for row in self})
+        near = nearest(model, known, {row.name for row in self})
         meant = f"did you mean {' or '.join(near)}? " if near else ""
         providers = ", ".join(sorted(row.name for row in self))
         return UnknownModelError(
@@ -197,6 +229,8 @@ def check_id(model: object) -> None:
     """Raise InputTypeError or InputError where this cannot be a model id."""
     if not isinstance(model, str):
         raise InputTypeError(f"a model id is a str such as 'openai/gpt-4', not {type(model).__name__}")
+    if len(model) > LONGEST_ID:
+        raise InputError(f"the model id has {len(model):,} characters; was the prompt meant? it begins {model[:40]!r}")
     if not model.strip():
         raise InputError("the model id is empty; write for example 'openai/gpt-4' or 'local/smollm2'")
     if " " in model or not model.isprintable():  # zero-width and right-to-left marks too: they come with pasting

@@ -1,12 +1,18 @@
-"""The one absolute deadline of a call."""
+"""The one absolute deadline of a call; and which day it is, for those who must know that."""
 
 from __future__ import annotations
 
-from time import monotonic
+from datetime import UTC, date, datetime
+from time import monotonic, time
 
 from ..errors import DeadlineExceededError, Phase, Sent
 
-__all__ = ["Deadline", "monotonic"]
+__all__ = ["Deadline", "monotonic", "time", "today"]
+
+
+def today() -> date:
+    """The day in UTC."""
+    return datetime.now(UTC).date()
 
 
 class Deadline:

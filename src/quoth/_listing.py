@@ -1,0 +1,244 @@
+"""What ``models.list``, ``models.info`` and ``models.providers`` answer: the catalog, the rows and the prices, joined.
+
+Nothing here uses the network or reads a key: of a key it says whether there is one, and where.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
+from typing import Any, Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from ._catalog import ModelInfo, closest, known_models, model_info, nearest, vocabulary
+from ._settings import Settings, named
+from .dialects import CLIENTS
+from .errors import ConfigurationError, InputError, InputTypeError, UnknownModelError
+from .providers._address import check_base_url
+from .providers._registry import ProviderTable
+from .providers._spec import ProviderSpec
+from .transport._clock import time, today
+from .types import PriceRule
+
+__all__ = ["Listing", "ProviderInfo", "Wanted"]
+
+
+class ProviderInfo(Struct, frozen=True, kw_only=True, gc=False):
+    """One provider: who it is, and whether it can be called from here."""
+
+    name: str
+    display_name: str
+    aliases: tuple[str, ...]
+    needs_key: bool
+    has_key: bool
+    """Whether the settings hold a key for it, or one of its variables does. The key itself is not looked at."""
+    key_variables: tuple[str, ...]
+    """The environment variables that are read, in this order."""
+    key_variable: str | None
+    """The one of them that is set and is used; None where none is, or the settings come before it."""
+    base_url: str | None
+    """Where a call goes that names no other URL; None where what was set is none, which ``problem`` then says."""
+    base_url_variables: tuple[str, ...]
+    base_url_variable: str | None
+    dialect: str
+    spoken: bool
+    """Whether this version of quoth speaks its dialect."""
+    default_model: str | None
+    hint: str
+    """What to do where its key is missing."""
+    problem: str | None = None
+
+
+class Wanted(Struct, frozen=True, kw_only=True, gc=False):
+    """Which models are asked for. None leaves a question out; of several words all must hold."""
+
+    provider: str | None = None
+    kind: str | None = None
+    input: str | Iterable[str] | None = None
+    output: str | Iterable[str] | None = None
+    feature: str | Iterable[str] | None = None
+    priced: bool | None = None
+    retired: bool | None = None
+
+
+class RuleOf(Protocol):
+    """What finds the rates of a small standard call at a time; ``Prices.rule``."""
+
+    def __call__(self, provider: str, model: str, /, *, at: float) -> PriceRule | None: ...
+
+
+class Listing:
+    """The models and providers of one table, with the prices and settings of one ModelsAPI."""
+
+    __slots__ = ("_rule", "_settings", "_table")
+
+    def __init__(self, table: ProviderTable, rule: RuleOf, settings: Settings) -> None:
+        self._table = table
+        self._rule = rule
+        self._settings = settings
+
+    def models(self, wanted: Wanted) -> list[ModelInfo]:
+        """The models asked for: by provider; within one those that are served first, the newest at the top."""
+        day = today()
+        rows = self._rows(wanted.provider)
+        words = {
+            "kind": _words("kind", wanted.kind),
+            "inputs": _words("inputs", wanted.input),
+            "outputs": _words("outputs", wanted.output),
+            "features": _words("features", wanted.feature),
+        }
+        found = [self._priced(row, model) for row in rows for model in _models_of(row) if _has(model, words)]
+        return sorted(
+            (model for model in found if _fits(model, wanted, day)),
+            key=lambda model: (model.provider, model.is_retired(day), _age(model), model.model),
+        )
+
+    def info(self, model: str) -> ModelInfo:
+        """What is known of one id, as it may be called. Raises UnknownModelError where nothing is."""
+        row, name = self._table.resolve(model)
+        found = model_info(f"{row.name}/{name}")
+        if found is None:
+            found = next((own for own in _models_of(row) if own.model == name), None)
+        if found is None:
+            raise self._unknown(row, name)
+        return self._priced(row, found)
+
+    def providers(self, environment: Mapping[str, str]) -> list[ProviderInfo]:
+        """Every provider of the table, by name."""
+        return sorted((self._provider(row, environment) for row in self._table), key=lambda info: info.name)
+
+    def _rows(self, provider: str | None) -> list[ProviderSpec]:
+        if provider is None:
+            return list(self._table)
+        if not isinstance(provider, str):
+            raise InputTypeError(f"provider is a name such as 'openai', not {type(provider).__name__}")
+        row = self._table.get(provider)
+        if row is None:
+            raise UnknownModelError(f"no provider is called {provider!r}{_meant(provider, self._names())}")
+        return [row]
+
+    def _names(self) -> list[str]:
+        return [name for row in self._table for name in (row.name, *row.aliases)]
+
+    def _priced(self, row: ProviderSpec, model: ModelInfo) -> ModelInfo:
+        return replace(model, price=self._rule(row.prices, model.model, at=time()))
+
+    def _unknown(self, row: ProviderSpec, name: str) -> UnknownModelError:
+        near = nearest(name, [model.id for model in _models_of(row)], {row.name})
+        meant = f"; did you mean {' or '.join(near)}?" if near else ""
+        return UnknownModelError(
+            f"the catalog does not know {row.name}/{name}, which may be called all the same{meant}",
+            provider=row.name,
+            model=name,
+        )
+
+    def _provider(self, row: ProviderSpec, environment: Mapping[str, str]) -> ProviderInfo:
+        names = (row.name, *row.aliases)
+        told = named(self._settings.api_keys, names) is not None
+        key_variable = None if told else _first_set(row.key_variables, environment)
+        own_url = named(self._settings.base_urls, names)
+        url_variable = None if own_url else _first_set(row.base_url_variables, environment)
+        base_url, problem = _checked(row, own_url, url_variable, environment)
+        return ProviderInfo(
+            name=row.name,
+            display_name=row.display_name or row.name,
+            aliases=row.aliases,
+            needs_key=bool(row.key_variables),
+            has_key=told or key_variable is not None,
+            key_variables=row.key_variables,
+            key_variable=key_variable,
+            base_url=base_url,
+            base_url_variables=row.base_url_variables,
+            base_url_variable=url_variable,
+            dialect=row.dialect,
+            spoken=row.dialect in CLIENTS,
+            default_model=row.default_model,
+            hint=row.hint,
+            problem=problem,
+        )
+
+
+def _models_of(row: ProviderSpec) -> Iterator[ModelInfo]:
+    """What the catalog has of a provider; and its default model, though it has nothing else."""
+    own = f"{row.name}/{row.default_model}" if row.default_model else ""
+    for model in known_models(row.name):
+        yield model
+        if own in (model.id, *model.aliases):
+            own = ""
+    if own:
+        yield ModelInfo(
+            id=own,
+            provider=row.name,
+            model=row.default_model or "",
+            dialect=row.dialect,
+            sources=("the provider's row",),
+        )
+
+
+def _has(model: ModelInfo, words: Mapping[str, frozenset[str]]) -> bool:
+    held: dict[str, set[str]] = {
+        "kind": {model.kind},
+        "inputs": {*model.inputs},
+        "outputs": {*model.outputs},
+        "features": {*model.features},
+    }
+    return all(asked <= held[column] for column, asked in words.items())
+
+
+def _fits(model: ModelInfo, wanted: Wanted, day: date) -> bool:
+    if wanted.priced is not None and (model.price is not None) != wanted.priced:
+        return False
+    return wanted.retired is None or model.is_retired(day) == wanted.retired
+
+
+def _age(model: ModelInfo) -> int:
+    """The newest is the smallest; what has no date comes last."""
+    return -model.released.toordinal() if model.released else 0
+
+
+def _words(column: str, asked: str | Iterable[str] | None) -> frozenset[str]:
+    """The words of a filter, each of which some model must have. Raises InputError where none has."""
+    words = _listed(column, asked)
+    known = vocabulary(column)
+    for word in words:
+        if word not in known:
+            raise InputError(f"no model has {word!r} among its {column}; known: {', '.join(sorted(known))}")
+    return words
+
+
+def _listed(column: str, asked: Any) -> frozenset[str]:
+    if asked is None:
+        return frozenset()
+    if isinstance(asked, str):
+        return frozenset((asked,))
+    words = list(asked) if isinstance(asked, Iterable) else [asked]
+    wrong = [type(word).__name__ for word in words if not isinstance(word, str)]
+    if wrong:
+        raise InputTypeError(f"{column} are asked for by a str, or several, not {wrong[0]}")
+    return frozenset(words)
+
+
+def _first_set(variables: tuple[str, ...], environment: Mapping[str, str]) -> str | None:
+    return next((name for name in variables if environment.get(name, "").strip()), None)
+
+
+def _checked(
+    row: ProviderSpec, told: str | None, variable: str | None, environment: Mapping[str, str]
+) -> tuple[str | None, str | None]:
+    """The base URL in force, or None and what is wrong with it."""
+    try:
+        if told:
+            return check_base_url(told, f"base_urls[{row.name!r}] of the settings"), None
+        if variable:
+            return check_base_url(environment[variable].strip(), f"the environment variable {variable}"), None
+    except ConfigurationError as error:
+        return None, error.message
+    return row.base_url, None
+
+
+def _meant(word: str, known: Iterable[str]) -> str:
+    names = sorted(known)
+    near = closest(word, names)
+    return f": did you mean {near[0]!r}?" if near else f"; known: {', '.join(names)}"
