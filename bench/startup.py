@@ -57,11 +57,11 @@ assert answer.usage.total_tokens == 9, answer.usage
 assert answer.cost.femto == 330_000_000_000, answer.cost
 """
 
-WHOLE = b"""{"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "gpt-4", "choices": [{"index": 0,
+WHOLE = b"""{"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "gpt-6-luna", "choices": [{"index": 0,
 "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}],
 "usage": {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9}}"""
 
-CHUNK = '{"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "gpt-4", "choices": '
+CHUNK = '{"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "gpt-6-luna", "choices": '
 STREAM = "".join([
     f'data: {CHUNK}[{{"index": 0, "delta": {{"role": "assistant", "content": "Hel"}}, "finish_reason": null}}]}}\n\n',
     f'data: {CHUNK}[{{"index": 0, "delta": {{"content": "lo"}}, "finish_reason": null}}]}}\n\n',
@@ -77,14 +77,14 @@ FLOOR = Case("import socket, ssl, json", "import socket, ssl, json")
 IMPORT = Case("from quoth import models", "from quoth import models", ("quoth",))
 FIRST_WHOLE = Case(
     "first answer, whole",
-    SCRIPTED.format(reply=f"Reply(body={WHOLE!r})", ask='answer = models("gpt-4", "Hello")'),
+    SCRIPTED.format(reply=f"Reply(body={WHOLE!r})", ask='answer = models("gpt-6-luna", "Hello")'),
     ("quoth",),
 )
 FIRST_STREAMED = Case(
     "first answer, streamed",
     SCRIPTED.format(
         reply=f"Reply(headers={EVENTS!r}, body=({STREAM!r},))",
-        ask='stream = models.stream("gpt-4", "Hello")\nassert "".join(stream) == "Hello"\nanswer = stream.response',
+        ask='stream = models.stream("gpt-6-luna", "Hello")\nassert "".join(stream) == "Hello"\nanswer = stream.response',
     ),
     ("quoth",),
 )
