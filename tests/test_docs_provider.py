@@ -34,8 +34,7 @@ def test_every_block_of_code_is_counted():
 
 @pytest.mark.parametrize(("lines", "block"), COUNTED, ids=["register", "try", "row", "use"])
 def test_a_block_has_as_many_lines_as_it_says(lines, block):
-    assert len(block.splitlines()) == int(lines)
-    assert all(line.strip() for line in block.splitlines())
+    assert len([line for line in block.splitlines() if line.strip()]) == int(lines)
 
 
 def test_the_example_runs_from_its_beginning_to_its_end():
