@@ -184,6 +184,9 @@ def _day(text: str) -> date | None:
 
 # Retirement.
 
+_HEARSAY = ("llmgateway",)
+"""Sources that stand alone with some dates, and are no vendor's: ``models.info`` shows them, no warning cries them."""
+
 _warned: dict[str, object] = {}
 """The canonical ids of which this process was warned. No more than the catalog has."""
 
@@ -196,6 +199,8 @@ def warn_of_retirement(id: str, today: date) -> None:
     info = model_info(id)
     mine = object()
     if info is None or info.retires is None or info.id.lower() != id.lower():  # an alias may live longer
+        return
+    if (info.retires_source or "").startswith(_HEARSAY):
         return
     if _warned.setdefault(info.id, mine) is not mine:
         return
