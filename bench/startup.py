@@ -54,11 +54,11 @@ models = ModelsAPI(Settings(transport=ScriptedTransport(reply), api_keys={{"open
 {ask}
 assert str(answer) == "Hello", answer
 assert answer.usage.total_tokens == 9, answer.usage
-assert answer.cost.femto == 330_000_000_000, answer.cost
+assert answer.cost.femto == 1_700_000_000, answer.cost
 """
 
-WHOLE = b"""{"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "gpt-6-luna", "choices": [{"index": 0,
-"message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}],
+WHOLE = b"""{"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "gpt-6-luna", "choices": [{
+"index": 0, "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}],
 "usage": {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9}}"""
 
 CHUNK = '{"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "gpt-6-luna", "choices": '
@@ -84,7 +84,8 @@ FIRST_STREAMED = Case(
     "first answer, streamed",
     SCRIPTED.format(
         reply=f"Reply(headers={EVENTS!r}, body=({STREAM!r},))",
-        ask='stream = models.stream("gpt-6-luna", "Hello")\nassert "".join(stream) == "Hello"\nanswer = stream.response',
+        ask='stream = models.stream("gpt-6-luna", "Hello")\n'
+        'assert "".join(stream) == "Hello"\nanswer = stream.response',
     ),
     ("quoth",),
 )

@@ -450,9 +450,9 @@ def test_a_forked_child_writes_what_c_libraries_have_buffered():
         text()
         child = os.fork()
         if not child:
-            ctypes.CDLL(None).printf(b"buffered\\n")
-            sys.exit(0)
-        os.waitpid(child, 0)
+            ctypes.CDLL(None).printf(b"buffered\\n")  # and come to the end of the program
+        else:
+            os.waitpid(child, 0)
     """)
     assert result == "buffered"
 

@@ -51,12 +51,16 @@ class _Running:
         self._calls: set[AppCall] = set()
         self._watching = self._ending = False
 
-    def add(self, call: AppCall) -> None:
+    def watch(self) -> None:
+        """Prepare for the end of the interpreter; raise RuntimeError where that has begun."""
         if self._ending:
             raise RuntimeError("the interpreter is ending")
         if not self._watching:
             self._watching = True
             atexit.register(self.stop)
+
+    def add(self, call: AppCall) -> None:
+        self.watch()
         self._calls.add(call)
 
     def discard(self, call: AppCall) -> None:
@@ -105,10 +109,9 @@ class AppCall:
     def start(self) -> None:
         """Start the thread; raise APIConnectionError where the system or an ending interpreter gives none."""
         try:
-            _running.add(self)
+            _running.watch()
             self.thread.start()
         except RuntimeError as error:
-            _running.discard(self)
             raise APIConnectionError(
                 f"no thread could be started for the embedded model: {error}", phase="connect"
             ) from error
@@ -116,6 +119,7 @@ class AppCall:
     def _run(self) -> None:
         outcome: BaseException | None = None
         try:
+            _running.add(self)
             self._app.handle(self._request, self._emit)
         except BaseException as error:  # noqa: BLE001 - nobody stands above a thread: the caller gets it, whatever it is
             outcome = error
