@@ -51,20 +51,21 @@ HOUSE: dict[str, Room] = {
     "cli": room("the command: a user of the public package like any other", f"{PUBLIC} _json"),
     "testing": room("transports that answer without a network, for tests", f"{NOUNS} transport"),
     # The door.
-    "quoth": room("the public names and `models`", f"{NOUNS} _api _options _settings _stream _version"),
+    "quoth": room("the public names and `models`", f"{NOUNS} _api _options _settings _stream _version providers"),
     # The API: the user's words become a ModelRequest. It may use the verbs of instrumentation outside a call.
     "_api": room(
         "ModelsAPI, ModelBinding",
-        f"{NOUNS} _options _prompt _service _stream _settings _registry _costs instrumentation limits providers",
+        f"{NOUNS} _options _prompt _service _stream _settings _scope _registry _costs instrumentation limits providers",
     ),
-    "_options": room("the keyword options and their checks", f"{NOUNS} _catalog providers"),
+    "_options": room("the keyword options and their checks", f"{NOUNS} _catalog _scope providers"),
     "_prompt": room("what a prompt means; dicts in OpenAI's form are read by that dialect", f"{NOUNS} dialects"),
     # The service: one call from its beginning to its record. It alone joins what stands below.
     "_service": room(
         "ModelService: what production needs around one call",
-        f"{NOUNS} _stream _settings _registry _costs _flow instrumentation limits providers transport",
+        f"{NOUNS} _stream _settings _scope _registry _costs _flow instrumentation limits providers transport",
     ),
     "_stream": room("Stream, AsyncStream: what a flow puts out, for the user's loop", f"{NOUNS} _flow"),
+    "_settings": room("what one ModelsAPI was told, and every variable", "errors _catalog _scope providers transport"),
     # The registry, and what it makes.
     "_registry": room("SimpleModelRegistry: a model id becomes a live Provider", f"{NOUNS} providers"),
     "providers": room("WHO: one row a provider, addresses, keys", f"{NOUNS} _catalog _json dialects"),
@@ -76,9 +77,10 @@ HOUSE: dict[str, Room] = {
     "_catalog": room("what is known of models without asking anybody", "data"),
     "data": room("generated: prices, catalog"),
     # Waiting.
-    "_settings": room("what one ModelsAPI was told, and every variable", "errors transport"),
     "_flow": room("the two drivers of a flow: the only place where a call waits", "types errors wire transport"),
     "transport": room("HOW IT IS CARRIED: the seam, and what stands behind it", "errors wire"),
+    # What surrounds a call.
+    "_scope": room("tags and tallies of a context", "errors"),
     # The nouns, and two mechanisms as pure as they are.
     "_framing": room("bytes to frames: SSE, NDJSON", "errors"),
     "events": room("what a stream says", "types"),

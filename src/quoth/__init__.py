@@ -17,6 +17,7 @@ from ._settings import Settings
 from ._stream import AsyncStream, Stream
 from ._version import __version__
 from .errors import QuothError
+from .providers._auth import EnvironmentKey, KeySource, Secret
 from .types import (
     Audio,
     Cost,
@@ -40,7 +41,9 @@ __all__ = [
     "CallOptions",
     "Cost",
     "Document",
+    "EnvironmentKey",
     "Image",
+    "KeySource",
     "Message",
     "ModelBinding",
     "ModelsAPI",
@@ -48,6 +51,7 @@ __all__ = [
     "Reasoning",
     "Refusal",
     "Response",
+    "Secret",
     "Settings",
     "Stream",
     "Text",

@@ -10,9 +10,12 @@ from __future__ import annotations
 from _thread import allocate_lock
 from collections import deque
 from os import getpid
+from typing import TYPE_CHECKING
 
 from ._record import CallRecord
-from ._usage import UsageFold, UsageReport
+
+if TYPE_CHECKING:
+    from ._usage import UsageFold, UsageReport
 
 __all__ = ["Journal"]
 
@@ -27,7 +30,8 @@ class Journal:
     def _begin(self) -> None:
         self._waiting: deque[CallRecord] = deque()
         self._folding = allocate_lock()
-        self._fold = UsageFold()
+        self._fold: UsageFold | None = None
+        """Made with the first batch: many programs end before."""
         self._pid = getpid()
 
     def append(self, record: CallRecord) -> None:
@@ -38,6 +42,8 @@ class Journal:
         if len(self._waiting) >= self._batch and self._folding.acquire(blocking=False):
             try:
                 self._drain()
+            except ImportError:  # garbage collection ends this call while _usage is being loaded: the next one folds
+                return
             finally:
                 self._folding.release()
 
@@ -46,14 +52,17 @@ class Journal:
         if self._pid != getpid():
             self._begin()
         with self._folding:
-            self._drain()
-            return self._fold.report()
+            return self._drain().report()
 
-    def _drain(self) -> None:
-        waiting, add = self._waiting, self._fold.add
+    def _drain(self) -> UsageFold:
+        from ._usage import UsageFold
+
+        self._fold = fold = self._fold or UsageFold()
+        waiting, add = self._waiting, fold.add
         while waiting:
             try:
                 record = waiting.popleft()
             except IndexError:  # pragma: no cover  # another thread took the last one
-                return
+                break
             add(record)
+        return fold
