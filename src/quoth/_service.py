@@ -107,8 +107,10 @@ class ModelService:
             if "prices" in changes:
                 self._prices = None
         if {"transport", "async_transport"} & {*changes}:
-            self.close()  # calls under way hold the old routers
-            self._route()
+            old = self._router, self._async_router
+            self._route()  # new ones: a call that was just choosing its transport puts it into an old one
+            for router in old:
+                router.close()
 
     def on_call(self, hook: Hook) -> HookHandle:
         """Tell a hook of each call that begins from now on."""
