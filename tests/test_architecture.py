@@ -108,6 +108,7 @@ FOR_TYPES = {
 OUTSIDE = {
     "msgspec": frozenset(HOUSE) - {"data", "_version", "quoth"},
     "httptools": frozenset({"transport"}),
+    "httpx2": frozenset({"transport"}),
     "truststore": frozenset({"transport"}),
     "xllamacpp": frozenset({"providers"}),
     "typing_extensions": frozenset(),

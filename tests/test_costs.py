@@ -389,8 +389,8 @@ def test_a_cost_is_the_exact_sum_of_its_lines_or_unknown_with_a_reason(call, cou
     assert amount.reason is None
     assert amount.femto == sum(line.femto for line in amount.lines)
     assert {line.bucket: line.count for line in amount.lines} == {name: n for name, n in counts.items() if n}
-    terms = re.findall(r"([\d,]+) \w+ x \$([\d.]+)/M", explained)
-    addends = [int(count.replace(",", "")) * Decimal(rate) / 10**6 for count, rate in terms]
+    terms = re.findall(r"([\d,]+) \w+ x \$([\d.]+)/(M|1k)", explained)
+    addends = [int(n.replace(",", "")) * Decimal(rate) / (10**6 if per == "M" else 10**3) for n, rate, per in terms]
     assert sum(addends) == amount.usd == Decimal(amount.femto).scaleb(-15)
 
 

@@ -1,7 +1,7 @@
 """Model ids: which provider a name means, and what is said where it means none."""
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from quoth import Message, ModelsAPI, Response, Settings, Usage
 from quoth.data import prices
@@ -9,6 +9,9 @@ from quoth.dialects.openai_chat.server import build_response
 from quoth.errors import ConfigurationError, InputError, InputTypeError, UnknownModelError
 from quoth.providers import PROVIDERS, ProviderSpec, ProviderTable
 from quoth.testing import Reply, ScriptedTransport
+
+settings.register_profile("no deadline", deadline=None)  # the machine may be busy
+settings.load_profile("no deadline")
 
 GOLDEN = {
     # a bare id, by the prefix that its owner documents

@@ -109,7 +109,10 @@ def blocking(app, timeout=PATIENCE):
 
 
 def in_asyncio(app, timeout=PATIENCE):
+    complaints = []
+
     async def scenario():
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: complaints.append(context))
         told, deadline = Told(), Deadline(timeout)
         try:
             told.exchange = exchange = await AsyncInProcessTransport(app).open(REQUEST, deadline)
@@ -125,7 +128,9 @@ def in_asyncio(app, timeout=PATIENCE):
                 told.again = error
         return told
 
-    return asyncio.run(scenario())
+    told = asyncio.run(scenario())
+    assert not complaints
+    return told
 
 
 @pytest.fixture(params=[blocking, in_asyncio])
@@ -389,6 +394,19 @@ def test_closing_from_another_thread_wakes_a_task_that_waits_for_ever():
     assert app.stopped.wait(PATIENCE)
 
 
+def test_pieces_that_wait_in_a_closed_exchange_of_asyncio_are_not_read_any_more():
+    async def scenario():
+        emitted = threading.Event()
+        app = Script(HEAD, b"a", b"b", emitted.set)
+        exchange = await AsyncInProcessTransport(app).open(REQUEST, Deadline(PATIENCE))
+        await asyncio.to_thread(emitted.wait, PATIENCE)
+        exchange.close()
+        with pytest.raises(APIConnectionError, match="closed"):
+            await exchange.read(Deadline(PATIENCE))
+
+    asyncio.run(scenario())
+
+
 def test_an_abandoned_exchange_stops_its_app_when_it_is_collected():
     app = Endless(HEAD)
     exchange = InProcessTransport(app).open(REQUEST, Deadline(PATIENCE))
@@ -480,6 +498,7 @@ from quoth.transport._in_process import InProcessTransport
 from quoth.wire import HTTPRequest, WireReply
 
 REQUEST = HTTPRequest(url="local://x")
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are started deaf to it
 
 class App:
     pause = 0.001

@@ -347,6 +347,7 @@ from quoth.transport import Deadline
 from quoth.transport._in_process import InProcessTransport
 from quoth.wire import HTTPRequest
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are started deaf to it
 transport = InProcessTransport(EmbeddedModel())
 
 def start(content="Tell me about rivers.", timeout=100, **fields):

@@ -740,7 +740,8 @@ def test_an_answer_of_another_wire_ends_with_a_word_of_this_one():
 
 
 def test_the_head_of_an_answer_is_read_and_its_body_kept():
-    choice = {"index": 0, "message": {"content": "hi", "refusal": None}, "finish_reason": "stop"}
+    silent = {"refusal": None, "annotations": [], "audio": {}, "name": "", "role": "assistant"}
+    choice = {"index": 0, "message": {"content": "hi", **silent}, "finish_reason": "stop", "logprobs": None}
     body = {"id": "c1", "object": "chat.completion", "model": "m-1", "created": 7, "service_tier": "flex"}
     body["choices"] = [choice]
     response = client.parse_response(reply(body), PLAIN)
@@ -772,6 +773,14 @@ def test_facts_about_an_answer_stay_with_it_and_what_the_provider_needs_goes_bac
     assert sent(response.message)["messages"] == [
         {"role": "assistant", "content": "", "reasoning_details": details, "audio": {"id": "a1"}}
     ]
+
+
+def test_no_field_of_a_provider_is_taken_for_one_of_ours():
+    message = {"content": "hi", ":absent": ["content"], ":form": "list", "x": 1}
+    for response in (answer(message), fold(streamed(message))):
+        assert sent(response.message)["messages"] == [{"role": "assistant", "content": "hi", "x": 1}]
+    asked = {"role": "user", "content": "hi", ":absent": ["role"], ":form": "list"}
+    assert sent(server.parse_message(asked))["messages"] == [{"role": "user", "content": "hi"}]
 
 
 def test_an_empty_content_beside_tool_calls_goes_back_as_it_came():
@@ -1128,7 +1137,7 @@ OLD_CALL = [{"function_call": {"name": "f", "arguments": ""}}, {"function_call":
         ([tool(0, "a", "f", "1"), tool(1, "b", "g", "2"), tool(0, arguments="3")], ["a f 13", "b g 2"]),
         # id and name repeat, change, or come late
         ([tool(0, "a", "f", "1"), tool(0, "a", "f", "2")], ["a f 12"]),
-        ([tool(0, "a", "f", "1"), tool(0, "z", None, "2")], ["a f 12"]),
+        ([tool(0, "a", "f", "1"), tool(0, "z", None, "2"), tool(0, "a", "f", "3")], ["a f 123"]),
         ([tool(0, None, "f"), tool(0, "a"), tool(0, arguments="1")], ["a f 1"]),
         ([tool(0, arguments="1"), tool(0, "a", "f", "2")], ["a f 12"]),
         ([tool(0, None, "f", "1"), tool(0, "a", None, "2")], ["a f 12"]),
@@ -1159,15 +1168,26 @@ def test_a_tool_call_starts_once_and_before_its_arguments_where_the_server_names
         ToolCallDelta(arguments="1"),
         ToolCallDelta(arguments="2"),
     ]
+    late = streamed(tool(0, None, "f", "1"), tool(0, "a"))
+    assert [event for event in late if isinstance(event, (ToolCallStart, ToolCallDelta))] == [
+        ToolCallStart(id="", name="f"),
+        ToolCallDelta(arguments="1"),
+        ToolCallStart(id="a", name="f"),
+    ]
 
 
 def test_what_a_streamed_call_keeps_is_what_a_whole_one_keeps():
     signature = {"google": {"thought_signature": "s"}}
-    call = {"id": "a", "type": "custom", "custom": {"name": "f", "input": "1+1", "x": 1}, "extra_content": signature}
+    call = {
+        "id": "a",
+        "type": "custom",
+        "custom": {"name": "f", "input": "1+1", "x": 1, "y": 2},
+        "extra_content": signature,
+    }
     whole = answer({"content": None, "tool_calls": [call]}, "tool_calls")
     pieces = streamed(
         {"tool_calls": [{"index": 0, "id": "a", "type": "custom", "custom": {"name": "f", "x": 1}}]},
-        {"tool_calls": [{"index": 0, "custom": {"input": "1+"}}]},
+        {"tool_calls": [{"index": 0, "custom": {"input": "1+", "y": 2}}]},
         {"tool_calls": [{"index": 0, "custom": {"input": "1"}, "extra_content": signature}]},
         finish="tool_calls",
     )
@@ -1236,6 +1256,44 @@ def test_fields_without_a_name_are_joined_to_what_a_whole_answer_holds():
             }
         ],
     }
+
+
+def test_details_of_reasoning_are_sent_back_as_whole_entries():
+    """A chunk goes on with the last entry where type, index and id allow; entries of one chunk are apart."""
+
+    def text(said, index=0, **fields):
+        return {"type": "reasoning.text", "text": said, "index": index, **fields}
+
+    secret = {"type": "reasoning.encrypted", "data": "x", "index": 0}
+    summary = {"type": "reasoning.summary", "summary": "s", "index": 0}
+    chunks = [
+        [text("a"), text("b", id="1")],
+        [text("c", signature="s", format="f")],
+        [text("", signature="", format=None)],
+        [text("d", id="2")],
+        [secret], [secret],
+        [summary], [summary],
+        [7], [text("e")], [text("f", index=1)],
+    ]  # fmt: skip
+    response = fold(streamed(*({"reasoning_details": each} for each in chunks)))
+    assert response.message.provider_data["openai_chat"]["reasoning_details"] == [
+        text("a"),
+        text("bc", id="1", signature="s", format="f"),
+        text("d", id="2"),
+        secret,
+        secret,
+        {**summary, "summary": "ss"},
+        7,
+        text("e"),
+        text("f", index=1),
+    ]
+
+
+def test_log_probabilities_are_joined_and_null_takes_none_away():
+    first, second = {"content": [1], "refusal": None}, {"content": None, "refusal": [2]}
+    chunks = [{"choices": [{"delta": {}, "logprobs": each}]} for each in (first, None, second)]
+    (choice,) = fold(run(sse(*chunks, b"[DONE]"))).provider_data["openai_chat"]["choices"]
+    assert choice == {"logprobs": {"content": [1], "refusal": [2]}}
 
 
 def test_an_error_in_a_stream_is_the_providers_with_status_200():

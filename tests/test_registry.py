@@ -8,11 +8,14 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from quoth._registry import SimpleModelRegistry
 from quoth.errors import InputError, InputTypeError, NotBuiltError, UnknownModelError
 from quoth.providers import ProviderTable
+
+settings.register_profile("no deadline", deadline=None)  # the machine may be busy
+settings.load_profile("no deadline")
 
 PATIENCE = 10.0
 """Seconds after which a test gives up on another thread: it is never waited for in a test that passes."""
@@ -327,7 +330,7 @@ def test_a_forked_child_does_not_wait_for_a_construction_that_it_left_behind():
         assert table.inside.wait(PATIENCE)
         child = os.fork()
         if child == 0:
-            signal.alarm(5)  # a child that waits for a thread it does not have is ended by the system
+            signal.alarm(10)  # a child that waits for a thread it does not have is ended by the system
             table.slow.clear()
             os._exit(0 if registry.get("mine/x").id == "mine/x" else 1)
         table.go_on.set()

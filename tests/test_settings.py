@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from quoth import EnvironmentKey, Message, ModelsAPI, QuothError, Response, Secret, Settings, Usage
-from quoth._settings import VARIABLES, SettingsOptions
+from quoth._settings import SHARED_VARIABLES, VARIABLES, SettingsOptions
 from quoth.dialects.openai_chat.server import build_response
 from quoth.errors import ConfigurationError, InputError, InputTypeError, MissingKeyError
 from quoth.providers import ProviderTable
@@ -385,6 +385,7 @@ BAD = {
     "offline": [1, "yes", 0],
     "transport": [5, "http", object()],
     "async_transport": [5, object()],
+    "http": [5, {"proxy": "https://x.example"}],
 }
 
 
@@ -495,6 +496,14 @@ def test_every_variable_of_ours_is_in_the_table_and_every_entry_is_read():
         assert sum(source.count(f'"{name}"') for source in sources) > 1, f"{name} is listed and never read"
 
 
+def test_no_variable_is_read_that_no_table_names():
+    sources = [path.read_text("utf-8") for path in (ROOT / "src" / "quoth").rglob("*.py")]
+    read = r"(?:environ(?:ment)?(?:\.get\(|\[)|variable\((?:environ(?:ment)?, )?|flag\()\"(\w+)\""
+    names = {name.upper() for source in sources for name in re.findall(read, source)}
+    assert {"QUOTH_TIMEOUT", "QUOTH_OFFLINE", "QUOTH_MODEL", "NO_PROXY", "SSL_CERT_FILE"} <= names
+    assert names <= {*VARIABLES, *SHARED_VARIABLES}
+
+
 @pytest.fixture(scope="module")
 def docs():
     return runpy.run_path(str(ROOT / "tools" / "build_docs.py"))
@@ -509,7 +518,7 @@ def test_the_page_of_settings_is_what_the_tables_say(docs):
 def test_the_page_has_every_variable_setting_and_provider(docs):
     (text,) = docs["pages"]().values()
     rows = list(ProviderTable())
-    names = [*VARIABLES, *Settings.__struct_fields__, *(row.name for row in rows)]
+    names = [*VARIABLES, *SHARED_VARIABLES, *Settings.__struct_fields__, *(row.name for row in rows)]
     names += [name for row in rows for name in (*row.key_variables, *row.base_url_variables)]
     assert [name for name in names if f"`{name}`" not in text] == []
 

@@ -5,8 +5,9 @@ import pickle
 from contextlib import suppress
 from decimal import Decimal, localcontext
 
+import msgspec
 import pytest
-from hypothesis import example, given, strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from quoth import types
 from quoth.types import (
@@ -31,6 +32,9 @@ from quoth.types import (
     ToolResult,
     Usage,
 )
+
+settings.register_profile("no deadline", deadline=None)  # the machine may be busy
+settings.load_profile("no deadline")
 
 COUNTS = st.integers(min_value=0, max_value=10**9)
 USAGES = st.builds(Usage, **dict.fromkeys(TOKEN_BUCKETS, COUNTS))
@@ -89,6 +93,11 @@ def test_every_noun_survives_pickle_copy_and_deepcopy(value):
     for twin in (pickle.loads(pickle.dumps(value)), copy.copy(value), copy.deepcopy(value)):
         assert twin == value
         assert type(twin) is type(value)
+
+
+@pytest.mark.parametrize("value", ONE_OF_EACH, ids=lambda value: type(value).__name__)
+def test_every_noun_survives_json(value):
+    assert msgspec.json.decode(msgspec.json.encode(value), type=type(value)) == value
 
 
 def test_what_takes_no_part_in_equality_survives_pickling_too():

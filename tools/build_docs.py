@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))  # this checkout's tables, whatever is installed
 
-from quoth._settings import VARIABLES  # noqa: E402  # the path comes first
+from quoth._settings import SHARED_VARIABLES, VARIABLES  # noqa: E402  # the path comes first
 from quoth.providers._registry import ROWS  # noqa: E402
 
 PAGE = ROOT / "docs" / "configuration.md"
@@ -25,6 +25,11 @@ PAGE = ROOT / "docs" / "configuration.md"
 def variables() -> str:
     """The variables that quoth itself reads."""
     return _table(("variable", "meaning"), [(f"`{name}`", meaning) for name, meaning in VARIABLES.items()])
+
+
+def shared() -> str:
+    """The variables that other programs read too."""
+    return _table(("variable", "meaning"), [(f"`{name}`", meaning) for name, meaning in SHARED_VARIABLES.items()])
 
 
 def providers() -> str:
@@ -58,7 +63,7 @@ def filled(text: str, parts: Mapping[str, str]) -> str:
 
 def pages() -> dict[Path, str]:
     """Each page and the text that it should have."""
-    parts = {"variables": variables(), "providers": providers()}
+    parts = {"variables": variables(), "shared": shared(), "providers": providers()}
     return {PAGE: filled(PAGE.read_text("utf-8"), parts)}
 
 

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar, ca
 
 from msgspec import Struct
 
-from .errors import ClosedError, InputError, TransportError
+from .errors import ClosedError, InputError
 from .transport import AsyncExchange, AsyncTransport, Deadline, Exchange, Transport
 from .transport._clock import monotonic
 from .types import Ending
@@ -176,6 +176,8 @@ class _Course(Generic[Out, Result, Carried]):
             self.scope.deadline.extend(monotonic() - self._paused_at)
 
     def _pause(self, output: Out) -> Out:
+        if output is None:
+            raise TypeError("a flow gave None, which means its end")
         self._paused_at = monotonic()
         return output
 
@@ -214,8 +216,11 @@ class _Course(Generic[Out, Result, Carried]):
             return
         self.ended = True
         try:
-            if not self._busy.locked():  # else another thread is inside it: closing the exchange ends its read
-                self._flow.close()
+            if self._busy.acquire(blocking=False):  # else it is under way: closing the exchange ends its read
+                try:
+                    self._flow.close()
+                finally:
+                    self._busy.release()
         finally:
             self._release()
             self.scope.end(ending)
@@ -236,6 +241,7 @@ class Driver(_Course[Out, Result, Exchange]):
             return None
         self._enter()
         try:
+            self._require_open()
             return self._pause(self._drive())
         except StopIteration as stop:
             self._returned(stop)
@@ -263,7 +269,8 @@ class Driver(_Course[Out, Result, Exchange]):
         deadline = self.scope.deadline
         match step:
             case Read():
-                return self._exchange.read(deadline) if self._exchange else b""
+                exchange = self._exchange
+                return exchange.read(deadline) if exchange else b""
             case Send():
                 return self._send(step, deadline)
             case Finish():
@@ -296,11 +303,10 @@ class Driver(_Course[Out, Result, Exchange]):
         return WireReply(status=status, headers=headers, body=body)
 
     def _drain(self, patience: Deadline) -> None:
-        try:
-            while self._exchange and self._exchange.read(patience):
+        exchange = self._exchange
+        with suppress(Exception):  # whatever it is, the answer is there
+            while exchange and exchange.read(patience):
                 pass
-        except TransportError:
-            self._release()
 
 
 class AsyncDriver(_Course[Out, Result, AsyncExchange]):
@@ -318,6 +324,7 @@ class AsyncDriver(_Course[Out, Result, AsyncExchange]):
             return None
         self._enter()
         try:
+            self._require_open()
             return self._pause(await self._drive())
         except _FlowReturned as returned:
             self._returned(returned.stop)
@@ -348,7 +355,8 @@ class AsyncDriver(_Course[Out, Result, AsyncExchange]):
         deadline = self.scope.deadline
         match step:
             case Read():
-                return await self._exchange.read(deadline) if self._exchange else b""
+                exchange = self._exchange
+                return await exchange.read(deadline) if exchange else b""
             case Send():
                 return await self._send(step, deadline)
             case Finish():
@@ -381,11 +389,10 @@ class AsyncDriver(_Course[Out, Result, AsyncExchange]):
         return WireReply(status=status, headers=headers, body=body)
 
     async def _drain(self, patience: Deadline) -> None:
-        try:
-            while self._exchange and await self._exchange.read(patience):
+        exchange = self._exchange
+        with suppress(Exception):  # whatever it is, the answer is there
+            while exchange and await exchange.read(patience):
                 pass
-        except TransportError:
-            self._release()
 
 
 class _FlowReturned(Exception):  # noqa: N818  # no error: StopIteration cannot leave a coroutine

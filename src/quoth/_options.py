@@ -59,7 +59,9 @@ PLANNED = frozenset(
 
 _HEADER_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _BAD_IN_HEADER = r"[\x00-\x08\x0a-\x1f\x7f]"
-_OWN_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "connection"})
+_FRAMING = "connection content-encoding content-length expect host te trailer transfer-encoding upgrade"
+_OWN_HEADERS = frozenset(_FRAMING.split())
+"""Headers that frame the message: a caller who set one would change where it ends."""
 
 Check: TypeAlias = Callable[[str, Any], Any]
 

@@ -26,7 +26,6 @@ from .errors import (
     APIConnectionError,
     APIStatusError,
     ConfigurationError,
-    NotBuiltError,
     QuothError,
     Sent,
     TransportError,
@@ -106,7 +105,7 @@ class ModelService:
             self.settings = configured(self.settings, changes)
             if "prices" in changes:
                 self._prices = None
-        if {"transport", "async_transport"} & {*changes}:
+        if {"transport", "async_transport", "http"} & {*changes}:
             old = self._router, self._async_router
             self._route()  # new ones: a call that was just choosing its transport puts it into an old one
             for router in old:
@@ -250,14 +249,22 @@ class ModelService:
         return _CallScope(call, self, stream=stream)
 
     def _network(self) -> Transport:
-        if self.settings.transport is None:
-            raise _no_network("transport")
-        return self.settings.transport
+        if self.settings.transport is not None:
+            return self.settings.transport
+        if self.settings.async_transport is not None:
+            raise _half_given("async_transport", "transport")
+        from .transport._blocking import HTTPTransport
+
+        return HTTPTransport(self.settings.http)
 
     def _async_network(self) -> AsyncTransport:
-        if self.settings.async_transport is None:
-            raise _no_network("async_transport")
-        return self.settings.async_transport
+        if self.settings.async_transport is not None:
+            return self.settings.async_transport
+        if self.settings.transport is not None:
+            raise _half_given("transport", "async_transport")
+        from .transport._aio import AsyncHTTPTransport
+
+        return AsyncHTTPTransport(self.settings.http)
 
 
 _OPENED = Opened()
@@ -456,8 +463,8 @@ def _refuse_offline(settings: Settings) -> None:
         )
 
 
-def _no_network(setting: str) -> NotBuiltError:
-    return NotBuiltError(
-        "this version of quoth has no network transport yet: use the embedded model, models('local/smollm2', ...), "
-        f"or give one of your own, ModelsAPI(Settings({setting}=...))"
+def _half_given(given: str, missing: str) -> ConfigurationError:
+    """Whoever gives a transport of their own for one world must not reach the network by the other unawares."""
+    return ConfigurationError(
+        f"the settings give {given}, but not {missing}, which this call needs: give both, Settings({missing}=...)"
     )

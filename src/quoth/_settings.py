@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -19,8 +19,12 @@ from .providers._address import check_base_url
 from .providers._auth import KeySource, as_source
 from .transport import AsyncTransport, Transport
 
+if TYPE_CHECKING:
+    from .transport._config import HTTPSettings
+
 __all__ = [
     "DEFAULT_TIMEOUT",
+    "SHARED_VARIABLES",
     "VARIABLES",
     "Settings",
     "SettingsOptions",
@@ -47,7 +51,18 @@ VARIABLES: dict[str, str] = {
     "QUOTH_LOCAL_GGUF": "a path to other weights for the embedded model, in GGUF form",
     "QUOTH_LOCAL_THREADS": "threads that the embedded model computes with (1)",
 }
-"""The variables that quoth reads, besides the keys and base URLs of the providers' rows."""
+"""The variables of quoth's own. The keys and base URLs of providers stand in their rows."""
+
+SHARED_VARIABLES: dict[str, str] = {
+    "HTTPS_PROXY": "the proxy for https, as a URL; also in lower case, which wins",
+    "HTTP_PROXY": "the proxy for http; not read where REQUEST_METHOD is set, for there a client could set it",
+    "ALL_PROXY": "the proxy for what neither of them names",
+    "NO_PROXY": "hosts that are reached without a proxy, separated by commas",
+    "SSL_CERT_FILE": "certificates to trust, as OpenSSL reads them",
+    "SSL_CERT_DIR": "a directory of them",
+    "SSLKEYLOGFILE": "Python's ssl writes the secrets of connections there, for who debugs them: leave it unset",
+}
+"""Variables that programs share, and quoth's transports read too."""
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -67,6 +82,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     offline: bool = False
     transport: Transport | None = None
     async_transport: AsyncTransport | None = None
+    http: HTTPSettings | None = None
+    """Of quoth's own transports: proxies, certificates, caps; see ``quoth.transport.http``."""
 
     def __post_init__(self) -> None:
         for name, check in _CHECKS.items():
@@ -95,6 +112,7 @@ class SettingsOptions(TypedDict, total=False):
     offline: bool | None
     transport: Transport | None
     async_transport: AsyncTransport | None
+    http: HTTPSettings | None
 
 
 _MERGED = ("api_keys", "base_urls", "tags")
@@ -154,6 +172,13 @@ def _by_provider(check: Callable[[object, str], Any]) -> Callable[[str, Any], di
     return checked
 
 
+def _key(value: object, name: str) -> KeySource:
+    try:
+        return as_source(value, name)
+    except InputTypeError as error:
+        raise ConfigurationError(error.message) from None
+
+
 def _base_url(value: object, name: str) -> str:
     if not isinstance(value, str):
         raise ConfigurationError(f"{name} must be a str, not {type(value).__name__}")
@@ -178,19 +203,28 @@ def _transport(name: str, value: Any) -> Any:
     return value
 
 
+def _http(name: str, value: Any) -> HTTPSettings:
+    from .transport._config import HTTPSettings
+
+    if not isinstance(value, HTTPSettings):
+        raise ConfigurationError(f"the setting {name} is an HTTPSettings, not {type(value).__name__}")
+    return value
+
+
 def _tags(name: str, value: Any) -> dict[str, str]:
     return check_tags(f"the setting {name}", value)
 
 
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "timeout": _seconds,
-    "api_keys": _by_provider(as_source),
+    "api_keys": _by_provider(_key),
     "base_urls": _by_provider(_base_url),
     "prices": _prices,
     "tags": _tags,
     "offline": _offline,
     "transport": _transport,
     "async_transport": _transport,
+    "http": _http,
 }
 """What checks each setting and gives it as it is kept: mappings are copied, keys become Secrets."""
 

@@ -88,6 +88,9 @@ __all__ = [
 Sent: TypeAlias = Literal["no", "maybe", "yes"]
 Phase: TypeAlias = Literal["dns", "connect", "tls", "proxy", "send", "first_byte", "read"]
 
+SHORTEST_KEY = 12
+"""No provider issues keys of fewer characters."""
+
 TEXT_LIMIT = 2_000
 """The longest text an error carries, in characters."""
 
@@ -172,7 +175,9 @@ class QuothError(Exception):
         self.body = body
 
     def redact(self, secret: str) -> None:
-        """Remove a key that the provider has echoed."""
+        """Remove a key that the provider has echoed; not what only stands in for one (``EMPTY``, ``ollama``)."""
+        if len(secret) < SHORTEST_KEY:
+            return
         self.message = self.message.replace(secret, "[redacted]")
         self.args = (self.message,)
         if self.provider_code:

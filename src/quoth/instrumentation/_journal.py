@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from _thread import allocate_lock
 from collections import deque
+from contextlib import suppress
 from os import getpid
 from typing import TYPE_CHECKING
 
@@ -20,49 +21,53 @@ if TYPE_CHECKING:
 __all__ = ["Journal"]
 
 
+class _State:
+    """What one process has taken: records that wait, and the totals of the others, folded under a lock."""
+
+    __slots__ = ("fold", "folding", "waiting")
+
+    def __init__(self) -> None:
+        self.waiting: deque[CallRecord] = deque()
+        self.folding = allocate_lock()
+        self.fold: UsageFold | None = None
+        """Made with the first batch: many programs end before."""
+
+    def drain(self) -> UsageFold:
+        from ._usage import UsageFold
+
+        self.fold = fold = self.fold or UsageFold()
+        waiting, add = self.waiting, fold.add
+        with suppress(IndexError):  # another thread took the last one
+            while waiting:
+                add(waiting.popleft())
+        return fold
+
+
 class Journal:
     """Takes records; gives the totals of all it took, in constant memory."""
 
     def __init__(self, batch: int = 256) -> None:
         self._batch = batch
-        self._begin()
+        self._states = {getpid(): _State()}
 
-    def _begin(self) -> None:
-        self._waiting: deque[CallRecord] = deque()
-        self._folding = allocate_lock()
-        self._fold: UsageFold | None = None
-        """Made with the first batch: many programs end before."""
-        self._pid = getpid()
+    def _state(self) -> _State:
+        pid = getpid()
+        return self._states.get(pid) or self._states.setdefault(pid, _State())
 
     def append(self, record: CallRecord) -> None:
         """Take one record. Never waits."""
-        if self._pid != getpid():
-            self._begin()
-        self._waiting.append(record)
-        if len(self._waiting) >= self._batch and self._folding.acquire(blocking=False):
+        state = self._state()
+        state.waiting.append(record)
+        if len(state.waiting) >= self._batch and state.folding.acquire(blocking=False):
             try:
-                self._drain()
+                state.drain()
             except ImportError:  # garbage collection ends this call while _usage is being loaded: the next one folds
                 return
             finally:
-                self._folding.release()
+                state.folding.release()
 
     def usage(self) -> UsageReport:
         """The totals of every record taken so far."""
-        if self._pid != getpid():
-            self._begin()
-        with self._folding:
-            return self._drain().report()
-
-    def _drain(self) -> UsageFold:
-        from ._usage import UsageFold
-
-        self._fold = fold = self._fold or UsageFold()
-        waiting, add = self._waiting, fold.add
-        while waiting:
-            try:
-                record = waiting.popleft()
-            except IndexError:  # pragma: no cover  # another thread took the last one
-                break
-            add(record)
-        return fold
+        state = self._state()
+        with state.folding:
+            return state.drain().report()

@@ -77,15 +77,20 @@ class Provider:
 _BLANK = b"\xef\xbb\xbf \t\r\n"
 """What may stand before a body: a byte order mark, white space."""
 
+_EVENT_FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
+"""How a stream of server-sent events begins, and nothing else that a provider sends."""
+
+_LONGEST_FIELD = max(map(len, _EVENT_FIELDS))
+
 
 class AnswerReader:
     """The body of one successful reply, whole or in pieces: bytes in, events out, and the answer so far.
 
-    What the body is, its first byte says and not its label: a server that was asked for a stream may answer in one
+    What the body is, its first bytes say and not its label: a server that was asked for a stream may answer in one
     piece, one that was asked for a whole answer may know streams only, and either may call it what it likes.
     """
 
-    __slots__ = ("_folding", "_parser", "_pieces", "_provider", "_reply", "_whole")
+    __slots__ = ("_folding", "_parser", "_pieces", "_provider", "_reply", "_whole", "_whole_body")
 
     def __init__(self, provider: Provider, reply: WireReply) -> None:
         self._provider = provider
@@ -93,6 +98,7 @@ class AnswerReader:
         self._parser: StreamParser | None = None
         self._pieces: list[bytes] = []
         """The body, as long as it is not known to be a stream."""
+        self._whole_body = False
         self._folding = ResponseFold()
         self._whole: Response | None = None
 
@@ -120,12 +126,19 @@ class AnswerReader:
         """The events of these bytes. Raises ResponseParseError with them, or the provider's error."""
         if self._parser is None:
             self._pieces.append(chunk)
-            chunk = b"".join(self._pieces).lstrip(_BLANK)
-            if not chunk or chunk[:1] in b"{[<":  # JSON, or a page: no stream of events begins so
+            if self._whole_body or not self._is_stream():
                 return []
             self._parser = self._provider.dialect.stream_parser(self._provider.spec.quirks)
-            chunk = b"".join(self._pieces)
+            chunk = self._pieces.pop()
         return self._kept(self._parser.feed, chunk)
+
+    def _is_stream(self) -> bool:
+        """Whether the body has begun as events do; it is joined anew only until that is known."""
+        begun = b"".join(self._pieces).lstrip(_BLANK)
+        self._pieces = [begun]
+        stream = begun.startswith(_EVENT_FIELDS)
+        self._whole_body = not stream and len(begun) >= _LONGEST_FIELD
+        return stream
 
     def end(self) -> list[StreamEvent]:
         """What is left at the clean end of the body."""

@@ -34,6 +34,11 @@ class Reply(Struct, frozen=True, kw_only=True):
     headers: Headers = (("content-type", "application/json"),)
     body: bytes | tuple[bytes | BaseException, ...] = b""
 
+    def __post_init__(self) -> None:
+        body: object = self.body  # a Struct takes any value
+        if isinstance(body, str):
+            raise TypeError("a Reply's body is bytes, or a tuple of chunks, not str")
+
 
 Answer: TypeAlias = Reply | BaseException
 """A reply, or what the transport raises in place of one."""

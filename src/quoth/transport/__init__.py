@@ -1,8 +1,10 @@
 """How a request is carried: the seam.
 
 A transport takes an HTTPRequest and a deadline and gives an Exchange: status, headers, then the body in
-chunks. It raises nothing but TransportError (with ``phase`` and ``sent``) and what the interpreter throws at
-it (KeyboardInterrupt, CancelledError). Everything that carries requests stands behind these four protocols;
+chunks. What goes wrong on the way is a TransportError (with ``phase`` and ``sent``); a URL, header, proxy or
+certificate that cannot be used is a ConfigurationError before anything is sent; use after ``close`` is a
+ClosedError. Beyond these only what the interpreter throws at it escapes (KeyboardInterrupt, CancelledError).
+Everything that carries requests stands behind these four protocols;
 nothing above them knows a socket.
 """
 

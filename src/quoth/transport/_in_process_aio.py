@@ -12,9 +12,6 @@ from ._in_process import App, AppCall, Item, closed, head_of, piece_of
 
 __all__ = ["AsyncInProcessExchange", "AsyncInProcessTransport"]
 
-LONGEST_WAIT = 3600.0
-"""Seconds of one wait: event loops refuse a timer at infinity."""
-
 
 class _Inbox:
     """Where one call's items wait for a task of one event loop."""
@@ -44,10 +41,10 @@ class _Inbox:
 
     async def take(self, deadline: Deadline, phase: Phase) -> Item:
         while True:
-            wait = min(deadline.require(phase, "yes"), LONGEST_WAIT)
+            remaining = deadline.require(phase, "yes")
             if self._items:
                 return self._items.popleft()
-            await self._wait(wait)
+            await self._wait(remaining)
 
     async def _wait(self, seconds: float) -> None:
         self._waiter = self._loop.create_future()

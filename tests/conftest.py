@@ -1,0 +1,34 @@
+"""What all tests share: the switch for the slow ones."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("quoth", deadline=None)  # a deadline would be a time asserted on a shared machine
+settings.load_profile("quoth")
+
+
+def _stay_at_home(event, arguments):
+    """No test may reach another machine, whatever it is told to call."""
+    if event == "socket.connect":
+        address = arguments[1]
+        host = address[0] if isinstance(address, tuple) else "localhost"
+        if not (host in ("localhost", "::1", "") or str(host).startswith("127.")):
+            raise PermissionError(f"a test tried to connect to {host}")
+
+
+sys.addaudithook(_stay_at_home)
+
+
+def pytest_addoption(parser):
+    parser.addoption("--slow", action="store_true", help="run soaks and comparisons too")
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--slow"):
+        for item in items:
+            if item.get_closest_marker("slow"):
+                item.add_marker(pytest.mark.skip(reason="slow: run with --slow"))
