@@ -13,12 +13,14 @@ from hypothesis import given, settings, strategies as st
 from quoth import (
     Audio,
     Document,
+    EnvironmentKey,
     Image,
     Message,
     ModelBinding,
     ModelsAPI,
     QuothError,
     Response,
+    Secret,
     Settings,
     Text,
     Tool,
@@ -49,7 +51,6 @@ VERBS = (
     "batch",
     "budget",
     "chat",
-    "configure",
     "embed",
     "estimate",
     "map",
@@ -122,7 +123,9 @@ def test_headers_reach_the_request_in_lower_case_after_ours(api, script):
 
 def test_every_option_was_tried_and_is_typed():
     assert (
-        set(SPELLED) | {"timeout", "api_key", "base_url", "headers"} == set(CHECKS) == set(CallOptions.__annotations__)
+        set(SPELLED) | {"timeout", "api_key", "base_url", "headers", "tags"}
+        == set(CHECKS)
+        == set(CallOptions.__annotations__)
     )
     assert not set(CHECKS) & PLANNED
 
@@ -160,10 +163,11 @@ GOOD = {
     "tools": [[], [Tool(name="f")], ({"name": "f"},)],
     "tool_choice": ["auto", "none", "required", "my_tool", ToolChoice(mode="auto")],
     "timeout": [1, 0.001, 1e9],
-    "api_key": ["k", " k\n"],
+    "api_key": ["k", " k\n", Secret("k"), EnvironmentKey("A_KEY"), lambda: "k"],
     "base_url": ["https://x.example", "http://localhost:1/"],
     "headers": [{}, {"x": ""}, {"X-A": "1"}],
     "extra": [{}, {"openai": {}}, {"google": {"a": [1]}}],
+    "tags": [{}, {"a": "b"}, {"x" * 64: "é" * 256}, {f"t{n}": "v" for n in range(32)}],
 }
 BAD = {
     "system": [5, "", " \n", ["x"], b"x"],
@@ -175,11 +179,13 @@ BAD = {
     "tools": ["f", {"name": "f"}, [5], ["f"], [{}], [{"name": 5}], [{"name": "f", "code": 1}], [{"function": "f"}]],
     "tool_choice": [5, {"mode": "auto"}, ["auto"]],
     "timeout": [0, -1, math.nan, math.inf, "5", True],
-    "api_key": [5, "", " ", "a\nb", "é"],
+    "api_key": [5, "", " ", "a\nb", "é", Secret(""), Secret("é"), b"k", ["k"]],
     "base_url": [5, "", "x.example", "http://x.example"],
     "headers": [5, [("a", "b")], {"a": 5}, {5: "a"}, {"a b": "c"}, {"": "c"}, {"a": "b\r\nc: d"}, {"a": "é"},
                 {"Host": "x"}, {"content-length": "1"}, {"Transfer-Encoding": "chunked"}, {"connection": "close"}],
     "extra": [5, [], {"openai": 5}, {"openai": None}, {"store": False}],
+    "tags": [5, "a=b", ["a"], [("a", "b")], {"a": 1}, {1: "a"}, {"a": None}, {"": "a"}, {"a": ""}, {"a": "x\n"},
+             {"x" * 65: "a"}, {"a": "x" * 257}, {f"t{n}": "v" for n in range(33)}, {"a": "\x1b[2J"}],
 }  # fmt: skip
 
 

@@ -52,25 +52,27 @@ HOUSE: dict[str, Room] = {
     "testing": room("transports that answer without a network, for tests", f"{NOUNS} transport"),
     # The door.
     "quoth": room(
-        "the public names and `models`", f"{NOUNS} _api _catalog _listing _options _settings _stream _version"
+        "the public names and `models`",
+        f"{NOUNS} _api _catalog _listing _options _settings _stream _version providers",
     ),
     # The API: the user's words become a ModelRequest. It may use the verbs of instrumentation outside a call.
     "_api": room(
         "ModelsAPI, ModelBinding",
-        f"{NOUNS} _options _prompt _listing _service _stream _settings _registry _catalog _costs instrumentation "
-        "limits providers",
+        f"{NOUNS} _options _prompt _listing _service _stream _settings _scope _registry _catalog _costs "
+        "instrumentation limits providers",
     ),
     "_listing": room(
         "what list, info and providers answer", f"{NOUNS} _catalog _settings dialects providers transport"
     ),
-    "_options": room("the keyword options and their checks", f"{NOUNS} _catalog providers"),
+    "_options": room("the keyword options and their checks", f"{NOUNS} _catalog _scope providers"),
     "_prompt": room("what a prompt means; dicts in OpenAI's form are read by that dialect", f"{NOUNS} dialects"),
     # The service: one call from its beginning to its record. It alone joins what stands below.
     "_service": room(
         "ModelService: what production needs around one call",
-        f"{NOUNS} _stream _settings _registry _costs _flow instrumentation limits providers transport",
+        f"{NOUNS} _stream _settings _scope _registry _costs _flow instrumentation limits providers transport",
     ),
     "_stream": room("Stream, AsyncStream: what a flow puts out, for the user's loop", f"{NOUNS} _flow"),
+    "_settings": room("what one ModelsAPI was told, and every variable", "errors _catalog _scope providers transport"),
     # The registry, and what it makes.
     "_registry": room(
         "SimpleModelRegistry: a model id becomes a live Provider", f"{NOUNS} _catalog providers transport"
@@ -84,9 +86,10 @@ HOUSE: dict[str, Room] = {
     "_catalog": room("what is known of models without asking anybody", "data errors types"),
     "data": room("generated: prices, catalog"),
     # Waiting.
-    "_settings": room("what one ModelsAPI was told, and every variable", "errors transport"),
     "_flow": room("the two drivers of a flow: the only place where a call waits", "types errors wire transport"),
     "transport": room("HOW IT IS CARRIED: the seam, and what stands behind it", "errors wire"),
+    # What surrounds a call.
+    "_scope": room("tags and tallies of a context", "errors"),
     # The nouns, and two mechanisms as pure as they are.
     "_framing": room("bytes to frames: SSE, NDJSON", "errors"),
     "events": room("what a stream says", "types"),

@@ -688,8 +688,20 @@ def test_a_message_has_this_value(wire, message):
     assert sent(message)["messages"] == [wire]
 
 
+def test_parts_that_stand_in_one_field_are_joined_there():
+    thoughts = [Reasoning(text=text, provider_data={"openai_chat": {":field": "reasoning"}}) for text in "ab"]
+    message = Message.assistant(*thoughts, Refusal(text="c"), Refusal(text="d"))
+    assert sent(message)["messages"] == [{"role": "assistant", "content": None, "reasoning": "ab", "refusal": "cd"}]
+
+
+def test_an_empty_name_of_a_file_is_sent():
+    (spelled,) = sent(Message.user(Document(file_id="", filename="")))["messages"]
+    assert spelled["content"] == [{"type": "file", "file": {"file_id": "", "filename": ""}}]
+
+
 def test_a_data_url_that_is_not_canonical_stays_a_url():
-    for url in ("data:image/png;base64,!!", "data:image/png;base64,AB", "data:image/svg+xml,<svg/>"):
+    png = "data:image/png;base64,"
+    for url in (png + "!!", png + "AB", png + "AB==", "data:;base64,AAAA", "data:image/svg+xml,<svg/>"):
         message = server.parse_message({"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]})
         assert message == Message.user(Image(url=url))
 
@@ -798,6 +810,13 @@ def test_reasoning_sent_in_two_fields_is_one_part_and_goes_back_in_both():
     twice = fold(streamed({"reasoning": "h", "reasoning_content": "h"}, {"reasoning": "m", "reasoning_content": "m"},
                           {"content": "4"}))  # fmt: skip
     assert twice.message == response.message
+
+
+def test_nulls_and_the_index_of_a_tool_call_say_nothing_in_an_answer():
+    call = {"id": "c", "type": None, "index": 3, "x": None, "function": {"name": "f", "arguments": "{}"}}
+    expected = (ToolCall(id="c", name="f", arguments="{}"),)
+    assert answer({"tool_calls": [call]}).tool_calls == expected
+    assert fold(streamed({"tool_calls": [call]})).tool_calls == expected
 
 
 def test_arguments_that_are_an_object_become_text():

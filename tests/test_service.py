@@ -904,9 +904,6 @@ def test_a_timeout_variable_that_is_none_is_named(ask, monkeypatch, text):
     assert script.requests == []
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a timeout of the settings is taken unseen: NaN never passes, a text is a TypeError"
-)
 @pytest.mark.parametrize("timeout", [0, -1.0, float("nan"), "5", True])
 def test_a_timeout_of_the_settings_that_is_none_is_named(timeout):
     script = ScriptedTransport(answering())

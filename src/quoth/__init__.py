@@ -19,6 +19,7 @@ from ._settings import Settings
 from ._stream import AsyncStream, Stream
 from ._version import __version__
 from .errors import QuothError
+from .providers._auth import EnvironmentKey, KeySource, Secret
 from .types import (
     Audio,
     Cost,
@@ -46,7 +47,9 @@ __all__ = [
     "CallOptions",
     "Cost",
     "Document",
+    "EnvironmentKey",
     "Image",
+    "KeySource",
     "Message",
     "ModelBinding",
     "ModelInfo",
@@ -56,6 +59,7 @@ __all__ = [
     "Reasoning",
     "Refusal",
     "Response",
+    "Secret",
     "Settings",
     "Stream",
     "Text",

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, Unpack
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeAlias, TypeVar, Unpack
 
 from msgspec.structs import replace
 
-from ._options import CallOptions, check_options
+from ._options import CallOptions, check_options, over
 from ._prompt import Prompt, conversation
 from ._registry import SimpleModelRegistry
+from ._scope import Within, carry, check_tags, is_async, merge_tags, surroundings
 from ._service import ModelCall, ModelService
-from ._settings import Settings
+from ._settings import Settings, SettingsOptions
 from ._stream import AsyncStream, Stream
-from .errors import ConfigurationError, NotBuiltError
-from .instrumentation._usage import UsageReport
+from .errors import ConfigurationError, InputTypeError, NotBuiltError
 from .providers._address import Given
 from .providers._registry import PROVIDERS, ProviderTable
 from .providers._spec import ProviderSpec
@@ -24,6 +24,7 @@ from .types import Message, ModelRequest, Response
 if TYPE_CHECKING:
     from ._catalog import Kind, ModelInfo
     from ._listing import Listing, ProviderInfo
+    from .instrumentation import Hook, HookHandle, Tally, UsageReport
 
     # Within ModelsAPI `list` is a verb.
     ModelList: TypeAlias = list[ModelInfo]
@@ -35,10 +36,13 @@ _REQUEST = frozenset({"max_tokens", "temperature", "top_p", "stop", "seed", "too
 """The options that are fields of a ModelRequest under their own name."""
 
 _PLANNED = frozenset({
-    "batch", "budget", "carry", "chat", "configure", "embed", "estimate", "map", "metrics",
-    "on_call", "register_price", "run", "serve_metrics", "tag", "track",
+    "batch", "budget", "chat", "embed", "estimate", "map", "metrics", "register_price", "run", "serve_metrics",
 })  # fmt: skip
 """Verbs that the design promises and this version does not have."""
+
+
+Arguments = ParamSpec("Arguments")
+Carried = TypeVar("Carried")
 
 
 class ModelsAPI:
@@ -144,12 +148,57 @@ class ModelsAPI:
         """
         return self._service.registry.table.register(provider, **fields)
 
+    def configure(self, **settings: Unpack[SettingsOptions]) -> None:
+        """Put settings over those of this object, all or none; see ``Settings`` for the names.
+
+        Mappings are merged by name; None takes back a setting, or a name of a mapping, so that the environment and
+        the defaults hold again. Bindings follow; a call under way keeps the settings that it began with.
+
+        Raises InputError, naming the setting, where one cannot be used: nothing is changed then.
+        """
+        self._service.configure(settings)
+
     def usage(self) -> UsageReport:
-        """What all calls so far used and cost: exact, by model, with the number of unknown costs."""
+        """What all calls so far used and cost: exact, by model, provider and tag, with the number of unknown costs."""
+        self._service.tell()
         return self._service.journal.usage()
+
+    def track(self) -> Within[Tally]:
+        """``with models.track() as tally:`` counts the calls made inside, of every ModelsAPI; ``tally.total.usd``.
+
+        Inside is this context: this thread or task, the tasks started in it, and what ``carry`` takes elsewhere.
+        """
+        from .instrumentation._tally import Tally
+
+        tally = Tally()
+        return Within(tally, {}, tally)
+
+    def tag(self, /, **tags: str) -> Within[None]:
+        """``with models.tag(feature="search", user="u1"):`` puts tags on the calls made inside, as ``track`` counts."""
+        return Within(None, check_tags("tag", tags))
+
+    def carry(self, function: Callable[Arguments, Carried]) -> Callable[Arguments, Carried]:
+        """The function with the present tags and tallies: ``pool.submit(models.carry(work), item)``.
+
+        A context does not reach the threads of a pool by itself. Raises InputTypeError for a generator function.
+        """
+        return carry(function)
+
+    def on_call(self, hook: Hook) -> HookHandle:
+        """Tell a function of each call that begins from now on, by its CallRecord, when it has ended.
+
+        It is called where the call ended, on the caller's thread, so it should be quick, and may be called by several
+        threads at once. A call that garbage collection ended is told when the next one ends, or ``usage()`` is read.
+        What it raises hurts no call: it is counted, and reported once, as a RuntimeWarning. ``.remove()`` ends it.
+        """
+        given: object = hook
+        if not callable(given) or is_async(given):
+            raise InputTypeError("on_call takes a plain function of one CallRecord; an async one would never run")
+        return self._service.on_call(hook)
 
     def close(self) -> None:
         """Let go of idle connections. The object stays usable: the next call opens anew."""
+        self._service.tell()
         self._service.close()
 
     def __repr__(self) -> str:
@@ -166,7 +215,7 @@ class ModelsAPI:
 class ModelBinding:
     """A model and its options, checked and prepared once: ``fast = models.bind("gpt-6-luna", temperature=0)``."""
 
-    __slots__ = ("_given", "_headers", "_model", "_options", "_system", "_template", "_timeout", "service")
+    __slots__ = ("_given", "_headers", "_model", "_options", "_system", "_tags", "_template", "_timeout", "service")
 
     def __init__(self, service: ModelService, model: str, options: Mapping[str, Any]) -> None:
         provider = service.registry.get(model)
@@ -176,6 +225,7 @@ class ModelBinding:
         self._system: str | None = options.get("system")
         self._timeout: float | None = options.get("timeout")
         self._headers = options.get("headers", ())
+        self._tags: Mapping[str, str] = options.get("tags", {})
         self._given = Given(api_key=options.get("api_key"), base_url=options.get("base_url"))
         self._template = ModelRequest(
             model=provider.model,
@@ -206,17 +256,20 @@ class ModelBinding:
 
     def bind(self, **options: Unpack[CallOptions]) -> ModelBinding:
         """A further binding: these options over the bound ones. This one stays as it is."""
-        return ModelBinding(self.service, self._model, {**self._options, **check_options(options)})
+        return ModelBinding(self.service, self._model, over(self._options, check_options(options)))
 
     def prepare(self, prompt: Prompt) -> ModelCall:
         """The call as the service takes it."""
         messages: tuple[Message, ...] = conversation(prompt, self._system)
+        around = surroundings()
         return ModelCall(
             provider=self.service.registry.get(self._model),
             request=replace(self._template, messages=messages),
             given=self._given,
             headers=self._headers,
             timeout=self._timeout,
+            tags=merge_tags(around.tags, self._tags) if self._tags else around.tags,
+            counters=around.counters,
         )
 
     def __repr__(self) -> str:

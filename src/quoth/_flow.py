@@ -144,6 +144,9 @@ class Scope:
         """Settle and record the call. Called once, possibly by garbage collection: must not block or raise."""
         raise NotImplementedError
 
+    def closed(self) -> None:
+        """Say that the user has closed the call: here, unlike in ``finish``, other code of the user's may run."""
+
 
 def _ending_of(error: BaseException) -> Ending:
     """An error is a failure; what interrupts a program (Ctrl-C, cancellation, exit) a cancellation."""

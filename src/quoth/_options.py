@@ -11,12 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from types import NoneType
 from typing import Any, TypeAlias, TypedDict
 
+from ._scope import check_tags, merge_tags
 from .errors import ConfigurationError, InputError, InputTypeError, NotBuiltError
-from .providers._address import check_base_url, check_key
+from .providers._address import check_base_url
+from .providers._auth import KeySource, as_source
 from .types import Tool, ToolChoice
 from .wire import Headers
 
-__all__ = ["CHECKS", "PLANNED", "CallOptions", "check_options"]
+__all__ = ["CHECKS", "PLANNED", "CallOptions", "check_options", "over"]
 
 
 class CallOptions(TypedDict, total=False):
@@ -37,17 +39,20 @@ class CallOptions(TypedDict, total=False):
     """``auto``, ``none``, ``required``, or the name of the one tool that must be called."""
     timeout: float
     """Seconds for the whole call."""
-    api_key: str
+    api_key: KeySource
+    """The key: a str, a Secret, an EnvironmentKey, or a function that is asked at each call."""
     base_url: str
     headers: Mapping[str, str]
     """Sent as they are, after quoth's own."""
     extra: Mapping[str, Mapping[str, Any]]
     """Fields of the body that have no name here, by provider: ``{"openai": {"store": False}}``."""
+    tags: Mapping[str, str]
+    """Who asks, for records and totals: ``{"feature": "search"}``, over those of the binding and the context."""
 
 
 PLANNED = frozenset(
     {
-        "budget", "check", "dialect", "fallback", "on_budget", "output", "price", "reasoning", "retries", "tags",
+        "budget", "check", "dialect", "fallback", "on_budget", "output", "price", "reasoning", "retries",
     }
 )  # fmt: skip
 """Options that the design promises and this version does not have."""
@@ -211,8 +216,8 @@ def _extra(name: str, value: Any) -> Mapping[str, Mapping[str, Any]]:
     return {key: _copied(fields) for key, fields in entries}
 
 
-def _key(name: str, value: Any) -> str:
-    return check_key(_text(name, value), name)
+def _key(name: str, value: Any) -> KeySource:
+    return as_source(value, name)
 
 
 def _base_url(name: str, value: Any) -> str:
@@ -233,6 +238,7 @@ CHECKS: dict[str, Check] = {
     "base_url": _base_url,
     "headers": _headers,
     "extra": _extra,
+    "tags": check_tags,
 }
 """Every option there is, and what checks it: it gives the value as a request holds it, or raises."""
 
@@ -247,6 +253,14 @@ def check_options(options: Mapping[str, Any]) -> dict[str, Any]:
         if value is not None:
             checked[name] = check(name, value)
     return checked
+
+
+def over(options: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Checked options over checked ones: each replaces its like, but tags are put together."""
+    merged = {**options, **more}
+    if "tags" in options and "tags" in more:
+        merged["tags"] = merge_tags(options["tags"], more["tags"])
+    return merged
 
 
 def _no_such(name: str) -> Exception:

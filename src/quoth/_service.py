@@ -8,16 +8,19 @@ something of ours: a price that is unknown, or breaks, leaves the answer with an
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
-from typing import Any, Never
+from _thread import allocate_lock
+from collections.abc import Generator, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, Never
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from ._costs import Prices
-from ._flow import AsyncDriver, Driver, Finish, Flow, Read, Scope, Send, Step, arun, run
+from ._flow import AsyncDriver, Call, Driver, Finish, Flow, Read, Scope, Send, Step, arun, run
 from ._registry import SimpleModelRegistry
-from ._settings import Settings, flag, named, timeout_of, variable
+from ._scope import Counter
+from ._settings import Settings, configured, is_offline, named, timeout_of, variable
 from ._stream import AsyncStream, Opened, Stream, StreamOutput
 from .errors import (
     APIConnectionError,
@@ -30,12 +33,16 @@ from .errors import (
 from .events import ResponseStart, StreamEvent
 from .instrumentation._journal import Journal
 from .instrumentation._record import CallRecord, new_call_id
-from .providers._address import Given, find_address, host_of
+from .providers._address import Given, find_address, host_of, key_name
+from .providers._auth import KeySource, Secret, read_key
 from .providers._provider import AnswerReader, Provider
 from .transport import AsyncTransport, Transport
 from .transport._router import AsyncRouter, Router
 from .types import Attempt, CallDetails, Cost, Ending, ModelRequest, Response, Usage
 from .wire import Headers, HTTPRequest, WireReply
+
+if TYPE_CHECKING:
+    from .instrumentation._hooks import Hook, HookHandle, Hooks
 
 __all__ = ["ModelCall", "ModelService"]
 
@@ -48,6 +55,11 @@ class ModelCall(Struct, frozen=True, kw_only=True, gc=False):
     given: Given = Given()
     headers: Headers = ()
     timeout: float | None = None
+    tags: Mapping[str, str] = {}
+    counters: tuple[Counter, ...] = ()
+    """Who is told of its record, beside the journal."""
+    parent: str | None = None
+    """The id of the call that this one is made for."""
 
     def __repr__(self) -> str:
         return f"ModelCall({self.provider.id!r})"
@@ -63,7 +75,14 @@ class ModelService:
         self.settings = settings
         self.registry = registry
         self.journal = Journal()
+        self.hooks: Hooks | None = None
+        """Made with the first hook."""
+        self._changing = allocate_lock()
+        """Guards what follows from the settings while they are replaced."""
         self._prices: Prices | None = None
+        self._route()
+
+    def _route(self) -> None:
         self._router = Router({"local": _embedded, **dict.fromkeys(("http", "https"), self._network)})
         self._async_router = AsyncRouter(
             {"local": _async_embedded, **dict.fromkeys(("http", "https"), self._async_network)}
@@ -72,10 +91,38 @@ class ModelService:
     @property
     def prices(self) -> Prices:
         """The price table with the overrides of the settings, else of the environment; made at first use."""
-        if self._prices is None:
-            own = self.settings.prices
-            self._prices = Prices(own, "Settings.prices") if own else Prices(variable("QUOTH_PRICES"))
-        return self._prices
+        prices = self._prices
+        if prices is None:
+            with self._changing:
+                prices = self._prices = self._prices or _prices_of(self.settings)
+        return prices
+
+    def configure(self, changes: Mapping[str, Any]) -> None:
+        """Put changes over the settings, all or none. A call under way keeps those that it began with."""
+        if changes.get("prices") is not None:
+            Prices(configured(self.settings, changes).prices, "Settings.prices").load()  # it reads a file: not locked
+        with self._changing:
+            self.settings = configured(self.settings, changes)
+            if "prices" in changes:
+                self._prices = None
+        if {"transport", "async_transport", "http"} & {*changes}:
+            old = self._router, self._async_router
+            self._route()  # new ones: a call that was just choosing its transport puts it into an old one
+            for router in old:
+                router.close()
+
+    def on_call(self, hook: Hook) -> HookHandle:
+        """Tell a hook of each call that begins from now on."""
+        from .instrumentation._hooks import Hooks
+
+        with self._changing:
+            self.hooks = self.hooks or Hooks()
+        return self.hooks.add(hook)
+
+    def tell(self) -> None:
+        """Tell the hooks of calls that garbage collection ended."""
+        if self.hooks is not None:
+            self.hooks.tell()
 
     def close(self) -> None:
         """Let go of idle connections and of the embedded model's threads; the next call opens anew."""
@@ -132,7 +179,7 @@ class ModelService:
 
     def _send(self, call: ModelCall, scope: _CallScope, *, stream: bool) -> Generator[Step, Any, WireReply]:
         """One attempt; raise what the transport or the provider says against it."""
-        request = self._address(call, scope, stream=stream)
+        request = yield from self._address(call, scope, stream=stream)
         scope.begin_attempt()
         try:
             reply: WireReply = yield Send(request, stream)
@@ -146,16 +193,23 @@ class ModelService:
         scope.end_attempt(reply, refusal)
         raise refusal
 
-    def _address(self, call: ModelCall, scope: _CallScope, *, stream: bool) -> HTTPRequest:
-        provider, settings = call.provider, self.settings
+    def _address(self, call: ModelCall, scope: _CallScope, *, stream: bool) -> Generator[Step, Any, HTTPRequest]:
+        provider, settings = call.provider, scope.settings
         names = (provider.spec.name, *provider.spec.aliases)
-        self.prices.load()  # what is wrong with QUOTH_PRICES is said before anything costs money
+        scope.prices.load()  # what is wrong with QUOTH_PRICES is said before anything costs money
         wire = provider.build(replace(call.request, stream=stream))
         scope.changes = wire.changes
-        given = Given(api_key=named(settings.api_keys, names), base_url=named(settings.base_urls, names))
-        address = find_address(provider.spec, call.given, given, os.environ)
+        own, given = (
+            call.given,
+            Given(api_key=named(settings.api_keys, names), base_url=named(settings.base_urls, names)),
+        )
+        if own.api_key:
+            own = replace(own, api_key=(yield from _key_now(own.api_key, "api_key")))
+        elif given.api_key:
+            given = replace(given, api_key=(yield from _key_now(given.api_key, key_name(provider.spec))))
+        address = find_address(provider.spec, own, given, os.environ)
         if not address.base_url.startswith("local:"):
-            _refuse_offline()
+            _refuse_offline(settings)
         scope.secret = address.api_key
         scope.region = f"host:{host_of(address.base_url)}"  # some hosts of one provider charge more than others
         return provider.address(wire, address, call.headers)
@@ -177,7 +231,7 @@ class ModelService:
     def _price(self, response: Response, scope: _CallScope) -> Cost:
         provider = scope.call.provider
         try:
-            return self.prices.cost(
+            return scope.prices.cost(
                 provider.spec.prices,
                 response.model or provider.model,
                 response.usage,
@@ -192,8 +246,7 @@ class ModelService:
     # What carries it.
 
     def _scope(self, call: ModelCall, *, stream: bool) -> _CallScope:
-        timeout = call.timeout if call.timeout is not None else timeout_of(self.settings)
-        return _CallScope(call, timeout, self.journal, stream=stream)
+        return _CallScope(call, self, stream=stream)
 
     def _network(self) -> Transport:
         if self.settings.transport is not None:
@@ -217,6 +270,18 @@ class ModelService:
 _OPENED = Opened()
 
 
+def _prices_of(settings: Settings) -> Prices:
+    return Prices(settings.prices, "Settings.prices") if settings.prices else Prices(variable("QUOTH_PRICES"))
+
+
+def _key_now(source: KeySource, name: str) -> Generator[Step, Any, KeySource]:
+    """A source that need not be asked any more: a function may wait for a vault, so no event loop waits with it."""
+    if not callable(source):
+        return source
+    key: str = yield Call(partial(read_key, source, name))
+    return Secret(key)
+
+
 def _read(reader: AnswerReader) -> Generator[Step, Any, bytes]:
     """The next bytes of a stream; a connection that breaks here has cut the answer short."""
     try:
@@ -233,13 +298,18 @@ class _CallScope(Scope):
     """One call's clock and facts, from which its one record is made."""
 
     __slots__ = (
-        "_attempt_began", "_attempts", "_first_output", "_headers", "_journal", "_request_id", "_sent", "_status",
-        "call", "changes", "cost", "finish_reason", "reader", "region", "secret", "served_model", "stream", "usage",
+        "_attempt_began", "_attempts", "_first_output", "_headers", "_hooks", "_journal", "_listeners", "_request_id",
+        "_sent", "_status", "call", "changes", "cost", "finish_reason", "id", "prices", "reader", "region", "secret",
+        "served_model", "settings", "stream", "usage",
     )  # fmt: skip
 
-    def __init__(self, call: ModelCall, timeout: float, journal: Journal, *, stream: bool) -> None:
-        super().__init__(timeout)
+    def __init__(self, call: ModelCall, service: ModelService, *, stream: bool) -> None:
+        settings = service.settings
+        super().__init__(call.timeout if call.timeout is not None else timeout_of(settings))
+        self.id = new_call_id()
         self.call = call
+        self.settings = settings
+        self.prices = service.prices
         self.stream = stream
         self.changes: tuple[str, ...] = ()
         self.usage: Usage | None = None
@@ -249,7 +319,9 @@ class _CallScope(Scope):
         self.reader: AnswerReader | None = None
         self.region: str | None = None
         self.secret: str | None = None
-        self._journal = journal
+        self._journal = service.journal
+        self._hooks = hooks = service.hooks
+        self._listeners = hooks.listeners() if hooks is not None else ()
         self._attempts: list[Attempt] = []
         self._attempt_began = 0.0
         self._first_output: float | None = None
@@ -294,11 +366,25 @@ class _CallScope(Scope):
         )
 
     def finish(self, ending: Ending, error: BaseException | None) -> None:
+        may_be_collected = ending == "abandoned"
         if self.cost is not None and ending == "abandoned":
             ending = "answered"  # the whole answer had come; only the connection's end was not waited for
         if isinstance(error, QuothError):
             self._annotate(error)
-        self._journal.append(self._record(ending, error))
+        self._tell(self._record(ending, error))
+        if not may_be_collected:
+            self.closed()
+
+    def _tell(self, record: CallRecord) -> None:
+        self._journal.append(record)
+        for counter in self.call.counters:
+            counter.append(record)
+        if self._hooks is not None and self._listeners:
+            self._hooks.append(record, self._listeners)
+
+    def closed(self) -> None:
+        if self._hooks is not None:
+            self._hooks.tell()
 
     def _annotate(self, error: QuothError) -> None:
         """Say on an error whom it concerns, what was tried, and what of the answer had come."""
@@ -315,8 +401,10 @@ class _CallScope(Scope):
     def _record(self, ending: Ending, error: BaseException | None) -> CallRecord:
         provider = self.call.provider
         return CallRecord(
-            id=new_call_id(),
+            id=self.id,
             operation="generate",
+            parent=self.call.parent,
+            tags={**self.settings.tags, **self.call.tags},
             provider=provider.spec.name,
             model=provider.model,
             served_model=self.served_model,
@@ -367,10 +455,11 @@ def _async_embedded() -> AsyncTransport:
     return AsyncInProcessTransport(EmbeddedModel())
 
 
-def _refuse_offline() -> None:
-    if flag("QUOTH_OFFLINE"):
+def _refuse_offline(settings: Settings) -> None:
+    if is_offline(settings):
+        said_by = "the setting offline" if settings.offline else "QUOTH_OFFLINE"
         raise ConfigurationError(
-            "QUOTH_OFFLINE forbids the network: unset it, or use the embedded model, models('local/smollm2', ...)"
+            f"{said_by} forbids the network: unset it, or use the embedded model, models('local/smollm2', ...)"
         )
 
 

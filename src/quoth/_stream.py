@@ -80,6 +80,7 @@ class _Reading(Generic[Driving]):
                 self._start = _closed
                 return
         self._driver.close()
+        self._driver.scope.closed()
 
     def __del__(self) -> None:
         if self._driver is not None:

@@ -15,6 +15,7 @@ from typing import Any, Unpack, assert_type
 from quoth import (
     AsyncStream,
     Cost,
+    EnvironmentKey,
     Image,
     Message,
     ModelBinding,
@@ -22,6 +23,7 @@ from quoth import (
     ModelsAPI,
     ProviderInfo,
     Response,
+    Secret,
     Settings,
     Stream,
     Text,
@@ -34,7 +36,7 @@ from quoth import (
 from quoth._options import CallOptions
 from quoth.errors import QuothError, RateLimitError
 from quoth.events import StreamEvent, TextDelta, ToolCallStart
-from quoth.instrumentation import UsageReport
+from quoth.instrumentation import CallRecord, HookHandle, Tally, UsageReport, UsageTotals
 from quoth.providers import ProviderSpec
 from quoth.testing import Reply, ScriptedTransport
 from quoth.transport import AsyncTransport, Transport
@@ -289,6 +291,60 @@ def settings() -> None:
     assert_type(spec, ProviderSpec)
     Settings(timeuot=30)  # type: ignore[call-arg]
     ProviderSpec(name="mine", base_url="https://host/v1", keys=("K",))  # type: ignore[call-arg]
+
+
+def keys() -> None:
+    models("gpt-4", "Hi", api_key=Secret("k"))
+    models("gpt-4", "Hi", api_key=EnvironmentKey("TEAM_KEY"))
+    models("gpt-4", "Hi", api_key=lambda: "k")
+    models("gpt-4", "Hi", api_key=5)  # type: ignore[arg-type]
+    Settings(api_keys={"openai": lambda: Secret("k"), "mine": EnvironmentKey("MINE_KEY")})
+    assert_type(Secret("k").reveal(), str)
+
+
+def configuring() -> None:
+    models.configure(timeout=30, api_keys={"openai": "k", "mine": None}, tags={"service": "search"}, prices=None)
+    models.configure(timeuot=30)  # type: ignore[call-arg]
+    models.configure(timeout="30")  # type: ignore[arg-type]
+
+
+# Who asks, and who counts.
+
+
+def records() -> None:
+    models("gpt-4", "Hi", tags={"feature": "search"})
+    models("gpt-4", "Hi", tags={"feature": 1})  # type: ignore[dict-item]
+    with models.tag(feature="search", user="u1"), models.track() as tally:
+        assert_type(tally, Tally)
+    assert_type(tally.total, UsageTotals)
+    assert_type(models.usage().tags, Mapping[str, Mapping[str, UsageTotals]])
+    assert_type(models.usage().providers["openai"].usd, Decimal)
+    models.tag(feature=1)  # type: ignore[arg-type]
+
+
+def carried(number: int, *, word: str) -> float:
+    return number + len(word)
+
+
+async def carried_async(number: int) -> str:
+    return str(number)
+
+
+async def carrying() -> None:
+    assert_type(models.carry(carried)(1, word="x"), float)
+    assert_type(await models.carry(carried_async)(1), str)
+    models.carry(carried)("1", word="x")  # type: ignore[arg-type]
+
+
+def note(record: CallRecord) -> None:
+    assert_type(record.tags, Mapping[str, str])
+
+
+def hooks() -> None:
+    handle = models.on_call(note)
+    assert_type(handle, HookHandle)
+    handle.remove()
+    models.on_call(carried)  # type: ignore[arg-type]
 
 
 def transports() -> ModelsAPI:

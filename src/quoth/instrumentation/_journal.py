@@ -11,9 +11,12 @@ from _thread import allocate_lock
 from collections import deque
 from contextlib import suppress
 from os import getpid
+from typing import TYPE_CHECKING
 
 from ._record import CallRecord
-from ._usage import UsageFold, UsageReport
+
+if TYPE_CHECKING:
+    from ._usage import UsageFold, UsageReport
 
 __all__ = ["Journal"]
 
@@ -26,13 +29,18 @@ class _State:
     def __init__(self) -> None:
         self.waiting: deque[CallRecord] = deque()
         self.folding = allocate_lock()
-        self.fold = UsageFold()
+        self.fold: UsageFold | None = None
+        """Made with the first batch: many programs end before."""
 
-    def drain(self) -> None:
-        waiting, add = self.waiting, self.fold.add
+    def drain(self) -> UsageFold:
+        from ._usage import UsageFold
+
+        self.fold = fold = self.fold or UsageFold()
+        waiting, add = self.waiting, fold.add
         with suppress(IndexError):  # another thread took the last one
             while waiting:
                 add(waiting.popleft())
+        return fold
 
 
 class Journal:
@@ -53,6 +61,8 @@ class Journal:
         if len(state.waiting) >= self._batch and state.folding.acquire(blocking=False):
             try:
                 state.drain()
+            except ImportError:  # garbage collection ends this call while _usage is being loaded: the next one folds
+                return
             finally:
                 state.folding.release()
 
@@ -60,5 +70,4 @@ class Journal:
         """The totals of every record taken so far."""
         state = self._state()
         with state.folding:
-            state.drain()
-            return state.fold.report()
+            return state.drain().report()

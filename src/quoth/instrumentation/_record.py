@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from itertools import count
 
+import msgspec
 from msgspec import Struct
 
 from ..errors import Sent
@@ -25,6 +27,10 @@ class CallRecord(Struct, frozen=True, kw_only=True, gc=False):
 
     id: str
     operation: str
+    parent: str | None = None
+    """The id of the call that this one was made for, if any."""
+    tags: Mapping[str, str] = msgspec.field(default_factory=dict)
+    """Who asked, in the user's words: of the call, its binding, its context and the settings."""
     provider: str
     model: str
     """The id that was asked for, without the provider."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from decimal import Decimal
 
@@ -44,53 +43,129 @@ class UsageTotals(Struct, frozen=True, kw_only=True, gc=False):
         )
 
 
+OTHER = "other"
+"""What stands for all models of a provider, or values of a tag, beyond the number that is kept apart."""
+
+MOST_MODELS = 2_000
+"""Models of all providers that are summed apart."""
+MOST_TAG_NAMES = 64
+MOST_TAG_VALUES = 1_000
+"""Values of one tag that are summed apart."""
+
+
 class UsageReport(Struct, frozen=True, kw_only=True, gc=False):
-    """The totals of all calls, and of each model under its canonical id."""
+    """The totals of all calls; of each model under its canonical id; of each tag by its name and value.
+
+    A call counts under each of its tags; a call without a tag is under none of its values. Past a bound, which keeps
+    memory constant, further models are summed as ``provider/other`` and further values of a tag as ``other``;
+    ``overflow`` counts how often that happened, and the totals stay exact.
+    """
 
     total: UsageTotals
     models: Mapping[str, UsageTotals]
+    tags: Mapping[str, Mapping[str, UsageTotals]] = msgspec.field(default_factory=dict)
+    overflow: int = 0
+
+    @property
+    def providers(self) -> dict[str, UsageTotals]:
+        """The totals of each provider."""
+        sums: dict[str, _Sums] = {}
+        for name, totals in self.models.items():
+            sums.setdefault(name.partition("/")[0], _Sums()).take(totals)
+        return {name: each.totals() for name, each in sums.items()}
 
     def __str__(self) -> str:
         lines = [f"{name}: {totals}" for name, totals in self.models.items()]
-        return "\n".join([*lines, f"total: {self.total}"])
+        tags = [f"{name}={value}: {totals}" for name, by in self.tags.items() for value, totals in by.items()]
+        return "\n".join([*lines, *tags, f"total: {self.total}"])
+
+
+class _Sums:
+    """Running sums of some calls."""
+
+    __slots__ = ("counts", "tokens")
+
+    def __init__(self) -> None:
+        self.counts: dict[str, int] = {}
+        self.tokens: dict[str, int] = {}
+
+    def join(self, other: _Sums) -> None:
+        _add(self.counts, other.counts)
+        _add(self.tokens, other.tokens)
+
+    def take(self, totals: UsageTotals) -> None:
+        _add(self.counts, {name: getattr(totals, name) for name in _COUNTS})
+        _add(self.tokens, totals.tokens)
+
+    def totals(self) -> UsageTotals:
+        return UsageTotals(tokens=dict(self.tokens), **self.counts)
+
+
+_COUNTS = tuple(name for name in UsageTotals.__struct_fields__ if name != "tokens")
+
+
+def _add(sums: dict[str, int], more: Mapping[str, int]) -> None:
+    for name, count in more.items():
+        sums[name] = sums.get(name, 0) + count
+
+
+def _sums_of(record: CallRecord) -> _Sums:
+    """What one call adds."""
+    sums = _Sums()
+    counts, cost, usage = sums.counts, record.cost, record.usage
+    counts["calls"] = counts[record.outcome] = 1
+    if cost is not None and cost.femto is not None:
+        counts["femto"] = cost.femto
+    elif cost is not None:
+        counts["unknown_costs"] = 1
+    if usage is None or usage.source != "provider":
+        counts["unknown_usage"] = int(cost is not None)
+    else:
+        counts["input_tokens"], counts["output_tokens"] = usage.total_input, usage.total_output
+        sums.tokens.update(usage.buckets())
+    return sums
 
 
 class UsageFold:
-    """Adds records one by one; its memory grows with the number of models, not of calls."""
+    """Adds records one by one; its memory is bounded, however many calls, models and tags there are."""
 
     def __init__(self) -> None:
-        self._models: dict[str, Counter[str]] = {}
-        self._tokens: dict[str, Counter[str]] = {}
+        self._models: dict[str, _Sums] = {}
+        self._tags: dict[str, dict[str, _Sums]] = {}
+        self._overflow = 0
 
     def add(self, record: CallRecord) -> None:
-        name = f"{record.provider}/{record.model}"
-        counts = self._models.setdefault(name, Counter())
-        counts["calls"] += 1
-        counts[record.outcome] += 1
-        cost = record.cost
-        if cost is not None and cost.femto is not None:
-            counts["femto"] += cost.femto
-        elif cost is not None:
-            counts["unknown_costs"] += 1
-        self._add_usage(record, counts, self._tokens.setdefault(name, Counter()))
+        added = _sums_of(record)
+        self._place(self._models, f"{record.provider}/{record.model}", MOST_MODELS, f"{record.provider}/{OTHER}").join(
+            added
+        )
+        for name, value in record.tags.items():
+            values = self._tags.get(name)
+            if values is None:
+                if len(self._tags) >= MOST_TAG_NAMES:
+                    self._overflow += 1
+                    continue
+                values = self._tags[name] = {}
+            self._place(values, value, MOST_TAG_VALUES, OTHER).join(added)
 
-    def _add_usage(self, record: CallRecord, counts: Counter[str], tokens: Counter[str]) -> None:
-        usage = record.usage
-        if usage is None or usage.source != "provider":
-            counts["unknown_usage"] += record.cost is not None
-            return
-        counts["input_tokens"] += usage.total_input
-        counts["output_tokens"] += usage.total_output
-        for bucket, number in usage.buckets():
-            tokens[bucket] += number
+    def _place(self, sums: dict[str, _Sums], key: str, most: int, other: str) -> _Sums:
+        """Where the sums of this key are kept: its own place, else the common one."""
+        found = sums.get(key)
+        if found is None and len(sums) >= most:
+            self._overflow += 1
+            key = other
+            found = sums.get(key)
+        if found is None:
+            found = sums[key] = _Sums()
+        return found
 
     def report(self) -> UsageReport:
-        all_counts: Counter[str] = Counter()
-        all_tokens: Counter[str] = Counter()
-        models: dict[str, UsageTotals] = {}
-        for name, counts in self._models.items():
-            tokens = self._tokens[name]
-            models[name] = UsageTotals(tokens=dict(tokens), **counts)
-            all_counts.update(counts)
-            all_tokens.update(tokens)
-        return UsageReport(total=UsageTotals(tokens=dict(all_tokens), **all_counts), models=models)
+        total = _Sums()
+        for each in self._models.values():
+            total.join(each)
+        return UsageReport(
+            total=total.totals(),
+            models={name: each.totals() for name, each in self._models.items()},
+            tags={name: {value: each.totals() for value, each in by.items()} for name, by in self._tags.items()},
+            overflow=self._overflow,
+        )

@@ -16,22 +16,22 @@ from typing import Any
 from msgspec import Struct
 
 from ..errors import ConfigurationError, MissingKeyError
+from ._auth import KeySource, check_key, read_key
 from ._spec import ProviderSpec
 
-__all__ = ["Address", "Given", "check_base_url", "check_key", "find_address", "host_of", "is_loopback"]
+__all__ = ["Address", "Given", "check_base_url", "check_key", "find_address", "host_of", "is_loopback", "key_name"]
 
 _URL = (
     r"(?P<scheme>[a-z]+)://(?P<host>\[[0-9a-f:.]+\]|\w[\w.-]*)(?P<port>:\d{1,5})?"
     r"(?P<path>/[\w.~!$&'()*+,;=:@%{}/-]*)?"
 )
-_CONTROL = r"[\x00-\x1f\x7f]"
 _SCHEMES = ("https", "http", "local")
 
 
 class Given(Struct, frozen=True, kw_only=True, gc=False):
     """What one source says of an address: a call, or the settings. Its repr hides the key."""
 
-    api_key: str | None = None
+    api_key: KeySource | None = None
     base_url: str | None = None
 
     def __repr__(self) -> str:
@@ -91,14 +91,19 @@ def _find_url(spec: ProviderSpec, call: Given, settings: Given, environment: Map
 
 def _find_key(spec: ProviderSpec, call: Given, settings: Given, environment: Mapping[str, str]) -> _Found | None:
     if call.api_key:
-        return _Found(call.api_key, _CALL, "api_key")
+        return _Found(read_key(call.api_key, "api_key"), _CALL, "api_key")
     if settings.api_key:
-        source = f"api_keys[{spec.name!r}] of the settings"
-        return _Found(check_key(settings.api_key, source), _SETTINGS, source)
+        source = key_name(spec)
+        return _Found(read_key(settings.api_key, source), _SETTINGS, source)
     if variable := _first(spec.key_variables, environment):
         source = f"the environment variable {variable}"
         return _Found(check_key(environment[variable], source), _VARIABLE, source)
     return None
+
+
+def key_name(spec: ProviderSpec) -> str:
+    """What errors call the key that the settings hold for a provider."""
+    return f"api_keys[{spec.name!r}] of the settings"
 
 
 def _permitted(spec: ProviderSpec, url: _Found, key: _Found | None) -> str | None:
@@ -134,14 +139,6 @@ def _missing(spec: ProviderSpec) -> MissingKeyError:
 def _first(variables: tuple[str, ...], environment: Mapping[str, str]) -> str | None:
     """The first of these variables that holds more than white space."""
     return next((name for name in variables if environment.get(name, "").strip()), None)
-
-
-def check_key(key: str, source: str) -> str:
-    """The key without surrounding white space; raise ConfigurationError where it cannot stand in a header."""
-    key = key.strip()
-    if not key or re.search(_CONTROL, key) or not key.isascii():
-        raise ConfigurationError(f"{source} holds no usable key: it is empty, or has a control or non-ASCII character")
-    return key
 
 
 def check_base_url(url: str, source: str) -> str:
