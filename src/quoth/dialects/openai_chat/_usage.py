@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...types import Usage
-from ._words import Wire
+from .._kept import Wire
 
 __all__ = ["parse_usage", "write_usage"]
 

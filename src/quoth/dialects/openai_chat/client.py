@@ -9,30 +9,28 @@ from ...errors import ResponseParseError, UnsupportedParameterError
 from ...types import Message, ModelRequest, Response, Tool, ToolChoice
 from ...wire import Quirks, WireReply, WireRequest
 from .._errors import request_id
+from .._kept import Wire, kept_fields, overlay
+from .._streams import BODY_LIMIT
 from ._answers import (
     ANSWER_FIELDS,
     CHOICE_FIELDS,
     MESSAGE_FIELDS,
     finish_reason,
-    kept_fields,
     named,
     response_data,
     split_message,
 )
 from ._errors import parse_error
-from ._messages import overlay, read_answer_call, read_parts, reasoning_field, residue_of, write_messages
+from ._messages import read_answer_call, read_parts, reasoning_field, residue_of, write_messages
 from ._stream import ChatStreamParser
 from ._usage import parse_usage, whole_number
-from ._words import NAME, Wire
+from ._words import NAME
 
 __all__ = ["NAME", "build_request", "parse_error", "parse_response", "parse_usage", "stream_parser"]
 
 PATH = "/chat/completions"
 HEADERS = (("content-type", "application/json"), ("accept", "application/json"))
 STREAM_HEADERS = (("content-type", "application/json"), ("accept", "text/event-stream"))
-
-BODY_LIMIT = 2_000
-"""The most bytes of an unreadable reply that its error keeps."""
 
 
 # Requests.
