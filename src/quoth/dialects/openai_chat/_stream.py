@@ -18,6 +18,7 @@ from ...events import (
 )
 from ...types import Reasoning, Text
 from ...wire import Quirks
+from .._counts import whole_number
 from .._errors import error_from
 from .._kept import Wire, kept_fields, overlay
 from .._streams import EventFeed, decode_event
@@ -33,7 +34,7 @@ from ._answers import (
 )
 from ._errors import parse_stream_error
 from ._messages import opaque, read_arguments, read_part, residue_of
-from ._usage import parse_usage, whole_number
+from ._usage import parse_usage
 from ._words import CALL_KINDS, DONE, FIELD, FORM, NAME, REASONING_FIELDS
 
 __all__ = ["ChatStreamParser"]
