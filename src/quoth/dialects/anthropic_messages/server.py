@@ -45,7 +45,7 @@ def parse_request(request: WireRequest) -> ModelRequest:
         body.pop("system", None)
     choice, beside = _tool_choice(body.pop("tool_choice", None))
     read, extra = read_fields(body, _FIELDS)
-    if beside:
+    if beside is not None:
         extra["tool_choice"] = beside
     messages = (*(system or ()), *read_messages(wires))
     return ModelRequest(model=model, messages=messages, tool_choice=choice, extra=extra, **read)
@@ -81,7 +81,7 @@ def _tool_choice(value: Any) -> tuple[ToolChoice | None, Any]:
         return None, value
     known = ("type", "name") if mode == "tool" else ("type",)
     beside = {key: field for key, field in value.items() if key not in known}
-    return msgspec.convert({"mode": mode, "name": name}, ToolChoice), beside
+    return msgspec.convert({"mode": mode, "name": name}, ToolChoice), beside or None
 
 
 _FIELDS: Fields = {
