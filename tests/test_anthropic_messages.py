@@ -836,7 +836,8 @@ def test_an_answer_of_any_shape_is_read_or_refused(body):
     ("reported", "buckets"),
     [
         ({"input_tokens": 3, "output_tokens": 5}, {"input": 3, "output": 5}),
-        ({"input_tokens": 3, "output_tokens": 5, "cache_read_input_tokens": 7}, {"input": 3, "cache_read": 7, "output": 5}),
+        ({"input_tokens": 3, "output_tokens": 5, "cache_read_input_tokens": 7},
+         {"input": 3, "cache_read": 7, "output": 5}),
         ({"input_tokens": 3, "output_tokens": 5, "cache_creation_input_tokens": 7},
          {"input": 3, "cache_write_5m": 7, "output": 5}),
         ({"input_tokens": 0, "output_tokens": 0, "cache_creation_input_tokens": 7,
@@ -1138,7 +1139,9 @@ def test_no_reply_makes_parse_error_raise(body, status):
 
 error_objects = st.fixed_dictionaries({}, optional=dict.fromkeys(
     ["message", "type", "details", "code", "error", "request_id", "status"],
-    values | st.sampled_from([*CODES, *TYPES]) | st.fixed_dictionaries({"error_code": values | st.sampled_from([*CODES])}),
+    values
+    | st.sampled_from([*CODES, *TYPES])
+    | st.fixed_dictionaries({"error_code": values | st.sampled_from([*CODES])}),
 ))  # fmt: skip
 
 
