@@ -590,6 +590,13 @@ def test_reasoning_of_another_wire_is_left_out_and_said():
     assert server.build_response(Response(message=message, finish_reason="stop", model="m")).body.count(b'"hm"') == 1
 
 
+def test_a_part_that_only_another_wire_can_carry_is_left_out_and_said():
+    search = Text(text="", provider_data={"anthropic_messages": {"type": "server_tool_use"}})
+    wire = client.build_request(ModelRequest(model="m", messages=(Message.assistant(search, "4"),)), PLAIN)
+    assert json.loads(wire.body)["messages"] == [{"role": "assistant", "content": "4"}]
+    assert wire.changes == ("a part that only another wire can carry left out",)
+
+
 def test_a_failed_tool_result_is_sent_and_said():
     wire = client.build_request(ModelRequest(model="m", messages=(Message.tool("c", "no", is_error=True),)), PLAIN)
     assert json.loads(wire.body)["messages"] == [{"role": "tool", "tool_call_id": "c", "content": "no"}]

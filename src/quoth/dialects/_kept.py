@@ -11,9 +11,9 @@ from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
-from ..types import Message, Part, Response, Tool
+from ..types import Message, Part, Response, Text, Tool
 
-__all__ = ["ABSENT", "Residues", "Wire", "kept_fields", "overlay", "residue"]
+__all__ = ["ABSENT", "FOREIGN", "Residues", "Wire", "kept_fields", "overlay", "residue"]
 
 Wire: TypeAlias = dict[str, Any]
 """A JSON object."""
@@ -22,6 +22,9 @@ Kept = TypeVar("Kept", bound=Part | Message | Tool)
 
 ABSENT = ":absent"
 """Our own key: which fields were left out of an object that building puts in."""
+
+FOREIGN = "a part that only another wire can carry left out"
+"""What ``changes`` says of it."""
 
 
 class Residues:
@@ -36,6 +39,10 @@ class Residues:
         """What the dialect keeps on a value."""
         kept: Mapping[str, Any] | None = value.provider_data.get(self._name)
         return kept or {}
+
+    def foreign(self, part: Part) -> bool:
+        """Whether a part is one that only another wire can carry: a text without words, kept in its own."""
+        return isinstance(part, Text) and not part.text and bool(part.provider_data) and not self.of(part)
 
     def exact(self, read: Kept, original: Mapping[str, Any], built: Wire, *, absent: bool = True) -> Kept:
         """Add to ``read`` what building it does not give back."""

@@ -11,9 +11,9 @@ from typing import Any
 
 from ...errors import UnsupportedContentError
 from ...types import Message, Part, Reasoning, Role, Text, ToolResult
-from .._kept import Wire, overlay
+from .._kept import FOREIGN, Wire, overlay
 from ._blocks import content_form, exact, opaque, read_content, residue_of, write_block, write_content
-from ._words import FIELD, FORM, NAME, ROLES, TURN
+from ._words import FIELD, FORM, NAME, RESIDUES, ROLES, TURN
 
 __all__ = ["read_messages", "read_system", "write_conversation", "write_turn"]
 
@@ -89,11 +89,13 @@ def _write_results(message: Message, changes: list[str]) -> list[Wire]:
 
 
 def _speakable(message: Message, changes: list[str]) -> list[Part]:
-    """The parts without those that the wire refuses: thoughts of another wire, and empty texts of an answer."""
+    """The parts without those that the wire refuses: what came over another wire, and empty texts of an answer."""
     parts: list[Part] = []
     for part in message.parts:
         if isinstance(part, Reasoning) and NAME not in part.provider_data:
             changes.append("reasoning that came over another wire left out: this one takes back only what it signed")
+        elif RESIDUES.foreign(part):
+            changes.append(FOREIGN)
         elif message.role == "assistant" and len(message.parts) > 1 and _is_empty(part):
             changes.append("an empty text left out: this wire refuses it")
         else:

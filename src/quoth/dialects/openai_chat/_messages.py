@@ -22,7 +22,7 @@ from ...types import (
     ToolCall,
     ToolResult,
 )
-from .._kept import Residues, Wire, overlay
+from .._kept import FOREIGN, Residues, Wire, overlay
 from .._media import read_base64, write_base64
 from ._words import AUDIO_FORMATS, AUDIO_TYPES, CALL_KINDS, FIELD, FORM, NAME, REASONING_FIELDS
 
@@ -104,6 +104,8 @@ def write_turn(message: Message, changes: list[str], *, spare_reasoning: str | N
             calls.append(part)
         elif isinstance(part, (Reasoning, Refusal)) and (field := _field(part, spare_reasoning)) != "content":
             texts[field] = texts.get(field, "") + part.text
+        elif RESIDUES.foreign(part):
+            changes.append(FOREIGN)
         elif not isinstance(part, ToolResult):
             content.append(part)
     if texts.pop("", None) is not None:
