@@ -590,6 +590,13 @@ def test_reasoning_of_another_wire_is_left_out_and_said():
     assert server.build_response(Response(message=message, finish_reason="stop", model="m")).body.count(b'"hm"') == 1
 
 
+def test_a_part_that_only_another_wire_can_carry_is_left_out_and_said():
+    search = Text(text="", provider_data={"anthropic_messages": {"type": "server_tool_use"}})
+    wire = client.build_request(ModelRequest(model="m", messages=(Message.assistant(search, "4"),)), PLAIN)
+    assert json.loads(wire.body)["messages"] == [{"role": "assistant", "content": "4"}]
+    assert wire.changes == ("a part that only another wire can carry left out",)
+
+
 def test_a_failed_tool_result_is_sent_and_said():
     wire = client.build_request(ModelRequest(model="m", messages=(Message.tool("c", "no", is_error=True),)), PLAIN)
     assert json.loads(wire.body)["messages"] == [{"role": "tool", "tool_call_id": "c", "content": "no"}]
@@ -917,6 +924,12 @@ OPENAI = {"prompt_tokens": 1200, "completion_tokens": 500, "total_tokens": 1700,
              "prompt_tokens_details": {"audio_tokens": 5}, "completion_tokens_details": {"reasoning_tokens": 5}},
             {"input_audio": 5, "output": 5, "reasoning": 5},
             id="one-outside-is-reasoning",
+        ),
+        pytest.param(
+            {"prompt_tokens": 5, "completion_tokens": 5, "total_tokens": 13,
+             "prompt_tokens_details": {"audio_tokens": 3}, "completion_tokens_details": {"reasoning_tokens": 2}},
+            {"input": 5, "input_audio": 3, "output": 3, "reasoning": 2},
+            id="audio-outside-reasoning-inside",
         ),
         pytest.param(
             {"prompt_tokens": 1000, "completion_tokens": 100, "prompt_cache_hit_tokens": 600,
@@ -1453,6 +1466,7 @@ RAW = error("Provider returned error", metadata={"raw": "the context length is 5
         (403, {"detail": "no"}, "permission_denied: no"),
         (500, {"detail": {"error": {"message": "m", "code": "x"}}}, "server: m"),
         (500, {"detail": {"msg": "m"}}, "server: m"),
+        (422, {"detail": list("abcdefghijklm")}, "bad_request: a; b; c; d; e; f; g; h; i; j"),
         # strings: Ollama, Venice, xAI, TGI
         (404, {"error": "model 'x' not found"}, "model_not_found: model 'x' not found"),
         (404, {"error": "no such page"}, "not_found: no such page"),

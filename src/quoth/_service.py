@@ -238,7 +238,7 @@ class ModelService:
                 at=scope.started_at,
                 tier=response.service_tier,
                 requested=provider.model,
-                region=scope.region,
+                region=_served_region(response) or scope.region,
             )
         except Exception as error:  # noqa: BLE001  # whatever is wrong with our pricing, the answer is paid for
             return Cost(femto=None, kind="unknown", reason=f"pricing failed: {error}")
@@ -265,6 +265,14 @@ class ModelService:
         from .transport._aio import AsyncHTTPTransport
 
         return AsyncHTTPTransport(self.settings.http)
+
+
+def _served_region(response: Response) -> str | None:
+    """Where the answer says that it was made, in the price table's words: some places of one host cost more."""
+    for kept in response.provider_data.values():
+        if geo := kept.get("inference_geo"):
+            return f"inference_geo:{geo}"
+    return None
 
 
 _OPENED = Opened()

@@ -85,6 +85,12 @@ class ClientDialect(Protocol):
         ...
 
 
+def _anthropic_messages() -> ClientDialect:
+    from .anthropic_messages import client
+
+    return client
+
+
 def _openai_chat() -> ClientDialect:
     from .openai_chat import client
 
@@ -92,6 +98,7 @@ def _openai_chat() -> ClientDialect:
 
 
 CLIENTS: dict[str, Callable[[], ClientDialect]] = {
+    "anthropic_messages": _anthropic_messages,
     "openai_chat": _openai_chat,
 }
 """The client halves by name. A row imports its module when it is first asked for."""

@@ -1,16 +1,46 @@
-"""What all dialects share about a provider's "no": the class it becomes, and the headers that travel with it."""
+"""What all dialects share about a provider's "no": where it stands in a reply, which kind it is, the class it becomes.
+
+A kind is read from structure, by tables: the code decides, then the type, then the status. Wording only refines
+what structure leaves open (which 400 or 404 it is).
+"""
 
 from __future__ import annotations
 
-from ..errors import KINDS, APIStatusError
-from ..wire import ErrorInfo, Headers, header
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-__all__ = ["error_from", "request_id", "retry_after"]
+from msgspec import Struct
+
+from .. import _json
+from ..errors import KINDS, APIStatusError, clean
+from ..wire import ErrorInfo, Headers, WireReply, header
+from ._kept import Wire
+
+__all__ = [
+    "ErrorTables",
+    "classify",
+    "error_detail",
+    "error_from",
+    "error_info",
+    "reply_detail",
+    "request_id",
+    "retry_after",
+    "status_named",
+    "wait_headers",
+    "word",
+]
 
 REQUEST_ID_HEADERS = ("x-request-id", "request-id")
 
 NOT_RETRYABLE = frozenset({501, 505})
 """Server errors that the next try meets again: not implemented, HTTP version not supported."""
+
+WORD_LIMIT = 200
+"""Characters of a code, a type or a parameter's name."""
+
+TEXT_LIMIT = 500
+"""Characters of a reply that has no message: an HTML page says little more in the rest."""
 
 
 def error_from(info: ErrorInfo) -> APIStatusError:
@@ -50,3 +80,132 @@ def _seconds(text: str | None) -> float | None:
     except ValueError:
         return None
     return value if 0 <= value < float("inf") else None
+
+
+def wait_headers(seconds: float | None) -> Headers:
+    """The headers that ask to wait so many seconds, in both spellings."""
+    if seconds is None:
+        return ()
+    milliseconds = math.ceil(seconds * 1_000)
+    return (("retry-after-ms", str(milliseconds)), ("retry-after", str(-(-milliseconds // 1_000))))
+
+
+# Which kind it is.
+
+
+class ErrorTables(Struct, frozen=True, kw_only=True, gc=False):
+    """The words of one wire."""
+
+    codes: Mapping[str, str]
+    """What a code or a type, in lower case, says by itself."""
+    statuses: Mapping[int, str]
+    """What a status says where no code does; other 5xx are ``server``, anything else ``provider``."""
+    types: Mapping[str, str]
+    """What a broad type says where the status says nothing: inside a stream, after a 200."""
+    wording: Sequence[tuple[str, tuple[str, ...], str]]
+    """A phrase, the kinds it may refine, and what it makes of them."""
+
+
+def classify(tables: ErrorTables, status: int, words: Sequence[str | None], message: str) -> str:
+    """The kind of an error: ``words`` are its codes and types, the most exact one first."""
+    if status == 413:  # Groq calls it rate_limit_exceeded, but waiting makes no request smaller
+        return tables.statuses[413]
+    said = [spoken.lower() for spoken in words if spoken]
+    for spoken in said:
+        if spoken in tables.codes:
+            return tables.codes[spoken]
+    broad = next((tables.types[spoken] for spoken in said if spoken in tables.types), "provider")
+    kind = tables.statuses.get(status, "server" if status >= 500 else "provider") if status >= 400 else broad
+    if kind == "not_found" and broad == "model_not_found":
+        return broad
+    message = message.lower()
+    return next((made for phrase, kinds, made in tables.wording if kind in kinds and phrase in message), kind)
+
+
+def error_info(
+    kind: str, message: str, reply: WireReply, *, code: str | None, type: str | None, param: str | None = None
+) -> ErrorInfo:
+    """What was read, with what the reply's headers say, fit to show."""
+    return ErrorInfo(
+        kind=kind,
+        message=clean(message) or f"HTTP {reply.status} without a message",
+        status=reply.status,
+        code=code,
+        type=type,
+        param=param,
+        request_id=request_id(reply.headers),
+        retry_after=retry_after(reply.headers),
+    )
+
+
+def word(value: Any) -> str | None:
+    """A code, a type or a parameter as a short text; None where there is none."""
+    return str(value)[:WORD_LIMIT] if isinstance(value, (str, int)) and value != "" else None
+
+
+def status_named(detail: Wire, status: int) -> int:
+    """The status of the reply; where that is a success, the one that the error object names, if it does."""
+    named = [status, detail.get("status"), detail.get("code")]
+    return next((value for value in named if isinstance(value, int) and 400 <= value <= 599), status)
+
+
+# Where the error object stands, and what it says.
+
+
+def reply_detail(reply: WireReply) -> tuple[Any, Wire, str]:
+    """The decoded body (None where it is no JSON), the object that holds code and type, and the message."""
+    try:
+        body = _json.decode(reply.body)
+    except ValueError:
+        body = None
+    detail, message = error_detail(body)
+    return body, detail, message or _page_text(reply.body)
+
+
+def error_detail(body: Any) -> tuple[Wire, str]:
+    """The object that holds code and type, and the message."""
+    if isinstance(body, list) and body:  # Google answers a stream's request with a list of one
+        body = body[0]
+    if not isinstance(body, dict):
+        return {}, _text(body)
+    for key in ("error", "detail", "errors"):
+        found = body.get(key)
+        if isinstance(found, dict):
+            inner = found.get("error")
+            inner = inner if isinstance(inner, dict) else found
+            return inner, _message(inner)
+        if isinstance(found, str) and found:  # Ollama, TGI, xAI, FastAPI
+            return body, found
+        if isinstance(found, list) and found:  # FastAPI's validation, Cloudflare
+            return body, "; ".join([_item(item) for item in found[:10]])
+    return body, _message(body)
+
+
+def _message(detail: Wire) -> str:
+    message = detail.get("message")
+    message = message if isinstance(message, str) else _text(detail.get("msg"))
+    metadata = detail.get("metadata")  # OpenRouter: what the provider behind it said
+    raw = metadata.get("raw") if isinstance(metadata, dict) else None
+    return f"{message}: {raw}" if isinstance(raw, str) and raw else message
+
+
+def _item(item: Any) -> str:
+    if not isinstance(item, dict):
+        return _text(item)
+    where = item.get("loc")
+    path = ".".join([str(step) for step in where[:20]]) if isinstance(where, list) else ""
+    return f"{path}: {_message(item)}" if path else _message(item)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _page_text(body: bytes) -> str:
+    """What a reply that is no JSON says: a page's title, or its first characters."""
+    text = body[: TEXT_LIMIT * 8].decode("utf-8", "replace")
+    low = text.lower()
+    start, end = low.find("<title>"), low.find("</title>")
+    if 0 <= start < end:
+        return text[start + len("<title>") : end].strip()
+    return text[:TEXT_LIMIT].strip()

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ...types import FinishReason
-from ._words import ANSWER_ONLY, FINISH_REASONS, NAME, REASONING_FIELDS, Wire
+from .._kept import Residues, Wire
+from ._words import ANSWER_ONLY, FINISH_REASONS, NAME, REASONING_FIELDS
 
 __all__ = [
     "ANSWER_FIELDS",
@@ -15,7 +16,6 @@ __all__ = [
     "MESSAGE_FIELDS",
     "finish_reason",
     "join_pieces",
-    "kept_fields",
     "named",
     "response_data",
     "split_message",
@@ -30,25 +30,12 @@ MESSAGE_FIELDS = frozenset({"content", "function_call", "refusal", "role", "tool
 """The fields that are read, or repeat another; all that stand beside them are kept, unless null or empty."""
 
 
-def named(data: Wire) -> Mapping[str, Any]:
-    """Data under this dialect's name; nothing where there is none."""
-    return {NAME: data} if data else {}
+named = Residues(NAME).named
 
 
 def finish_reason(raw: object) -> tuple[FinishReason, str | None]:
     """Our word for a finish reason, and the raw one."""
     return (FINISH_REASONS.get(raw, "other"), raw) if isinstance(raw, str) else ("other", None)
-
-
-def kept_fields(fields: Mapping[str, Any], known: frozenset[str]) -> Wire:
-    """The fields that have no name here. ``false`` and 0 say something, null and what is empty do not."""
-    if fields.keys() <= known:
-        return {}
-    return {
-        key: value
-        for key, value in fields.items()
-        if key not in known and (value or value == 0) and not key.startswith(":")  # such keys are ours
-    }
 
 
 def split_message(fields: Wire) -> tuple[Wire, Wire]:

@@ -6,13 +6,9 @@ The code decides, then the type, then the status. Wording only refines what stru
 
 from __future__ import annotations
 
-from typing import Any
-
-from ... import _json
-from ...errors import clean
 from ...wire import ErrorInfo, WireReply
-from .._errors import request_id, retry_after
-from ._words import Wire
+from .._errors import ErrorTables, classify, error_detail, error_info, reply_detail, status_named, word
+from .._kept import Wire
 
 __all__ = ["KIND_WORDS", "parse_error", "parse_stream_error"]
 
@@ -122,6 +118,8 @@ WORDING: tuple[tuple[str, tuple[str, ...], str], ...] = (
 )
 """A phrase, the kinds it may refine, and what it makes of them."""
 
+_TABLES = ErrorTables(codes=CODES, statuses=STATUSES, types=TYPES, wording=WORDING)
+
 KIND_WORDS: dict[str, tuple[int, str, str | None]] = {
     "bad_request": (400, "invalid_request_error", None),
     "context_length": (400, "invalid_request_error", "context_length_exceeded"),
@@ -139,121 +137,26 @@ KIND_WORDS: dict[str, tuple[int, str, str | None]] = {
 }
 """Status, type and code with which the server half spells a kind; what is not here is spelled as ``server``."""
 
-WORD_LIMIT = 200
-"""Characters of a code, a type or a parameter's name."""
-
-TEXT_LIMIT = 500
-"""Characters of a reply that has no message: an HTML page says little more in the rest."""
-
 
 def parse_error(reply: WireReply) -> ErrorInfo:
     """Read a provider's "no". Never raises, whatever the bytes."""
-    try:
-        body = _json.decode(reply.body)
-    except ValueError:
-        body = None
-    detail, message = _detail(body)
-    return _info(detail, message or _page_text(reply.body), reply)
+    _, detail, message = reply_detail(reply)
+    return _info(detail, message, reply)
 
 
 def parse_stream_error(chunk: Wire) -> ErrorInfo:
     """Read an error that came inside a stream, after a 200."""
-    detail, message = _detail(chunk)
+    detail, message = error_detail(chunk)
     return _info(detail, message or "the stream carries an error without a message", WireReply(status=200))
 
 
 def _info(detail: Wire, message: str, reply: WireReply) -> ErrorInfo:
-    code = _word(detail.get("code"))
-    kind = _word(detail.get("type") or detail.get("error_type"))
-    words = [word.lower() for word in (_inner_code(detail), code, kind) if word]
-    return ErrorInfo(
-        kind=_kind(_status(detail, reply.status), words, message.lower()),
-        message=clean(message) or f"HTTP {reply.status} without a message",
-        status=reply.status,
-        code=code,
-        type=kind,
-        param=_word(detail.get("param")),
-        request_id=request_id(reply.headers),
-        retry_after=retry_after(reply.headers),
-    )
-
-
-def _word(value: Any) -> str | None:
-    """A code, a type or a parameter as a short text; None where there is none."""
-    return str(value)[:WORD_LIMIT] if isinstance(value, (str, int)) and value != "" else None
-
-
-def _kind(status: int, words: list[str], message: str) -> str:
-    if status == 413:  # Groq calls it rate_limit_exceeded, but waiting makes no request smaller
-        return STATUSES[413]
-    for word in words:
-        if word in CODES:
-            return CODES[word]
-    broad = next((TYPES[word] for word in words if word in TYPES), "provider")
-    kind = STATUSES.get(status, "server" if status >= 500 else "provider") if status >= 400 else broad
-    if kind == "not_found" and broad == "model_not_found":
-        return broad
-    return next((made for phrase, kinds, made in WORDING if kind in kinds and phrase in message), kind)
-
-
-def _status(detail: Wire, status: int) -> int:
-    """The status of the reply; where that is a success, the one that the error object names, if it does."""
-    named = [status, detail.get("status"), detail.get("code")]
-    return next((value for value in named if isinstance(value, int) and 400 <= value <= 599), status)
+    code = word(detail.get("code"))
+    type_ = word(detail.get("type") or detail.get("error_type"))
+    kind = classify(_TABLES, status_named(detail, reply.status), (_inner_code(detail), code, type_), message)
+    return error_info(kind, message, reply, code=code, type=type_, param=word(detail.get("param")))
 
 
 def _inner_code(detail: Wire) -> str | None:
     inner = detail.get("innererror")  # Azure
-    return _word(inner.get("code")) if isinstance(inner, dict) else None
-
-
-# Where the error object stands, and what it says.
-
-
-def _detail(body: Any) -> tuple[Wire, str]:
-    """The object that holds code and type, and the message."""
-    if isinstance(body, list) and body:  # Google answers a stream's request with a list of one
-        body = body[0]
-    if not isinstance(body, dict):
-        return {}, _text(body)
-    for key in ("error", "detail", "errors"):
-        found = body.get(key)
-        if isinstance(found, dict):
-            inner = found.get("error")
-            inner = inner if isinstance(inner, dict) else found
-            return inner, _message(inner)
-        if isinstance(found, str) and found:  # Ollama, TGI, xAI, FastAPI
-            return body, found
-        if isinstance(found, list) and found:  # FastAPI's validation, Cloudflare
-            return body, "; ".join([_item(item) for item in found[:10]])
-    return body, _message(body)
-
-
-def _message(detail: Wire) -> str:
-    message = detail.get("message")
-    message = message if isinstance(message, str) else _text(detail.get("msg"))
-    metadata = detail.get("metadata")  # OpenRouter: what the provider behind it said
-    raw = metadata.get("raw") if isinstance(metadata, dict) else None
-    return f"{message}: {raw}" if isinstance(raw, str) and raw else message
-
-
-def _item(item: Any) -> str:
-    if not isinstance(item, dict):
-        return _text(item)
-    where = item.get("loc")
-    path = ".".join([str(step) for step in where[:20]]) if isinstance(where, list) else ""
-    return f"{path}: {_message(item)}" if path else _message(item)
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _page_text(body: bytes) -> str:
-    """What a reply that is no JSON says: a page's title, or its first characters."""
-    text = body[: TEXT_LIMIT * 8].decode("utf-8", "replace")
-    low = text.lower()
-    start, end = low.find("<title>"), low.find("</title>")
-    if 0 <= start < end:
-        return text[start + len("<title>") : end].strip()
-    return text[:TEXT_LIMIT].strip()
+    return word(inner.get("code")) if isinstance(inner, dict) else None

@@ -1,16 +1,12 @@
 """Messages in the words of the Chat wire, and back: what both halves share.
 
-Reading loses nothing, by construction: what was read is built again, and what the build does not give back is
-kept as a *residue*, which building puts over its own. Only the typed part of a message is told apart by hand.
+Reading loses nothing (``_kept`` says how): only the typed part of a message is told apart by hand.
 """
 
 from __future__ import annotations
 
-from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias, TypeVar
-
-import msgspec
+from typing import Any, TypeAlias
 
 from ... import _json
 from ...errors import UnsupportedContentError
@@ -22,20 +18,19 @@ from ...types import (
     Part,
     Reasoning,
     Refusal,
-    Response,
     Text,
-    Tool,
     ToolCall,
     ToolResult,
 )
-from ._words import ABSENT, AUDIO_FORMATS, AUDIO_TYPES, CALL_KINDS, FIELD, FORM, NAME, REASONING_FIELDS, Wire
+from .._kept import FOREIGN, Residues, Wire, overlay
+from .._media import read_base64, write_base64
+from ._words import AUDIO_FORMATS, AUDIO_TYPES, CALL_KINDS, FIELD, FORM, NAME, REASONING_FIELDS
 
 __all__ = [
     "call_kind",
     "content_form",
     "exact",
     "opaque",
-    "overlay",
     "read_answer_call",
     "read_arguments",
     "read_call",
@@ -50,60 +45,12 @@ __all__ = [
     "write_turn",
 ]
 
-Kept = TypeVar("Kept", bound=Part | Message | Tool)
 ContentPart: TypeAlias = Text | Image | Audio | Document | Reasoning | Refusal
 
 
-# What our types do not say.
-
-
-def residue_of(value: Part | Message | Tool | Response) -> Mapping[str, Any]:
-    """What this dialect keeps on a value."""
-    kept: Mapping[str, Any] | None = value.provider_data.get(NAME)
-    return kept or {}
-
-
-def residue(original: Mapping[str, Any], built: Mapping[str, Any], *, absent: bool = True) -> Wire:
-    """What ``overlay`` must put over ``built`` to give ``original`` again; without ``absent``, additions only."""
-    rest: Wire = {}
-    for key, value in original.items():
-        if key.startswith(":"):  # such keys are ours
-            continue
-        mine = built.get(key, rest)  # rest: a value that no field can be
-        if mine is rest:
-            rest[key] = value
-        elif mine != value:
-            nested = isinstance(mine, dict) and isinstance(value, dict)
-            below = residue(value, mine, absent=absent) if nested else value
-            if below or not nested:
-                rest[key] = below
-    missing = [key for key in built if key not in original]
-    if missing and absent:
-        rest[ABSENT] = missing
-    return rest
-
-
-def overlay(built: Wire, rest: Mapping[str, Any]) -> Wire:
-    """Put ``rest`` over ``built``: objects are merged, and the keys that ``:absent`` lists taken out."""
-    for key, value in rest.items():
-        if key.startswith(":"):
-            continue
-        mine = built.get(key)
-        if isinstance(mine, dict) and isinstance(value, Mapping):
-            built[key] = overlay({**mine}, value)
-        else:
-            built[key] = value
-    for key in rest.get(ABSENT, ()):
-        built.pop(key, None)
-    return built
-
-
-def exact(read: Kept, original: Mapping[str, Any], built: Wire, *, absent: bool = True) -> Kept:
-    """Add to ``read`` what building it does not give back."""
-    rest = residue(original, built, absent=absent)
-    if not rest:
-        return read
-    return msgspec.structs.replace(read, provider_data={NAME: {**residue_of(read), **rest}})
+RESIDUES = Residues(NAME)
+residue_of = RESIDUES.of
+exact = RESIDUES.exact
 
 
 # Writing messages.
@@ -157,6 +104,8 @@ def write_turn(message: Message, changes: list[str], *, spare_reasoning: str | N
             calls.append(part)
         elif isinstance(part, (Reasoning, Refusal)) and (field := _field(part, spare_reasoning)) != "content":
             texts[field] = texts.get(field, "") + part.text
+        elif RESIDUES.foreign(part):
+            changes.append(FOREIGN)
         elif not isinstance(part, ToolResult):
             content.append(part)
     if texts.pop("", None) is not None:
@@ -237,7 +186,7 @@ def _write_audio(audio: Audio) -> Wire:
             f"Chat Completions cannot carry Audio of type {audio.media_type!r}: it takes audio/wav and audio/mpeg"
         )
     form = AUDIO_FORMATS.get(audio.media_type, subtype)  # what else a server takes is its business
-    return {"type": "input_audio", "input_audio": {"data": _base64(audio.data), "format": form}}
+    return {"type": "input_audio", "input_audio": {"data": write_base64(audio.data), "format": form}}
 
 
 def _write_document(document: Document) -> Wire:
@@ -274,17 +223,13 @@ _PART_WRITERS: dict[type, Callable[[Any], Wire]] = {
 }
 
 
-def _base64(data: bytes) -> str:
-    return b2a_base64(data, newline=False).decode("ascii")
-
-
 def _data_url(data: bytes, media_type: str | None, what: str) -> str:
     if media_type is None:
         raise UnsupportedContentError(
             f"{what} data needs its media_type to be sent, as in {what}(data=..., media_type="
             f"{'image/png' if what == 'Image' else 'application/pdf'!r})"
         )
-    return f"data:{media_type};base64,{_base64(data)}"
+    return f"data:{media_type};base64,{write_base64(data)}"
 
 
 # Reading messages.
@@ -370,7 +315,7 @@ def _read_audio(part: Wire) -> Audio | None:
     inner = part.get("input_audio")
     if not isinstance(inner, dict):
         return None
-    data, form = _read_base64(inner.get("data")), inner.get("format")
+    data, form = read_base64(inner.get("data")), inner.get("format")
     if data is None or not isinstance(form, str) or not form:
         return None
     return Audio(data=data, media_type=AUDIO_TYPES.get(form, f"audio/{form}"))
@@ -416,19 +361,8 @@ def _read_data_url(url: Any) -> tuple[bytes, str] | None:
     if not isinstance(url, str) or not url.startswith("data:"):
         return None
     media_type, found, payload = url[5:].partition(";base64,")
-    data = _read_base64(payload) if found and media_type else None
+    data = read_base64(payload) if found and media_type else None
     return None if data is None else (data, media_type)
-
-
-def _read_base64(text: Any) -> bytes | None:
-    """Decode base64 in its one canonical spelling; None for everything else."""
-    if not isinstance(text, str):
-        return None
-    try:
-        data = a2b_base64(text, strict_mode=True)
-    except ValueError:
-        return None
-    return data if _base64(data) == text else None
 
 
 def read_call(call: Wire) -> ToolCall:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ... import _json
-from ..._framing import SSEFramer
-from ...errors import QuothError, ResponseParseError
+from ..._framing import SSEEvent
 from ...events import (
     PartData,
     ReasoningDelta,
@@ -20,27 +18,26 @@ from ...events import (
 )
 from ...types import Reasoning, Text
 from ...wire import Quirks
+from .._counts import whole_number
 from .._errors import error_from
+from .._kept import Wire, kept_fields, overlay
+from .._streams import EventFeed, decode_event
 from ._answers import (
     ANSWER_FIELDS,
     CHOICE_FIELDS,
     MESSAGE_FIELDS,
     finish_reason,
     join_pieces,
-    kept_fields,
     named,
     response_data,
     split_message,
 )
 from ._errors import parse_stream_error
-from ._messages import opaque, overlay, read_arguments, read_part, residue_of
-from ._usage import parse_usage, whole_number
-from ._words import CALL_KINDS, DONE, FIELD, FORM, NAME, REASONING_FIELDS, Wire
+from ._messages import opaque, read_arguments, read_part, residue_of
+from ._usage import parse_usage
+from ._words import CALL_KINDS, DONE, FIELD, FORM, NAME, REASONING_FIELDS
 
 __all__ = ["ChatStreamParser"]
-
-BODY_LIMIT = 2_000
-"""The most bytes of an unreadable event that its error keeps."""
 
 _CHOICE_FIELDS = CHOICE_FIELDS | {"logprobs"}
 _DELTA_FIELDS = MESSAGE_FIELDS | set(REASONING_FIELDS)
@@ -53,9 +50,8 @@ class ChatStreamParser:
     __slots__ = (
         "_answer",
         "_choice",
-        "_error",
+        "_feed",
         "_finish",
-        "_framer",
         "_groq_usage",
         "_known",
         "_logprobs",
@@ -70,8 +66,7 @@ class ChatStreamParser:
     def __init__(self, quirks: Quirks) -> None:
         self.ended = False
         self._until_done = quirks.stream_end == "done"
-        self._framer = SSEFramer()
-        self._error: QuothError | None = None  # held back until the events before it are out
+        self._feed = EventFeed()
         self._started = False  # ResponseStart was given
         self._known = False  # and it named an id or a model
         self._message = _GrowingMessage()
@@ -85,49 +80,26 @@ class ChatStreamParser:
 
     def feed(self, chunk: bytes) -> list[StreamEvent]:
         """Give the events that this chunk completes."""
-        events: list[StreamEvent] = []
-        if self._error is not None:
-            raise self._error
-        if self.ended:
-            return events
-        try:
-            for frame in self._framer.feed(chunk):
-                self._read(frame.data, events)
-        except QuothError as error:
-            self._error = error
-            if not events:
-                raise
-        return events
+        return [] if self.ended else self._feed.feed(chunk, self._read)
 
     def end(self) -> list[StreamEvent]:
         """Give the events that the end of the body completes."""
-        events: list[StreamEvent] = []
-        if self._error is not None:
-            raise self._error
-        if self.ended:
-            return events
-        try:
-            for frame in self._framer.end():  # one at most, and an error in it stands before its events
-                self._read(frame.data, events)
-        except ResponseParseError:
-            return events  # the end cut the event in two: the stream is not whole, as ``ended`` says
-        if self._finish and not self._until_done and not self.ended:
+        events = [] if self.ended else self._feed.end(self._read)
+        if self._finishes_here():
             self._finish_answer(events)
         return events
 
-    def _read(self, data: bytes, events: list[StreamEvent]) -> None:
+    def _finishes_here(self) -> bool:
+        """Whether the clean end of the body is the end of the answer."""
+        return not (self.ended or self._until_done or self._feed.cut) and bool(self._finish)
+
+    def _read(self, frame: SSEEvent, events: list[StreamEvent]) -> None:
+        data = frame.data
         if self.ended or not data:
             return
         if data.startswith(DONE):
             self._finish_answer(events)
-            return
-        try:
-            chunk = _json.decode(data)
-        except ValueError as error:
-            raise ResponseParseError(
-                f"an event of the stream is no JSON ({error}); it begins in .body", status=200, body=data[:BODY_LIMIT]
-            ) from None
-        if isinstance(chunk, dict):
+        elif (chunk := decode_event(data)) is not None:
             self._read_chunk(chunk, events)
 
     def _read_chunk(self, chunk: Wire, events: list[StreamEvent]) -> None:

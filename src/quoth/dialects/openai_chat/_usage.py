@@ -13,12 +13,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...types import Usage
-from ._words import Wire
+from .._counts import whole_number
+from .._kept import Wire
 
 __all__ = ["parse_usage", "write_usage"]
-
-LARGEST = 2**53
-"""No count is larger: above it a JSON number is no exact integer everywhere, and no bill either."""
 
 _NO_DETAILS: Mapping[str, Any] = {}
 
@@ -73,13 +71,6 @@ def _counts(usage: Wire) -> list[int] | None:
 def _details(usage: Wire, name: str) -> Mapping[str, Any]:
     details = usage.get(name)
     return details if isinstance(details, dict) else _NO_DETAILS
-
-
-def whole_number(value: object) -> int | None:
-    """A count: an integer from 0, also when written 12.0; None for anything else."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST else None
 
 
 def _partition(reported: Wire, counts: list[int]) -> Usage | None:

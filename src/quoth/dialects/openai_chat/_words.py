@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
-
 from ...types import FinishReason, Role
 
 __all__ = [
-    "ABSENT",
     "ANSWER_ONLY",
     "AUDIO_FORMATS",
     "AUDIO_TYPES",
@@ -19,17 +16,13 @@ __all__ = [
     "NAME",
     "REASONING_FIELDS",
     "ROLES",
-    "Wire",
 ]
 
 NAME: str = "openai_chat"
 
-Wire: TypeAlias = dict[str, Any]
-"""A JSON object."""
-
 DONE = b"[DONE]"
 
-FORM, FIELD, ABSENT = ":form", ":field", ":absent"
+FORM, FIELD = ":form", ":field"
 """Our own keys in ``provider_data``: no field of a wire begins with a colon."""
 
 ROLES: dict[str, Role] = {

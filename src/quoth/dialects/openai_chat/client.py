@@ -5,34 +5,32 @@ from __future__ import annotations
 from typing import Any
 
 from ... import _json
-from ...errors import ResponseParseError, UnsupportedParameterError
+from ...errors import ResponseParseError
 from ...types import Message, ModelRequest, Response, Tool, ToolChoice
 from ...wire import Quirks, WireReply, WireRequest
+from .._counts import whole_number
 from .._errors import request_id
+from .._kept import Wire, kept_fields, overlay
+from .._posts import HEADERS, STREAM_HEADERS, ask_for_stream, require_tools
+from .._streams import BODY_LIMIT
 from ._answers import (
     ANSWER_FIELDS,
     CHOICE_FIELDS,
     MESSAGE_FIELDS,
     finish_reason,
-    kept_fields,
     named,
     response_data,
     split_message,
 )
 from ._errors import parse_error
-from ._messages import overlay, read_answer_call, read_parts, reasoning_field, residue_of, write_messages
+from ._messages import read_answer_call, read_parts, reasoning_field, residue_of, write_messages
 from ._stream import ChatStreamParser
-from ._usage import parse_usage, whole_number
-from ._words import NAME, Wire
+from ._usage import parse_usage
+from ._words import NAME
 
 __all__ = ["NAME", "build_request", "parse_error", "parse_response", "parse_usage", "stream_parser"]
 
 PATH = "/chat/completions"
-HEADERS = (("content-type", "application/json"), ("accept", "application/json"))
-STREAM_HEADERS = (("content-type", "application/json"), ("accept", "text/event-stream"))
-
-BODY_LIMIT = 2_000
-"""The most bytes of an unreadable reply that its error keeps."""
 
 
 # Requests.
@@ -53,9 +51,10 @@ def build_request(request: ModelRequest, quirks: Quirks) -> WireRequest:
     if request.tool_choice is not None:
         body["tool_choice"] = write_tool_choice(request.tool_choice)
     body |= request.extra
-    if body.get("tools") and not quirks.tools:
-        raise UnsupportedParameterError(f"this server ignores tools silently. {quirks.tools_hint}".rstrip())
-    streamed = _add_stream(body, request, quirks, changes)
+    require_tools(body, quirks)
+    streamed = ask_for_stream(body, request, quirks, changes)
+    if streamed and quirks.stream_usage_option:
+        body.setdefault("stream_options", {"include_usage": True})
     return WireRequest(
         path=PATH,
         headers=STREAM_HEADERS if streamed else HEADERS,
@@ -77,22 +76,6 @@ def _add_limits(body: Wire, request: ModelRequest, quirks: Quirks, changes: list
         body["stop"] = list(request.stop)
     if request.seed is not None:
         body["seed"] = request.seed
-
-
-def _add_stream(body: Wire, request: ModelRequest, quirks: Quirks, changes: list[str]) -> bool:
-    """Ask for a stream, where one is wanted or the server knows nothing else."""
-    if not (request.stream or quirks.stream_only):
-        if body.get("stream"):
-            raise UnsupportedParameterError(
-                "extra holds 'stream', but a whole answer was asked for: use models.stream(...)"
-            )
-        return False
-    if not request.stream:
-        changes.append("sent as a stream: the server answers in streams only")
-    body["stream"] = True
-    if quirks.stream_usage_option:
-        body.setdefault("stream_options", {"include_usage": True})
-    return True
 
 
 def write_tool(tool: Tool) -> Wire:

@@ -5,8 +5,7 @@ The mirror of ``client``, for the fake server, replay and a gateway: what either
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -29,13 +28,15 @@ from ...types import (
     ToolResult,
 )
 from ...wire import ErrorInfo, Headers, WireReply, WireRequest
+from .._errors import wait_headers
+from .._kept import Wire, overlay
+from .._requests import Fields, flag, number, read_body, read_fields, stops, whole
 from ._errors import KIND_WORDS, parse_error
 from ._messages import (
     call_kind,
     content_form,
     exact,
     opaque,
-    overlay,
     read_call,
     read_content,
     read_parts,
@@ -46,7 +47,7 @@ from ._messages import (
     write_turn,
 )
 from ._usage import write_usage
-from ._words import CALL_KINDS, DONE, FIELD, FINISH_REASONS, FORM, NAME, REASONING_FIELDS, ROLES, Wire
+from ._words import CALL_KINDS, DONE, FIELD, FINISH_REASONS, FORM, NAME, REASONING_FIELDS, ROLES
 from .client import write_tool
 
 __all__ = ["build_error", "build_events", "build_response", "parse_message", "parse_request"]
@@ -64,51 +65,13 @@ def parse_request(request: WireRequest) -> ModelRequest:
     Raises:
         InputError: the body is no JSON object, or has no model or no messages.
     """
-    try:
-        body = _json.decode(request.body)
-    except ValueError:
-        raise InputError("the request's body is no JSON") from None
-    if not isinstance(body, dict):
-        raise InputError("the request's body is no JSON object")
-    model = body.pop("model", None)
-    if not isinstance(model, str):
-        raise InputError("the request names no model: 'model' must be a string")
+    model, body = read_body(request)
     messages = _messages(body.pop("messages", None))
-    read: dict[str, Any] = {}
-    extra: Wire = {}
-    for key, value in body.items():
-        name, reader = _FIELDS.get(key, ("", _unnamed))
-        typed = reader(value)
-        if typed is not None:
-            read[name] = typed
-        elif value is not None or not name:
-            extra[key] = value
+    read, extra = read_fields(body, _FIELDS)
     if all(body.get(cap) is not None for cap in CAPS):
         read.pop("max_tokens", None)
         extra |= {cap: body[cap] for cap in CAPS}
     return ModelRequest(model=model, messages=messages, extra=extra, **read)
-
-
-def _unnamed(_value: Any) -> None:
-    return None
-
-
-def _flag(value: Any) -> bool | None:
-    return value if isinstance(value, bool) else None
-
-
-def _whole(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _number(value: Any) -> float | None:
-    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
-
-
-def _stop(value: Any) -> tuple[str, ...] | None:
-    if isinstance(value, str):
-        return (value,)
-    return tuple(value) if isinstance(value, list) and all(isinstance(item, str) for item in value) else None
 
 
 def _tools(value: Any) -> tuple[Tool, ...] | None:
@@ -142,18 +105,17 @@ def _tool_choice(value: Any) -> ToolChoice | None:
     return None
 
 
-_FIELDS: dict[str, tuple[str, Callable[[Any], Any]]] = {
-    "max_completion_tokens": ("max_tokens", _whole),
-    "max_tokens": ("max_tokens", _whole),
-    "seed": ("seed", _whole),
-    "stop": ("stop", _stop),
-    "stream": ("stream", _flag),
-    "temperature": ("temperature", _number),
+_FIELDS: Fields = {
+    "max_completion_tokens": ("max_tokens", whole),
+    "max_tokens": ("max_tokens", whole),
+    "seed": ("seed", whole),
+    "stop": ("stop", stops),
+    "stream": ("stream", flag),
+    "temperature": ("temperature", number),
     "tool_choice": ("tool_choice", _tool_choice),
     "tools": ("tools", _tools),
-    "top_p": ("top_p", _number),
+    "top_p": ("top_p", number),
 }
-"""The fields of a body that a ModelRequest names, and how each is read: None for a value that is not ours."""
 
 
 def _messages(wires: Any) -> tuple[Message, ...]:
@@ -337,9 +299,7 @@ def _error(info: ErrorInfo, status: int, kind: str, code: str | None) -> WireRep
     headers = _JSON
     if info.request_id:
         headers += (("x-request-id", info.request_id),)
-    if info.retry_after is not None:
-        milliseconds = math.ceil(info.retry_after * 1_000)
-        headers += (("retry-after-ms", str(milliseconds)), ("retry-after", str(-(-milliseconds // 1_000))))
+    headers += wait_headers(info.retry_after)
     return WireReply(status=status, headers=headers, body=_json.encode({"error": error}))
 
 

@@ -1,0 +1,160 @@
+"""The client half of Anthropic Messages: build requests, read answers, streams and errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ... import _json
+from ...errors import ResponseParseError, UnsupportedParameterError
+from ...types import Message, ModelRequest, Response, Tool, ToolChoice
+from ...wire import Quirks, WireReply, WireRequest
+from .._errors import request_id
+from .._kept import Wire, kept_fields, overlay
+from .._posts import HEADERS, STREAM_HEADERS, ask_for_stream, require_tools
+from .._streams import BODY_LIMIT
+from ._answers import ANSWER_FIELDS, answer_data, finish_reason
+from ._blocks import read_answer_block, residue_of
+from ._errors import parse_error
+from ._messages import write_conversation
+from ._stream import MessagesStreamParser
+from ._usage import parse_usage, served_tier
+from ._words import CHOICES, DEFAULT_MAX_TOKENS, NAME
+
+__all__ = ["NAME", "build_request", "parse_error", "parse_response", "parse_usage", "stream_parser"]
+
+PATH = "/v1/messages"
+
+
+# Requests.
+
+
+def build_request(request: ModelRequest, quirks: Quirks) -> WireRequest:
+    """Spell the request. A field in ``extra`` stands in place of our own, but for ``stream``.
+
+    Raises:
+        UnsupportedContentError: the wire cannot carry a part.
+        UnsupportedParameterError: a seed, tools for a server that ignores them, or a stream asked for in ``extra``.
+    """
+    changes: list[str] = []
+    system, messages = write_conversation(request.messages, changes)
+    body: Wire = {"model": request.model, "max_tokens": request.max_tokens, "messages": messages}
+    if system is not None:
+        body["system"] = system
+    _add_parameters(body, request)
+    extra = request.extra
+    if request.tool_choice is not None:
+        body["tool_choice"] = write_tool_choice(request.tool_choice, extra.get("tool_choice"))
+        extra = {key: value for key, value in extra.items() if key != "tool_choice" or not _adds(value)}
+    body |= extra
+    if body["max_tokens"] is None:
+        body["max_tokens"] = DEFAULT_MAX_TOKENS
+        changes.append(
+            f"max_tokens={DEFAULT_MAX_TOKENS} sent, because this wire demands one: give your own to change it"
+        )
+    require_tools(body, quirks)
+    streamed = ask_for_stream(body, request, quirks, changes)
+    return WireRequest(
+        path=PATH,
+        headers=STREAM_HEADERS if streamed else HEADERS,
+        body=_json.encode(body),
+        changes=tuple(dict.fromkeys(changes)),
+    )
+
+
+def _add_parameters(body: Wire, request: ModelRequest) -> None:
+    if request.seed is not None:
+        raise UnsupportedParameterError("Anthropic Messages has no seed: leave it out; temperature=0 varies least")
+    if request.temperature is not None:
+        body["temperature"] = request.temperature
+    if request.top_p is not None:
+        body["top_p"] = request.top_p
+    if request.stop:
+        body["stop_sequences"] = list(request.stop)
+    if request.tools:
+        body["tools"] = [write_tool(tool) for tool in request.tools]
+
+
+def write_tool(tool: Tool) -> Wire:
+    """Spell one entry of ``tools``. The wire demands a schema: without parameters it is that of any object."""
+    wire: Wire = {"name": tool.name}
+    if tool.description is not None:
+        wire["description"] = tool.description
+    wire["input_schema"] = {"type": "object"} if tool.parameters is None else tool.parameters
+    if tool.strict is not None:
+        wire["strict"] = tool.strict
+    return overlay(wire, residue_of(tool))
+
+
+def write_tool_choice(choice: ToolChoice, more: object = None) -> Wire:
+    """Spell a tool choice; ``more`` are fields beside it (``disable_parallel_tool_use``) or one that replaces it."""
+    wire: Wire = {"type": CHOICES[choice.mode]}
+    if choice.mode == "tool":
+        wire["name"] = choice.name
+    return {**wire, **more} if isinstance(more, Mapping) and _adds(more) else wire
+
+
+def _adds(choice: object) -> bool:
+    """Whether a ``tool_choice`` in ``extra`` goes beside our own: it names no type of its own."""
+    return isinstance(choice, Mapping) and "type" not in choice
+
+
+# Answers.
+
+
+def parse_response(reply: WireReply, quirks: Quirks) -> Response:  # noqa: ARG001  # the Protocol's; no row departs here
+    """Read a whole answer. Its cost is not known here.
+
+    Raises:
+        ResponseParseError: the reply is no answer; ``body`` holds its first 2,000 bytes.
+    """
+    try:
+        answer = _json.decode(reply.body)
+    except ValueError:
+        raise _no_answer(reply, "it is no JSON") from None
+    content = _content(answer, reply)
+    usage = answer.get("usage")
+    ours, raw = finish_reason(answer.get("stop_reason"))
+    return Response(
+        message=Message(role="assistant", parts=tuple([read_answer_block(block) for block in content])),
+        finish_reason=ours,
+        finish_reason_raw=raw,
+        model=_text(answer.get("model")) or "",
+        id=_text(answer.get("id")),
+        usage=parse_usage(usage),
+        service_tier=served_tier(usage),
+        provider_data=answer_data(kept_fields(answer, ANSWER_FIELDS), usage),
+        body=reply.body,
+    )
+
+
+def _content(answer: Any, reply: WireReply) -> list[Wire]:
+    if not isinstance(answer, dict):
+        raise _no_answer(reply, "its JSON is no object")
+    content = answer.get("content")
+    if isinstance(content, list) and answer.get("type", "message") == "message":
+        return [block for block in content if isinstance(block, dict)]
+    if answer.get("error"):
+        raise _no_answer(reply, f"it is an error: {parse_error(reply).message}")
+    raise _no_answer(reply, "it has no content")
+
+
+def _no_answer(reply: WireReply, why: str) -> ResponseParseError:
+    return ResponseParseError(
+        f"the reply is no message: {why}",
+        status=reply.status,
+        request_id=request_id(reply.headers),
+        body=reply.body[:BODY_LIMIT],
+    )
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+# Streams.
+
+
+def stream_parser(quirks: Quirks) -> MessagesStreamParser:
+    """A fresh parser for one streamed answer."""
+    return MessagesStreamParser(quirks)
