@@ -520,7 +520,7 @@ def python(text, *, status=0):
     """Run a program in a fresh interpreter; give its output, where it ended well and wrote no error."""
     done = subprocess.run(
         [sys.executable, "-c", PROLOGUE + textwrap.dedent(text)],
-        env={**os.environ, "PYTHONPATH": str(SOURCES)},
+        env={**os.environ, "PYTHONPATH": str(SOURCES), "PYTHONWARNINGS": "ignore:This process:DeprecationWarning"},
         check=False,
         capture_output=True,
         text=True,

@@ -319,7 +319,7 @@ def answer_contents(draw):
     if what == "none":
         return (), {}
     if what == "typed":
-        kinds = draw(st.lists(st.sampled_from(["text", "thought", "other"]), min_size=2, max_size=4))
+        kinds = draw(st.lists(st.sampled_from(["text", "thought", "other"]), min_size=1, max_size=4))
         kept = st.builds(Text, text=texts, provider_data=data(weighty_extras))
         made = {"text": kept, "thought": thoughts, "other": opaque_parts}
         runs = [kind for at, kind in enumerate(kinds) if kind == "other" or at == 0 or kinds[at - 1] != kind]
@@ -413,6 +413,37 @@ def test_a_stream_that_is_cut_short_never_ends(response, missing):
 
 PART_TYPES = ["text", "image_url", "input_audio", "file", "thinking", "refusal", "video"]
 
+
+def spelled_in_pieces(*parts, piece=None):
+    """The deltas of an answer, and the answer that they fold to."""
+    body = b"".join(server.build_events(Response(message=Message.assistant(*parts), finish_reason="stop", model="m"),
+                                        piece=piece))  # fmt: skip
+    chunks = [json.loads(line[6:]) for line in body.splitlines() if line and line != b"data: [DONE]"]
+    return [chunk["choices"][0]["delta"] for chunk in chunks], fold(run(body))
+
+
+def test_texts_are_streamed_in_pieces_of_the_size_asked_for():
+    call = ToolCall(id="c", name="f", arguments="{  }")
+    spoken, folded = spelled_in_pieces("Hello", call, piece=3)
+    assert [each["content"] for each in spoken if each.get("content")] == ["Hel", "lo"]
+    pieces = [each["tool_calls"][0]["function"]["arguments"] for each in spoken if "tool_calls" in each]
+    assert pieces == ["", "{  ", "}"]
+    assert folded.parts == (Text(text="Hello"), call)
+    assert [each["content"] for each in spelled_in_pieces("Hello")[0] if each.get("content")] == ["Hello"]
+
+
+def test_calls_without_ids_stay_apart_in_a_stream():
+    calls = [ToolCall(id="", name="", arguments=text) for text in "ab"]
+    assert spelled_in_pieces(*calls)[1].tool_calls == tuple(calls)
+
+
+def test_a_thought_of_several_entries_is_not_said_several_times():
+    entries = [{"type": "text", "text": text} for text in ("one ", "two")]
+    whole = answer({"content": [{"type": "thinking", "thinking": entries}, {"type": "text", "text": "4"}]})
+    assert whole.reasoning == "one two"
+    assert spelled_in_pieces(*whole.parts, piece=1)[1].reasoning == "one two"
+
+
 odd = st.fixed_dictionaries({}, optional={
     "role": st.sampled_from(["system", "developer", "user", "assistant", "tool", "function", "poet"]) | values,
     "content": texts | st.lists(
@@ -464,6 +495,10 @@ def test_a_message_of_any_shape_is_spelled_again_as_it_was(wire):
     assert exactly(sent(server.parse_message(wire))["messages"]) == exactly([wire])
 
 
+CHOSEN = {"type": "function", "function": {"name": "f"}}
+TOOL_CHOICES = ["auto", "any", CHOSEN, {**CHOSEN, "x": 1}, {**CHOSEN, "function": {"name": "f", "x": 1}}]
+
+
 @given(
     st.fixed_dictionaries(
         {"model": texts, "messages": st.just([])},
@@ -471,7 +506,7 @@ def test_a_message_of_any_shape_is_spelled_again_as_it_was(wire):
             **dict.fromkeys(ON_THE_WIRE, st.integers(0, 9) | values),
             **dict.fromkeys(["temperature", "top_p", "seed", "vendor_x"], scalars | values),
             "stop": texts | st.lists(texts, max_size=2) | values,
-            "tool_choice": st.sampled_from(["auto", "any"]) | values,
+            "tool_choice": st.sampled_from(TOOL_CHOICES) | values,
             "tools": values
             | st.lists(
                 st.fixed_dictionaries(
@@ -704,6 +739,17 @@ def test_parts_that_stand_in_one_field_are_joined_there():
 def test_an_empty_name_of_a_file_is_sent():
     (spelled,) = sent(Message.user(Document(file_id="", filename="")))["messages"]
     assert spelled["content"] == [{"type": "file", "file": {"file_id": "", "filename": ""}}]
+
+
+def test_a_tool_result_holds_texts_images_and_documents_and_keeps_the_rest():
+    thought = {"type": "thinking", "thinking": []}
+    content = [thought, {"type": "refusal", "refusal": "no"}, {"type": "text", "text": "4"}]
+    wire = {"role": "tool", "tool_call_id": "c", "content": content}
+    message = server.parse_message(wire)
+    (result,) = message.parts
+    assert [type(part) for part in result.parts] == [Text, Text, Text]
+    assert [part.text for part in result.parts] == ["", "", "4"]
+    assert sent(message)["messages"] == [wire]
 
 
 def test_a_data_url_that_is_not_canonical_stays_a_url():
@@ -1621,6 +1667,7 @@ def test_an_error_that_was_built_reads_back_as_the_same_kind(info):
     )
     assert (read.retry_after is None) == (info.retry_after is None)
     assert info.retry_after is None or 0 <= read.retry_after - info.retry_after <= 1
+    assert server.build_error(info).status >= 400
     again = client.parse_error(server.build_error(read))
     assert replace(again, retry_after=None) == replace(read, retry_after=None)
 
