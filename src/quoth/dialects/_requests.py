@@ -10,7 +10,7 @@ from ..errors import InputError
 from ..wire import WireRequest
 from ._kept import Wire
 
-__all__ = ["Fields", "flag", "number", "read_body", "read_fields", "stops", "text", "whole"]
+__all__ = ["Fields", "flag", "number", "read_body", "read_fields", "stops", "whole"]
 
 Fields: TypeAlias = Mapping[str, tuple[str, Callable[[Any], Any]]]
 """The fields of a body that a ModelRequest names, and how each is read: None for a value that is not ours."""
@@ -62,10 +62,6 @@ def whole(value: Any) -> int | None:
 
 def number(value: Any) -> float | None:
     return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
-
-
-def text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
 
 
 def stops(value: Any) -> tuple[str, ...] | None:
