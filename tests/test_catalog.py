@@ -17,7 +17,7 @@ from quoth import ModelInfo, ModelsAPI, ProviderInfo, Settings
 from quoth._catalog import KINDS
 from quoth.data import catalog, prices
 from quoth.dialects import CLIENTS
-from quoth.errors import ConfigurationError, InputError, InputTypeError, NotBuiltError, UnknownModelError
+from quoth.errors import ConfigurationError, InputError, InputTypeError, UnknownModelError
 from quoth.providers import ProviderSpec, ProviderTable
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -281,11 +281,6 @@ def test_an_unknown_provider_is_named_with_the_nearest(api):
         api.list(provider="zzzzzz")
     with pytest.raises(InputTypeError, match="not int"):
         api.list(provider=5)
-
-
-def test_asking_the_provider_itself_is_not_built_and_says_so(api):
-    with pytest.raises(NotBuiltError, match="refresh"):
-        api.list(refresh=True)
 
 
 def test_a_registered_providers_default_model_is_listed_and_told(api, table):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeAlias, TypeVar, Unpack
 
 from msgspec.structs import replace
@@ -15,15 +15,16 @@ from ._scope import Within, carry, check_tags, is_async, merge_tags, surrounding
 from ._service import ModelCall, ModelService
 from ._settings import Settings, SettingsOptions
 from ._stream import AsyncStream, Stream
-from .errors import ConfigurationError, InputTypeError, NotBuiltError
+from .errors import ConfigurationError, InputTypeError
 from .providers._address import Given
+from .providers._provider import Provider
 from .providers._registry import PROVIDERS, ProviderTable
 from .providers._spec import ProviderSpec
 from .types import Message, ModelRequest, Response
 
 if TYPE_CHECKING:
-    from ._catalog import Kind, ModelInfo
-    from ._listing import Listing, ProviderInfo
+    from ._catalog import ModelInfo
+    from ._listing import Listing, ListOptions, ProviderInfo, Wanted
     from .instrumentation import Hook, HookHandle, Tally, UsageReport
 
     # Within ModelsAPI `list` is a verb.
@@ -84,45 +85,51 @@ class ModelsAPI:
         """The same verbs for asyncio: ``await models.aio(...)``, ``async for piece in models.aio.stream(...)``."""
         return AsyncModels(self)
 
-    def list(
-        self,
-        *,
-        provider: str | None = None,
-        kind: Kind | None = None,
-        input: str | Iterable[str] | None = None,
-        output: str | Iterable[str] | None = None,
-        feature: str | Iterable[str] | None = None,
-        priced: bool | None = None,
-        retired: bool | None = None,
-        refresh: bool = False,
-    ) -> ModelList:
-        """List what is known of the models of all providers, or of one; without the network.
+    def list(self, **options: Unpack[ListOptions]) -> ModelList:
+        """List what is known of the models of all providers, or of one; without the network, unless ``refresh``.
 
-        By provider; within one those that are served before those that are retired, the newest first.
-
-        Args:
-            provider: a provider's name or alias.
-            kind: ``chat embedding image video speech transcription``.
-            input: what it must read (``"image"``), or several.
-            output: what it must make, or several.
-            feature: what it must be able to do (``"tools"``), or several.
-            priced: whether its price is known.
-            retired: whether a source says that it is not served any more.
-            refresh: ask the provider itself; not built yet.
+        By provider; within one those that are served before those that are retired, the newest first. The options
+        are filters, see ``ListOptions``. ``refresh=True`` asks the provider named by ``provider=`` what it has now;
+        ``await models.aio.list(...)`` is the same for asyncio.
 
         Raises:
             UnknownModelError: there is no such provider; names the nearest.
             InputError: no model has such a feature, kind, input or output; names those that there are.
-            NotBuiltError: with ``refresh``.
+            QuothError: with ``refresh``, whatever a call may raise.
         """
+        listing, wanted, row = self._wanted(options)
+        if row is None:
+            return listing.models(wanted)
+        return listing.served(row, self._service.list_models(self._asking(row)), wanted)
+
+    async def _list_async(self, options: ListOptions) -> ModelList:
+        listing, wanted, row = self._wanted(options)
+        if row is None:
+            return listing.models(wanted)
+        return listing.served(row, await self._service.alist_models(self._asking(row)), wanted)
+
+    def _wanted(self, options: ListOptions) -> tuple[Listing, Wanted, ProviderSpec | None]:
+        """What is asked for, and the provider to ask, if it is to be asked."""
         from ._listing import Wanted
 
-        if refresh:
-            raise NotBuiltError("models.list(refresh=True) asks a provider, which this version cannot do yet")
-        wanted = Wanted(
-            provider=provider, kind=kind, input=input, output=output, feature=feature, priced=priced, retired=retired
+        filters = {name: value for name, value in options.items() if name != "refresh"}
+        unknown = [name for name in filters if name not in Wanted.__struct_fields__]
+        if unknown:
+            known = ", ".join((*Wanted.__struct_fields__, "refresh"))
+            raise InputTypeError(f"models.list has no option {unknown[0]!r}; it has {known}")
+        listing, wanted = self._listing(), Wanted(**filters)  # type: ignore[arg-type]  # a TypedDict's items are objects
+        return listing, wanted, listing.row(wanted.provider) if options.get("refresh") else None
+
+    def _asking(self, row: ProviderSpec) -> ModelCall:
+        """The call that asks a provider which models it has."""
+        around = surroundings()
+        return ModelCall(
+            provider=Provider(row, ""),
+            request=ModelRequest(model="", messages=()),
+            tags=around.tags,
+            counters=around.counters,
+            operation="list_models",
         )
-        return self._listing().models(wanted)
 
     def info(self, model: str) -> ModelInfo:
         """Tell what is known of a model, under any id that a call accepts for it; without the network.
@@ -293,6 +300,10 @@ class AsyncModels:
     def stream(self, model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> AsyncStream:
         """As a call, piece by piece: ``async for piece in models.aio.stream(...)``."""
         return self.bind(model, **options).stream(prompt)
+
+    async def list(self, **options: Unpack[ListOptions]) -> ModelList:
+        """As ``models.list``: with ``refresh=True`` the provider is asked without holding up the event loop."""
+        return await self._api._list_async(options)  # noqa: SLF001  # the other half of one verb
 
     def bind(self, model: str, **options: Unpack[CallOptions]) -> AsyncModelBinding:
         """Check a model and its options once, to be called many times."""

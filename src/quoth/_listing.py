@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ._catalog import ModelInfo, closest, known_models, model_info, nearest, vocabulary
+from ._catalog import Kind, ModelInfo, closest, known_models, model_info, nearest, vocabulary
 from ._settings import Settings, named
 from .dialects import CLIENTS
 from .errors import ConfigurationError, InputError, InputTypeError, UnknownModelError
@@ -22,7 +22,7 @@ from .providers._spec import ProviderSpec
 from .transport._clock import time, today
 from .types import PriceRule
 
-__all__ = ["Listing", "ProviderInfo", "Wanted"]
+__all__ = ["ListOptions", "Listing", "ProviderInfo", "Wanted"]
 
 
 class ProviderInfo(Struct, frozen=True, kw_only=True, gc=False):
@@ -49,6 +49,27 @@ class ProviderInfo(Struct, frozen=True, kw_only=True, gc=False):
     hint: str
     """What to do where its key is missing."""
     problem: str | None = None
+
+
+class ListOptions(TypedDict, total=False):
+    """What ``models.list`` takes: filters, all of which must hold, and ``refresh``."""
+
+    provider: str | None
+    """A provider's name or alias."""
+    kind: Kind | None
+    """``chat embedding image video speech transcription``."""
+    input: str | Iterable[str] | None
+    """What it must read (``"image"``), or several."""
+    output: str | Iterable[str] | None
+    """What it must make, or several."""
+    feature: str | Iterable[str] | None
+    """What it must be able to do (``"tools"``), or several."""
+    priced: bool | None
+    """Whether its price is known."""
+    retired: bool | None
+    """Whether a source says that it is not served any more."""
+    refresh: bool
+    """Ask the provider itself, over the network; what the catalog does not know of a model is then empty."""
 
 
 class Wanted(Struct, frozen=True, kw_only=True, gc=False):
@@ -81,17 +102,29 @@ class Listing:
 
     def models(self, wanted: Wanted) -> list[ModelInfo]:
         """The models asked for: by provider; within one those that are served first, the newest at the top."""
-        day = today()
         rows = self._rows(wanted.provider)
+        return self._chosen([self._priced(row, model) for row in rows for model in _models_of(row)], wanted)
+
+    def served(self, row: ProviderSpec, ids: Iterable[str], wanted: Wanted) -> list[ModelInfo]:
+        """Of the ids that a provider says it has those asked for, with what the catalog knows of them."""
+        return self._chosen([self._priced(row, _known_as(row, id_)) for id_ in ids], wanted)
+
+    def row(self, provider: str | None) -> ProviderSpec:
+        """The one provider that is to be asked. Raises InputError where none is named."""
+        if provider is None:
+            raise InputError("models.list(refresh=True) asks one provider: name it with provider=...")
+        return self._rows(provider)[0]
+
+    def _chosen(self, found: list[ModelInfo], wanted: Wanted) -> list[ModelInfo]:
+        day = today()
         words = {
             "kind": _words("kind", wanted.kind),
             "inputs": _words("inputs", wanted.input),
             "outputs": _words("outputs", wanted.output),
             "features": _words("features", wanted.feature),
         }
-        found = [self._priced(row, model) for row in rows for model in _models_of(row) if _has(model, words)]
         return sorted(
-            (model for model in found if _fits(model, wanted, day)),
+            (model for model in found if _has(model, words) and _fits(model, wanted, day)),
             key=lambda model: (model.provider, model.is_retired(day), _age(model), model.model),
         )
 
@@ -175,6 +208,15 @@ def _models_of(row: ProviderSpec) -> Iterator[ModelInfo]:
             dialect=row.dialect,
             sources=("the provider's row",),
         )
+
+
+def _known_as(row: ProviderSpec, id: str) -> ModelInfo:
+    """What is known of an id as the provider writes it; a snapshot has the facts of its family."""
+    name = f"{row.name}/{id}"
+    info = model_info(name)
+    if info is None:
+        return ModelInfo(id=name, provider=row.name, model=id, dialect=row.dialect, sources=("the provider itself",))
+    return info if info.model == id else replace(info, id=name, model=id, aliases=())
 
 
 def _has(model: ModelInfo, words: Mapping[str, frozenset[str]]) -> bool:

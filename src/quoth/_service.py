@@ -32,14 +32,14 @@ from .errors import (
 )
 from .events import ResponseStart, StreamEvent
 from .instrumentation._journal import Journal
-from .instrumentation._record import CallRecord, new_call_id
+from .instrumentation._record import CallRecord, Operation, new_call_id
 from .providers._address import Given, find_address, host_of, key_name
 from .providers._auth import KeySource, Secret, read_key
 from .providers._provider import AnswerReader, Provider
 from .transport import AsyncTransport, Transport
 from .transport._router import AsyncRouter, Router
 from .types import Attempt, CallDetails, Cost, Ending, ModelRequest, Response, Usage
-from .wire import Headers, HTTPRequest, WireReply
+from .wire import Headers, HTTPRequest, WireReply, WireRequest
 
 if TYPE_CHECKING:
     from .instrumentation._hooks import Hook, HookHandle, Hooks
@@ -60,6 +60,7 @@ class ModelCall(Struct, frozen=True, kw_only=True, gc=False):
     """Who is told of its record, beside the journal."""
     parent: str | None = None
     """The id of the call that this one is made for."""
+    operation: Operation = "generate"
 
     def __repr__(self) -> str:
         return f"ModelCall({self.provider.id!r})"
@@ -151,15 +152,36 @@ class ModelService:
 
         return AsyncStream(start)
 
+    def list_models(self, call: ModelCall) -> tuple[str, ...]:
+        """The ids that the provider says it has, over all its pages."""
+        scope = self._scope(call, stream=False)
+        return run(self._list_models(call, scope), self._router, scope)
+
+    async def alist_models(self, call: ModelCall) -> tuple[str, ...]:
+        scope = self._scope(call, stream=False)
+        return await arun(self._list_models(call, scope), self._async_router, scope)
+
     # The flows.
 
+    def _list_models(self, call: ModelCall, scope: _CallScope) -> Flow[Never, tuple[str, ...]]:
+        ids: dict[str, None] = {}
+        after: str | None = None
+        for _ in range(MOST_PAGES):
+            reply = yield from self._send(call, scope, call.provider.build_listing(after), stream=False)
+            page = call.provider.parse_listing(reply)
+            ids.update(dict.fromkeys(page.ids))
+            after = page.after
+            if after is None:
+                break
+        return tuple(ids)
+
     def _generate(self, call: ModelCall, scope: _CallScope) -> Flow[Never, Response]:
-        reply = yield from self._send(call, scope, stream=False)
+        reply = yield from self._send(call, scope, self._spell(call, scope, stream=False), stream=False)
         reader = scope.reader = AnswerReader(call.provider, reply)
         return self._account(reader.read(reply.body), scope)
 
     def _stream(self, call: ModelCall, scope: _CallScope) -> Flow[StreamOutput, Response]:
-        reply = yield from self._send(call, scope, stream=True)
+        reply = yield from self._send(call, scope, self._spell(call, scope, stream=True), stream=True)
         yield _OPENED
         reader = scope.reader = AnswerReader(call.provider, reply)
         response: Response | None = None
@@ -177,9 +199,18 @@ class ModelService:
         yield Finish()
         return response
 
-    def _send(self, call: ModelCall, scope: _CallScope, *, stream: bool) -> Generator[Step, Any, WireReply]:
+    def _spell(self, call: ModelCall, scope: _CallScope, *, stream: bool) -> WireRequest:
+        """The request on the provider's wire. What is wrong with it, or with the prices, is said before it is sent."""
+        scope.prices.load()
+        wire = call.provider.build(replace(call.request, stream=stream))
+        scope.changes = wire.changes
+        return wire
+
+    def _send(
+        self, call: ModelCall, scope: _CallScope, wire: WireRequest, *, stream: bool
+    ) -> Generator[Step, Any, WireReply]:
         """One attempt; raise what the transport or the provider says against it."""
-        request = yield from self._address(call, scope, stream=stream)
+        request = yield from self._address(call, scope, wire)
         scope.begin_attempt()
         try:
             reply: WireReply = yield Send(request, stream)
@@ -193,12 +224,9 @@ class ModelService:
         scope.end_attempt(reply, refusal)
         raise refusal
 
-    def _address(self, call: ModelCall, scope: _CallScope, *, stream: bool) -> Generator[Step, Any, HTTPRequest]:
+    def _address(self, call: ModelCall, scope: _CallScope, wire: WireRequest) -> Generator[Step, Any, HTTPRequest]:
         provider, settings = call.provider, scope.settings
         names = (provider.spec.name, *provider.spec.aliases)
-        scope.prices.load()  # what is wrong with QUOTH_PRICES is said before anything costs money
-        wire = provider.build(replace(call.request, stream=stream))
-        scope.changes = wire.changes
         own, given = (
             call.given,
             Given(api_key=named(settings.api_keys, names), base_url=named(settings.base_urls, names)),
@@ -276,6 +304,9 @@ def _served_region(response: Response) -> str | None:
 
 
 _OPENED = Opened()
+
+MOST_PAGES = 100
+"""No list of models goes on for longer, whatever its server says."""
 
 
 def _prices_of(settings: Settings) -> Prices:
@@ -365,6 +396,7 @@ class _CallScope(Scope):
 
     def details(self) -> CallDetails:
         return CallDetails(
+            id=self.id,
             seconds=self.elapsed(),
             first_output_seconds=self._first_output,
             attempts=tuple(self._attempts),
@@ -410,7 +442,7 @@ class _CallScope(Scope):
         provider = self.call.provider
         return CallRecord(
             id=self.id,
-            operation="generate",
+            operation=self.call.operation,
             parent=self.call.parent,
             tags={**self.settings.tags, **self.call.tags},
             provider=provider.spec.name,
@@ -438,6 +470,8 @@ class _CallScope(Scope):
 
     def _may_be_billed(self, error: BaseException | None) -> bool:
         """Whether a call without a whole answer may have cost something: unless it was refused, what was sent may."""
+        if self.call.operation == "list_models":
+            return False
         if isinstance(error, APIStatusError) and self.reader is None:
             return error.billed != "no"
         return self._sent != "no"

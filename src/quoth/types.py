@@ -379,8 +379,12 @@ class Attempt(Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaults=Tr
 
 
 class CallDetails(Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaults=True):
-    """What differs from run to run: durations in seconds, attempts, the provider's request id and headers."""
+    """What differs from run to run: durations in seconds, attempts, the provider's request id and headers.
 
+    ``id`` is that of the call's record.
+    """
+
+    id: str = ""
     seconds: float = 0.0
     first_output_seconds: float | None = None
     attempts: tuple[Attempt, ...] = ()

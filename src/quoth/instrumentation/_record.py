@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from itertools import count
+from typing import Literal, TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -12,10 +13,14 @@ from msgspec import Struct
 from ..errors import Sent
 from ..types import Attempt, Cost, Ending, Usage
 
-__all__ = ["CallRecord", "new_call_id"]
+__all__ = ["CallRecord", "Operation", "new_call_id"]
 
 SCHEMA = 1
 """The version of the record's fields; it goes up when one changes its meaning."""
+
+
+Operation: TypeAlias = Literal["generate", "list_models"]
+"""What a call was for. Asking for a list costs nothing and stands in no totals."""
 
 
 class CallRecord(Struct, frozen=True, kw_only=True, gc=False):
@@ -26,7 +31,7 @@ class CallRecord(Struct, frozen=True, kw_only=True, gc=False):
     """
 
     id: str
-    operation: str
+    operation: Operation
     parent: str | None = None
     """The id of the call that this one was made for, if any."""
     tags: Mapping[str, str] = msgspec.field(default_factory=dict)

@@ -135,6 +135,8 @@ class UsageFold:
         self._overflow = 0
 
     def add(self, record: CallRecord) -> None:
+        if record.operation == "list_models":
+            return
         added = _sums_of(record)
         self._place(self._models, f"{record.provider}/{record.model}", MOST_MODELS, f"{record.provider}/{OTHER}").join(
             added

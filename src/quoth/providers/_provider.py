@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec.structs import replace
 
@@ -12,6 +12,7 @@ from ..errors import (
     APIConnectionError,
     APIStatusError,
     InputTypeError,
+    NotBuiltError,
     QuothError,
     ResponseParseError,
     StreamInterruptedError,
@@ -22,6 +23,9 @@ from ..wire import Headers, HTTPRequest, WireReply, WireRequest
 from ._address import Address
 from ._auth import auth_headers
 from ._spec import ProviderSpec
+
+if TYPE_CHECKING:
+    from ..dialects._models import ModelPage
 
 __all__ = ["AnswerReader", "Provider"]
 
@@ -52,6 +56,20 @@ class Provider:
             raise
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise InputTypeError(f"the request holds a value that JSON cannot say: {error}") from None
+
+    def build_listing(self, after: str | None) -> WireRequest:
+        """The question which models there are. Raises NotBuiltError where the provider answers it nowhere."""
+        from ..dialects._models import build_request
+
+        if self.spec.models_path is None:
+            raise NotBuiltError(f"{self.spec.name} says nowhere which models it has: its row has no models_path")
+        return build_request(self.spec.models_path, after)
+
+    def parse_listing(self, reply: WireReply) -> ModelPage:
+        """One page of the answer to it."""
+        from ..dialects._models import parse_page
+
+        return parse_page(reply)
 
     def address(self, wire: WireRequest, address: Address, headers: Headers) -> HTTPRequest:
         """The request as it is sent: absolute, signed, with the caller's own headers."""

@@ -29,6 +29,8 @@ class ProviderSpec(Struct, frozen=True, kw_only=True, gc=False):
     """Always sent."""
     model_prefixes: tuple[str, ...] = ()
     """Beginnings of bare model ids that are this provider's own (``gpt-``)."""
+    models_path: str | None = "/models"
+    """Where it says which models it has, behind the base URL; None where nowhere."""
     default_model: str | None = None
     """What the command uses when it has this provider's key and no model was named."""
     quirks: Quirks = Quirks()
