@@ -170,6 +170,12 @@ def test_openai_base_url_sends_openai_models_there(server, monkeypatch):
     assert asyncio.run(api.aio("openai/smollm2", "Hello", **OPTIONS)).text == answer.text
 
 
+def test_the_server_is_asked_for_its_models(llama):
+    found = llama.list(provider="llama", refresh=True)
+    assert [model.id for model in found] == ["llama/smollm2"]
+    assert asyncio.run(llama.aio.list(provider="llama", refresh=True)) == found
+
+
 def test_tasks_of_one_loop_and_of_the_next_share_one_api(llama):
     async def many(count):
         return await asyncio.gather(*[llama.aio("llama/smollm2", "Hello", **OPTIONS) for _ in range(count)])
