@@ -5,11 +5,8 @@ say by themselves, from the raw JSON, what an answer holds, and know nothing of 
 """
 
 import json
-import os
 import re
 from collections import Counter
-from functools import cache
-from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
@@ -19,18 +16,11 @@ from quoth.errors import InputError, OverloadedError, QuothError, ResponseParseE
 from quoth.events import ResponseEnd, fold
 from quoth.types import Message, ModelRequest, Reasoning, Text
 from quoth.wire import Quirks, WireReply, WireRequest
+from recordings import is_stream, lines_of, needs_recordings
 
-SHARED = Path(os.environ.get("QUOTH_SHARED") or Path(__file__).resolve().parents[1].parent / "shared")
-WIRE = SHARED / "wire"
-
-pytestmark = pytest.mark.skipif(not WIRE.is_dir(), reason=f"no recorded traffic in {WIRE} (QUOTH_SHARED names another)")
+pytestmark = needs_recordings
 
 PLAIN = Quirks()
-
-
-@cache
-def lines_of(name):
-    return [json.loads(line) for line in (WIRE / f"{name}.jsonl").read_text("utf-8").splitlines()]
 
 
 def exchanges(name="anthropic-messages"):
@@ -39,10 +29,6 @@ def exchanges(name="anthropic-messages"):
 
 def body_of(exchange):
     return (exchange["response"].get("body") or "").encode()
-
-
-def is_stream(body):
-    return re.match(rb"\s*(data:|event:|:)", body) is not None
 
 
 def answers():

@@ -5,11 +5,8 @@ say by themselves, from the raw JSON, what an answer holds, and know nothing of 
 """
 
 import json
-import os
-import re
 from collections import Counter
 from functools import cache
-from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
@@ -18,11 +15,9 @@ from quoth.dialects.openai_chat import client, server
 from quoth.errors import APIStatusError, BadRequestError, QuothError, ResponseParseError
 from quoth.events import ResponseEnd, fold
 from quoth.wire import Quirks, WireReply, WireRequest
+from recordings import is_stream, lines_of, needs_recordings
 
-SHARED = Path(os.environ.get("QUOTH_SHARED") or Path(__file__).resolve().parents[1].parent / "shared")
-WIRE = SHARED / "wire"
-
-pytestmark = pytest.mark.skipif(not WIRE.is_dir(), reason=f"no recorded traffic in {WIRE} (QUOTH_SHARED names another)")
+pytestmark = needs_recordings
 
 PLAIN = Quirks()
 BY_FINISH = Quirks(stream_end="finish_reason")
@@ -38,9 +33,7 @@ FILES = [
 @cache
 def exchanges(name):
     """The exchanges of one file that are on this wire."""
-    lines = (WIRE / f"{name}.jsonl").read_text("utf-8").splitlines()
-    found = [json.loads(line) for line in lines]
-    return [each for each in found if each["meta"]["api"] == "chat" and each["meta"]["provider"] != "cohere"]
+    return [each for each in lines_of(name) if each["meta"]["api"] == "chat" and each["meta"]["provider"] != "cohere"]
 
 
 def each(*names, streams=None, failed=False):
@@ -50,10 +43,6 @@ def each(*names, streams=None, failed=False):
             body = (exchange["response"].get("body") or "").encode()
             if (exchange["response"]["status"] >= 400) == failed and streams in (None, is_stream(body)):
                 yield name, exchange, body
-
-
-def is_stream(body):
-    return re.match(rb"\s*(data:|event:|:)", body) is not None
 
 
 def whole(body):
@@ -416,8 +405,8 @@ def test_every_error_has_its_kind():
 
 def test_a_fixture_is_read_or_refused_and_never_breaks_the_reader():
     found = Counter()
-    for line in (WIRE / "zz-response-only-fixtures.jsonl").read_text("utf-8").splitlines():
-        body = (json.loads(line)["response"].get("body") or "").encode()
+    for exchange in lines_of("zz-response-only-fixtures"):
+        body = (exchange["response"].get("body") or "").encode()
         if is_stream(body):
             try:
                 found["whole stream" if events_of(body)[1] else "no stream of this wire"] += 1

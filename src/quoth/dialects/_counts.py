@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["whole_number"]
+from collections.abc import Callable
+
+from ..types import Usage
+from ._kept import Wire
+
+__all__ = ["reported_or_spelled", "whole_number"]
 
 LARGEST = 2**53
 """No count is larger: above it a JSON number is no exact integer everywhere, and no bill either."""
@@ -13,3 +18,10 @@ def whole_number(value: object) -> int | None:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST else None
+
+
+def reported_or_spelled(usage: Usage, parse: Callable[[object], Usage], spell: Callable[[Usage], Wire]) -> Wire | None:
+    """A usage on a wire: the object that was reported, where that wire's ``parse`` reads the same out of it."""
+    if usage.reported is not None and parse(dict(usage.reported)) == usage:
+        return dict(usage.reported)
+    return spell(usage) if usage.source == "provider" else None

@@ -11,7 +11,7 @@ from ..errors import QuothError, ResponseParseError
 from ..events import StreamEvent
 from ._kept import Wire
 
-__all__ = ["BODY_LIMIT", "EventFeed", "decode_event"]
+__all__ = ["BODY_LIMIT", "EventFeed", "decode_event", "in_pieces"]
 
 BODY_LIMIT = 2_000
 """The most bytes of an unreadable reply or event that its error keeps."""
@@ -71,3 +71,9 @@ def decode_event(data: bytes) -> Wire | None:
             f"an event of the stream is no JSON ({error}); it begins in .body", status=200, body=data[:BODY_LIMIT]
         ) from None
     return value if isinstance(value, dict) else None
+
+
+def in_pieces(text: str, size: int | None) -> list[str]:
+    """The text in pieces of ``size`` characters, as a server would stream it; none for an empty one."""
+    size = size or len(text) or 1
+    return [text[start : start + size] for start in range(0, len(text), size)]

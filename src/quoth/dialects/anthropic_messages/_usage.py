@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...types import Usage
-from .._counts import whole_number
+from .._counts import reported_or_spelled, whole_number
 from .._kept import Wire
 
 __all__ = ["merge_usage", "parse_usage", "served_region", "served_tier", "write_usage"]
@@ -120,9 +120,7 @@ def served_region(reported: object) -> Wire:
 
 def write_usage(usage: Usage) -> Wire | None:
     """Spell a usage: the object that was reported, where it was one of this wire; None where there is none."""
-    if usage.reported is not None and parse_usage(dict(usage.reported)) == usage:
-        return dict(usage.reported)
-    return _spelled(usage) if usage.source == "provider" else None
+    return reported_or_spelled(usage, parse_usage, _spelled)
 
 
 def _spelled(usage: Usage) -> Wire:

@@ -17,6 +17,7 @@ from ...wire import ErrorInfo, Headers, WireReply, WireRequest
 from .._errors import wait_headers
 from .._kept import Wire
 from .._requests import Fields, flag, number, read_body, read_fields, stops, whole
+from .._streams import in_pieces
 from ._blocks import exact, residue_of, write_block
 from ._errors import KIND_WORDS, parse_error
 from ._messages import read_messages, read_system
@@ -179,17 +180,17 @@ def _block_events(part: Part, piece: int | None) -> tuple[Wire, Iterator[Wire]]:
     match wire.get("type"), part:
         case "text", Text():
             begin = {**wire, "text": ""}
-            deltas = [{"type": "text_delta", "text": text} for text in _pieces(part.text, piece)]
+            deltas = [{"type": "text_delta", "text": text} for text in in_pieces(part.text, piece)]
             citations = begin.pop("citations", None)
             deltas += [{"type": "citations_delta", "citation": each} for each in _listed(citations)]
         case "thinking", Reasoning():
             begin = {**wire, "thinking": "", "signature": ""}
-            deltas = [{"type": "thinking_delta", "thinking": text} for text in _pieces(part.text, piece)]
+            deltas = [{"type": "thinking_delta", "thinking": text} for text in in_pieces(part.text, piece)]
             if signature := wire.get("signature"):
                 deltas.append({"type": "signature_delta", "signature": signature})
         case "tool_use", ToolCall():
             begin = {**wire, "input": {}}
-            deltas = [{"type": "input_json_delta", "partial_json": text} for text in _pieces(part.arguments, piece)]
+            deltas = [{"type": "input_json_delta", "partial_json": text} for text in in_pieces(part.arguments, piece)]
         case _:
             begin = wire
     return begin, iter(deltas)
@@ -197,12 +198,6 @@ def _block_events(part: Part, piece: int | None) -> tuple[Wire, Iterator[Wire]]:
 
 def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
-
-
-def _pieces(text: str, size: int | None) -> list[str]:
-    """The text in pieces of ``size`` characters; none for an empty one."""
-    size = size or len(text) or 1
-    return [text[start : start + size] for start in range(0, len(text), size)]
 
 
 # Errors.

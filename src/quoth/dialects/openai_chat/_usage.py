@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...types import Usage
-from .._counts import whole_number
+from .._counts import reported_or_spelled, whole_number
 from .._kept import Wire
 
 __all__ = ["parse_usage", "write_usage"]
@@ -104,9 +104,7 @@ def _partition(reported: Wire, counts: list[int]) -> Usage | None:
 
 def write_usage(usage: Usage) -> Wire | None:
     """Spell a usage: the object that was reported, where it was one of this wire; None where there is none."""
-    if usage.reported is not None and parse_usage(dict(usage.reported)) == usage:
-        return dict(usage.reported)
-    return _spelled(usage) if usage.source == "provider" else None
+    return reported_or_spelled(usage, parse_usage, _spelled)
 
 
 def _spelled(usage: Usage) -> Wire:

@@ -31,6 +31,7 @@ from ...wire import ErrorInfo, Headers, WireReply, WireRequest
 from .._errors import wait_headers
 from .._kept import Wire, overlay
 from .._requests import Fields, flag, number, read_body, read_fields, stops, whole
+from .._streams import in_pieces
 from ._errors import KIND_WORDS, parse_error
 from ._messages import (
     call_kind,
@@ -234,11 +235,11 @@ def _deltas(message: Message, facts: Mapping[str, Any], piece: int | None) -> It
             calls += 1
         elif field == "function_call" and isinstance(part, ToolCall):
             yield {field: {"name": part.name, "arguments": ""}}
-            yield from ({field: {"arguments": text}} for text in _pieces(part.arguments, piece))
+            yield from ({field: {"arguments": text}} for text in in_pieces(part.arguments, piece))
         elif field == "content" and (typed or not isinstance(part, Text)):
             yield from ({"content": [wire]} for wire in _typed_pieces(part, piece))
         elif isinstance(part, (Text, Reasoning, Refusal)):
-            yield from ({field: text} for text in _pieces(part.text, piece))
+            yield from ({field: text} for text in in_pieces(part.text, piece))
     kept = {key: value for key, value in data.items() if not key.startswith(":")}
     if kept or facts:  # last: a second reasoning field must not come before the first
         yield overlay(kept, facts)
@@ -263,7 +264,7 @@ def _typed_pieces(part: Part, piece: int | None) -> Iterator[Wire]:
     if keeps or not isinstance(part, (Text, Reasoning)):
         yield write_part(part)
         return
-    for text in _pieces(part.text, piece) or [""]:
+    for text in in_pieces(part.text, piece) or [""]:
         yield write_part(msgspec.structs.replace(part, text=text))
 
 
@@ -271,14 +272,8 @@ def _call_deltas(call: ToolCall, index: int, piece: int | None) -> Iterator[Wire
     begun = write_call(msgspec.structs.replace(call, arguments=""))
     yield {"tool_calls": [{"index": index, **begun}]}
     kind = call_kind(begun)
-    for text in _pieces(call.arguments, piece):
+    for text in in_pieces(call.arguments, piece):
         yield {"tool_calls": [{"index": index, kind: {CALL_KINDS[kind]: text}}]}
-
-
-def _pieces(text: str, size: int | None) -> list[str]:
-    """The text in pieces of ``size`` characters; none for an empty one."""
-    size = size or len(text) or 1
-    return [text[start : start + size] for start in range(0, len(text), size)]
 
 
 # Errors.
