@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 
+import msgspec
 import pytest
 from hypothesis import given, settings, strategies as st
 
@@ -693,3 +694,20 @@ def test_a_forked_child_does_not_tell_what_waited_in_its_parent():
     os.waitpid(child, 0)
     api.usage()
     assert len(told) == 1
+
+
+@pytest.mark.parametrize("verb", ["answer", "refuse", "lose"])
+def test_a_record_holds_no_prompt_no_answer_and_no_key(verb):
+    """Whatever a hook writes of it: its repr, its pickle, its JSON, and the totals."""
+    script = ScriptedTransport(respond)
+    api = ModelsAPI(Settings(transport=script, api_keys={"openai": "sk-secret-0123456789"}), providers=ProviderTable())
+    records = []
+    api.on_call(records.append)
+    for ask in (api, lambda *args, **options: api.stream(*args, **options).read()):
+        with suppress(QuothError):
+            ask("gpt-6-luna", f"{verb} 7340033", system="the system line")
+    assert len(records) == len(script.requests) == 2
+    shown = "".join([repr(each) + repr(pickle.dumps(each)) + repr(msgspec.json.encode(each)) for each in records])
+    shown += repr(api.usage()) + str(api.usage())
+    for text in (f"{verb} 7340033", "the system line", "Hello", "sk-secret"):
+        assert text not in shown
