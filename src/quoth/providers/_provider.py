@@ -135,7 +135,7 @@ class AnswerReader:
         Raises ResponseParseError, with its bytes, where it is none; the provider's error, where it is one.
         """
         self.feed(body)
-        self.end()
+        self._close()
         if not self.ended:
             raise self.interrupted()
         return self.response()
@@ -160,14 +160,18 @@ class AnswerReader:
 
     def end(self) -> list[StreamEvent]:
         """What is left at the clean end of the body."""
+        events = self._close()
+        return list(unfold(self._whole)) if self._whole is not None else events
+
+    def _close(self) -> list[StreamEvent]:
+        """Take the end of the body: the last events of a stream, or the whole answer that it was."""
         parser = self._parser
         if parser is not None:
             return self._kept(lambda _: parser.end(), b"")
         body = b"".join(self._pieces)
-        if not body.strip() and self._asked_for_stream():
-            return []  # a stream of nothing: it was cut
-        self._whole = self._guarded(self._read_whole, body)
-        return list(unfold(self._whole))
+        if body.strip() or not self._asked_for_stream():  # else a stream of nothing: it was cut
+            self._whole = self._guarded(self._read_whole, body)
+        return []
 
     def _asked_for_stream(self) -> bool:
         return (self._reply.header("content-type") or "").startswith("text/event-stream")
