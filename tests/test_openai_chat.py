@@ -14,7 +14,7 @@ from hypothesis import example, given, settings, strategies as st
 from msgspec.structs import replace
 
 from quoth.dialects import load_client
-from quoth.dialects._errors import error_from, retry_after
+from quoth.dialects._errors import error_from, retry_after, wait_headers
 from quoth.dialects.openai_chat import client, server
 from quoth.dialects.openai_chat._errors import CODES, KIND_WORDS, STATUSES, TYPES, WORDING
 from quoth.dialects.openai_chat._words import FINISH_REASONS
@@ -1688,3 +1688,9 @@ def test_a_dialect_is_loaded_by_name_and_an_unknown_one_names_those_there_are():
         load_client("telepathy", "acme")
     with pytest.raises(NotBuiltError, match=r"'telepathy'; it"):
         load_client("telepathy")
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.001, 0.5, 1.0, 257.105, 3600.0])
+def test_a_wait_is_spelled_exactly_to_the_millisecond(seconds):
+    """257.105 times 1,000 is 257105.00000000003: rounding it up would ask to wait a millisecond more."""
+    assert retry_after(wait_headers(seconds)) == seconds

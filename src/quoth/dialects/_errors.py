@@ -87,6 +87,8 @@ def wait_headers(seconds: float | None) -> Headers:
     if seconds is None:
         return ()
     milliseconds = math.ceil(seconds * 1_000)
+    if (milliseconds - 1) / 1_000 >= seconds:  # 257.105 times 1,000 is a little more than 257,105
+        milliseconds -= 1
     return (("retry-after-ms", str(milliseconds)), ("retry-after", str(-(-milliseconds // 1_000))))
 
 
