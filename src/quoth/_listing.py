@@ -16,7 +16,7 @@ from ._catalog import Kind, ModelInfo, closest, known_models, model_info, neares
 from ._settings import Settings, named
 from .dialects import CLIENTS
 from .errors import ConfigurationError, InputError, InputTypeError, UnknownModelError
-from .providers._address import check_base_url
+from .providers._address import check_base_url, first_set
 from .providers._registry import ProviderTable
 from .providers._spec import ProviderSpec
 from .transport._clock import time, today
@@ -170,9 +170,9 @@ class Listing:
     def _provider(self, row: ProviderSpec, environment: Mapping[str, str]) -> ProviderInfo:
         names = (row.name, *row.aliases)
         told = named(self._settings.api_keys, names) is not None
-        key_variable = None if told else _first_set(row.key_variables, environment)
+        key_variable = None if told else first_set(row.key_variables, environment)
         own_url = named(self._settings.base_urls, names)
-        url_variable = None if own_url else _first_set(row.base_url_variables, environment)
+        url_variable = None if own_url else first_set(row.base_url_variables, environment)
         base_url, problem = _checked(row, own_url, url_variable, environment)
         return ProviderInfo(
             name=row.name,
@@ -260,10 +260,6 @@ def _listed(column: str, asked: Any) -> frozenset[str]:
     if wrong:
         raise InputTypeError(f"{column} are asked for by a str, or several, not {wrong[0]}")
     return frozenset(words)
-
-
-def _first_set(variables: tuple[str, ...], environment: Mapping[str, str]) -> str | None:
-    return next((name for name in variables if environment.get(name, "").strip()), None)
 
 
 def _checked(

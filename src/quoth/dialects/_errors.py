@@ -7,8 +7,8 @@ what structure leaves open (which 400 or 404 it is).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 from msgspec import Struct
 
@@ -26,6 +26,7 @@ __all__ = [
     "reply_detail",
     "request_id",
     "retry_after",
+    "spelled_as",
     "status_named",
     "wait_headers",
     "word",
@@ -211,3 +212,22 @@ def _page_text(body: bytes) -> str:
     if 0 <= start < end:
         return text[start + len("<title>") : end].strip()
     return text[:TEXT_LIMIT].strip()
+
+
+Words: TypeAlias = tuple[int, str, str | None]
+"""How a wire says a kind: status, type, code."""
+
+
+def spelled_as(
+    info: ErrorInfo,
+    words: Mapping[str, Words],
+    spell: Callable[[ErrorInfo, int, str, str | None], WireReply],
+    parse: Callable[[WireReply], ErrorInfo],
+) -> WireReply:
+    """Spell an error so that ``parse`` finds its kind again: in its own words where they say it, else in the wire's."""
+    status, type_, code = words.get(info.kind, words["server"])
+    own = info.status if info.status is not None and info.status >= 400 else status
+    reply = spell(info, own, info.type or type_, info.code or code)
+    if info.kind not in words or parse(reply).kind == info.kind:
+        return reply
+    return spell(info, status, type_, code)

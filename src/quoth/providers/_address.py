@@ -19,7 +19,17 @@ from ..errors import ConfigurationError, MissingKeyError
 from ._auth import KeySource, check_key, read_key
 from ._spec import ProviderSpec
 
-__all__ = ["Address", "Given", "check_base_url", "check_key", "find_address", "host_of", "is_loopback", "key_name"]
+__all__ = [
+    "Address",
+    "Given",
+    "check_base_url",
+    "check_key",
+    "find_address",
+    "first_set",
+    "host_of",
+    "is_loopback",
+    "key_name",
+]
 
 _URL = (
     r"(?P<scheme>[a-z]+)://(?P<host>\[[0-9a-f:.]+\]|\w[\w.-]*)(?P<port>:\d{1,5})?"
@@ -83,7 +93,7 @@ def _find_url(spec: ProviderSpec, call: Given, settings: Given, environment: Map
     if settings.base_url:
         source = f"base_urls[{spec.name!r}] of the settings"
         return _Found(check_base_url(settings.base_url, source), _SETTINGS, source)
-    if variable := _first(spec.base_url_variables, environment):
+    if variable := first_set(spec.base_url_variables, environment):
         source = f"the environment variable {variable}"
         return _Found(check_base_url(environment[variable].strip(), source), _VARIABLE, source)
     return _Found(spec.base_url, _ROW, "")
@@ -95,7 +105,7 @@ def _find_key(spec: ProviderSpec, call: Given, settings: Given, environment: Map
     if settings.api_key:
         source = key_name(spec)
         return _Found(read_key(settings.api_key, source), _SETTINGS, source)
-    if variable := _first(spec.key_variables, environment):
+    if variable := first_set(spec.key_variables, environment):
         source = f"the environment variable {variable}"
         return _Found(check_key(environment[variable], source), _VARIABLE, source)
     return None
@@ -136,7 +146,7 @@ def _missing(spec: ProviderSpec) -> MissingKeyError:
     )
 
 
-def _first(variables: tuple[str, ...], environment: Mapping[str, str]) -> str | None:
+def first_set(variables: tuple[str, ...], environment: Mapping[str, str]) -> str | None:
     """The first of these variables that holds more than white space."""
     return next((name for name in variables if environment.get(name, "").strip()), None)
 

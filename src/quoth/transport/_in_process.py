@@ -25,7 +25,7 @@ from ..errors import APIConnectionError, Phase, ProtocolError, QuothError
 from ..wire import HTTPRequest, WireReply
 from ._clock import Deadline, monotonic
 
-__all__ = ["App", "Emit", "InProcessExchange", "InProcessTransport"]
+__all__ = ["App", "Emit", "InProcessExchange", "InProcessTransport", "ReplyUnderWay"]
 
 Emit: TypeAlias = Callable[[WireReply | bytes], bool]
 """Give the head or the next piece of the body; True says that the caller has gone: stop."""
@@ -209,43 +209,65 @@ class _Mailbox:
                 continue
 
 
-class InProcessExchange:
-    """One reply under way. Closing it, or losing it to garbage collection, stops the app."""
+class ReplyUnderWay:
+    """What both exchanges share: closing one, or losing it to garbage collection, stops the app."""
 
-    __slots__ = ("_call", "_end", "_mailbox", "headers", "status")
+    __slots__ = ("_call", "_deliver", "_end", "headers", "status")
 
-    def __init__(self, call: AppCall, mailbox: _Mailbox, head: WireReply) -> None:
+    def __init__(self, call: AppCall, deliver: Callable[[Item], bool], head: WireReply) -> None:
         self._call = call
-        self._mailbox = mailbox
+        self._deliver = deliver
         self._end: tuple[BaseException | None] | None = None
         self.status = head.status
         self.headers = head.headers
 
-    def read(self, deadline: Deadline) -> bytes:
-        """The next piece of the body; empty at its end and ever after."""
+    def _known(self) -> bytes | None:
+        """How the body ended, if it has: empty, or the error again. None where there is more to wait for."""
         if self._end is not None:
             return piece_of(self._end[0])
         if self._call.gone:
             raise closed()
-        self._call.check_process()
-        try:
-            piece = piece_of(self._mailbox.take(deadline, "read"))
-        except Exception as error:
-            self._end = (error,)
-            self._call.gone = True
-            raise
+        return None
+
+    def _took(self, piece: bytes) -> bytes:
         if not piece:
             self._end = (None,)
         return piece
 
+    def _failed(self, error: Exception) -> None:
+        self._end = (error,)
+        self._call.gone = True
+
     def close(self) -> None:
-        """Stop the app, if it still runs, and wake who waits for it in another thread."""
+        """Stop the app, if it still runs, and wake who waits for it. May be called from any thread."""
         self._call.gone = True
         if self._end is None:
-            self._mailbox.deliver(closed())
+            self._deliver(closed())
 
     def __del__(self) -> None:
         self._call.gone = True
+
+
+class InProcessExchange(ReplyUnderWay):
+    """One reply under way, for blocking readers."""
+
+    __slots__ = ("_mailbox",)
+
+    def __init__(self, call: AppCall, mailbox: _Mailbox, head: WireReply) -> None:
+        super().__init__(call, mailbox.deliver, head)
+        self._mailbox = mailbox
+
+    def read(self, deadline: Deadline) -> bytes:
+        """The next piece of the body; empty at its end and ever after."""
+        known = self._known()
+        if known is not None:
+            return known
+        self._call.check_process()
+        try:
+            return self._took(piece_of(self._mailbox.take(deadline, "read")))
+        except Exception as error:
+            self._failed(error)
+            raise
 
 
 class InProcessTransport:

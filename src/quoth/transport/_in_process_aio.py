@@ -8,7 +8,7 @@ from collections import deque
 from ..errors import Phase
 from ..wire import HTTPRequest, WireReply
 from ._clock import Deadline
-from ._in_process import App, AppCall, Item, closed, head_of, piece_of
+from ._in_process import App, AppCall, Item, ReplyUnderWay, head_of, piece_of
 
 __all__ = ["AsyncInProcessExchange", "AsyncInProcessTransport"]
 
@@ -56,42 +56,25 @@ class _Inbox:
             self._waiter = None
 
 
-class AsyncInProcessExchange:
-    """One reply under way, for the event loop that opened it. ``close`` may be called from any thread."""
+class AsyncInProcessExchange(ReplyUnderWay):
+    """One reply under way, for the event loop that opened it."""
 
-    __slots__ = ("_call", "_end", "_inbox", "headers", "status")
+    __slots__ = ("_inbox",)
 
     def __init__(self, call: AppCall, inbox: _Inbox, head: WireReply) -> None:
-        self._call = call
+        super().__init__(call, inbox.deliver, head)
         self._inbox = inbox
-        self._end: tuple[BaseException | None] | None = None
-        self.status = head.status
-        self.headers = head.headers
 
     async def read(self, deadline: Deadline) -> bytes:
         """The next piece of the body; empty at its end and ever after."""
-        if self._end is not None:
-            return piece_of(self._end[0])
-        if self._call.gone:
-            raise closed()
+        known = self._known()
+        if known is not None:
+            return known
         try:
-            piece = piece_of(await self._inbox.take(deadline, "read"))
+            return self._took(piece_of(await self._inbox.take(deadline, "read")))
         except Exception as error:
-            self._end = (error,)
-            self._call.gone = True
+            self._failed(error)
             raise
-        if not piece:
-            self._end = (None,)
-        return piece
-
-    def close(self) -> None:
-        """Stop the app, if it still runs, and wake the task that waits for it."""
-        self._call.gone = True
-        if self._end is None:
-            self._inbox.deliver(closed())
-
-    def __del__(self) -> None:
-        self._call.gone = True
 
 
 class AsyncInProcessTransport:

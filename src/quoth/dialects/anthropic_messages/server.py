@@ -14,7 +14,7 @@ from ... import _json
 from ...errors import InputError
 from ...types import ModelRequest, Part, Reasoning, Response, Text, Tool, ToolCall, ToolChoice
 from ...wire import ErrorInfo, Headers, WireReply, WireRequest
-from .._errors import wait_headers
+from .._errors import spelled_as, wait_headers
 from .._kept import Wire
 from .._requests import Fields, flag, number, read_body, read_fields, stops, whole
 from .._streams import in_pieces
@@ -204,13 +204,8 @@ def _listed(value: Any) -> list[Any]:
 
 
 def build_error(info: ErrorInfo) -> WireReply:
-    """Spell an error so that ``parse_error`` finds its kind again: in its own words where they say it, else in ours."""
-    status, type_, code = KIND_WORDS.get(info.kind, KIND_WORDS["server"])
-    own = info.status if info.status is not None and info.status >= 400 else status
-    reply = _error(info, own, info.type or type_, info.code or code)
-    if info.kind not in KIND_WORDS or parse_error(reply).kind == info.kind:
-        return reply
-    return _error(info, status, type_, code)
+    """Spell an error so that ``parse_error`` finds its kind again."""
+    return spelled_as(info, KIND_WORDS, _error, parse_error)
 
 
 def _error(info: ErrorInfo, status: int, type_: str, code: str | None) -> WireReply:

@@ -28,7 +28,7 @@ from ...types import (
     ToolResult,
 )
 from ...wire import ErrorInfo, Headers, WireReply, WireRequest
-from .._errors import wait_headers
+from .._errors import spelled_as, wait_headers
 from .._kept import Wire, overlay
 from .._requests import Fields, flag, number, read_body, read_fields, stops, whole
 from .._streams import in_pieces
@@ -280,13 +280,8 @@ def _call_deltas(call: ToolCall, index: int, piece: int | None) -> Iterator[Wire
 
 
 def build_error(info: ErrorInfo) -> WireReply:
-    """Spell an error so that ``parse_error`` finds its kind again: in its own words where they say it, else in ours."""
-    status, kind, code = KIND_WORDS.get(info.kind, KIND_WORDS["server"])
-    own = info.status if info.status is not None and info.status >= 400 else status
-    reply = _error(info, own, info.type or kind, info.code or code)
-    if info.kind not in KIND_WORDS or parse_error(reply).kind == info.kind:
-        return reply
-    return _error(info, status, kind, code)
+    """Spell an error so that ``parse_error`` finds its kind again."""
+    return spelled_as(info, KIND_WORDS, _error, parse_error)
 
 
 def _error(info: ErrorInfo, status: int, kind: str, code: str | None) -> WireReply:
