@@ -16,7 +16,7 @@ from quoth.events import (
     fold,
     unfold,
 )
-from quoth.types import Audio, Document, Image, Message, Reasoning, Refusal, Response, Text, ToolCall, Usage
+from quoth.types import Audio, Candidate, Document, Image, Message, Reasoning, Refusal, Response, Text, ToolCall, Usage
 
 settings.register_profile("no deadline", deadline=None)  # the machine may be busy
 settings.load_profile("no deadline")
@@ -206,6 +206,9 @@ def test_a_whole_answer_told_as_events_folds_to_itself(parts, usage, data):
         created=7,
         usage=usage,
         service_tier="flex",
+        region="us",
+        speed="fast",
+        candidates=(Candidate(message=Message.assistant("another"), finish_reason="stop"),),
         provider_data=data,
     )
     assert fold(unfold(response)) == response

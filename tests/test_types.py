@@ -15,12 +15,14 @@ from quoth.types import (
     Attempt,
     Audio,
     CallDetails,
+    Candidate,
     Cost,
     CostLine,
     Document,
     Image,
     Message,
     ModelRequest,
+    OutputFormat,
     PriceRule,
     Reasoning,
     Refusal,
@@ -60,6 +62,8 @@ RESPONSE = Response(
     id="r1",
     usage=Usage(input=3, output=2, reported={"prompt_tokens": 3}),
     cost=Cost(femto=5, counts=(("input", 3),), rule=PriceRule(id="x", rates={"input": 1}, source="s")),
+    region="us",
+    candidates=(Candidate(message=Message.assistant("b"), finish_reason="length"),),
     body=b'{"id": "r1"}',
     call=CallDetails(seconds=1.5, attempts=(Attempt(provider="openai", model="gpt-4", started=0.0, seconds=1.0),)),
 )
@@ -84,6 +88,8 @@ ONE_OF_EACH = [
     Cost(femto=1),
     Attempt(provider="p", model="m", started=0.0, seconds=1.0),
     CallDetails(seconds=1.0),
+    OutputFormat(name="x", schema={"type": "object"}),
+    Candidate(message=Message.assistant("b"), finish_reason="stop"),
     RESPONSE,
 ]
 

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from .types import (
+    Candidate,
     FinishReason,
     Message,
     Part,
@@ -92,12 +93,15 @@ class PartData(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class ResponseEnd(Struct, frozen=True, kw_only=True, gc=False):
-    """The answer is complete."""
+    """The answer is complete. ``candidates`` are further answers, whole: only the first one is told piece by piece."""
 
     finish_reason: FinishReason
     finish_reason_raw: str | None = None
     usage: Usage = Usage(source="missing")
     service_tier: str | None = None
+    region: str | None = None
+    speed: str | None = None
+    candidates: tuple[Candidate, ...] = ()
     message_data: Mapping[str, Any] = msgspec.field(default_factory=dict)
     provider_data: Mapping[str, Any] = msgspec.field(default_factory=dict)
 
@@ -180,6 +184,9 @@ class ResponseFold:
             created=self._start.created,
             usage=end.usage,
             service_tier=end.service_tier,
+            region=end.region,
+            speed=end.speed,
+            candidates=end.candidates,
             provider_data=end.provider_data,
         )
 
@@ -218,6 +225,9 @@ def unfold(response: Response) -> Iterator[StreamEvent]:
         finish_reason_raw=response.finish_reason_raw,
         usage=response.usage,
         service_tier=response.service_tier,
+        region=response.region,
+        speed=response.speed,
+        candidates=response.candidates,
         message_data=response.message.provider_data,
         provider_data=response.provider_data,
     )

@@ -20,6 +20,7 @@ __all__ = [
     "Attempt",
     "Audio",
     "CallDetails",
+    "Candidate",
     "Cost",
     "CostLine",
     "Document",
@@ -28,6 +29,7 @@ __all__ = [
     "Image",
     "Message",
     "ModelRequest",
+    "OutputFormat",
     "Part",
     "PriceRule",
     "Reasoning",
@@ -186,9 +188,23 @@ class ToolChoice(Struct, frozen=True, kw_only=True, gc=False):
     name: str | None = None
 
 
+class OutputFormat(Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaults=True):
+    """The form that an answer must have: JSON by ``schema``, a JSON Schema object; without one, any JSON object.
+
+    ``strict`` says whether the provider must hold the answer to the schema; None leaves that to it.
+    """
+
+    schema: Mapping[str, Any] | None = None
+    name: str | None = None
+    description: str | None = None
+    strict: bool | None = None
+    provider_data: ProviderData = msgspec.field(default_factory=dict)
+
+
 class ModelRequest(Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaults=True):
     """What is asked of a model, before any wire: ``model`` is the provider's own id.
 
+    ``reasoning`` is how much the model may think: an effort in the wire's word (``low``), or a number of tokens.
     ``extra`` holds fields of the wire's body that have no name here; they are sent as they are.
     """
 
@@ -202,6 +218,8 @@ class ModelRequest(Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaul
     seed: int | None = None
     tools: tuple[Tool, ...] = ()
     tool_choice: ToolChoice | None = None
+    output: OutputFormat | None = None
+    reasoning: str | int | None = None
     extra: Mapping[str, Any] = msgspec.field(default_factory=dict)
 
 
@@ -394,12 +412,27 @@ class CallDetails(Struct, frozen=True, kw_only=True, gc=False, repr_omit_default
     """What was moved or renamed in the request to fit the wire, in words."""
 
 
+class Candidate(Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaults=True):
+    """A further answer to the same request, where several were asked for."""
+
+    message: Message
+    finish_reason: FinishReason
+    finish_reason_raw: str | None = None
+    provider_data: ProviderData = msgspec.field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """The text of this answer."""
+        return self.message.text
+
+
 class Response(Struct, frozen=True, kw_only=True, gc=False, eq=False, repr_omit_defaults=True):
     """The one result of every way to call. ``str(response)`` is the text.
 
     ``message`` can be appended to a conversation as it is. ``model`` is the model that answered, as the
-    provider names it. ``call`` (timings, attempts, headers) and ``body`` take no part in ``==``: an answer that was
-    streamed equals the same answer in one piece.
+    provider names it; ``service_tier``, ``region`` and ``speed`` say, in its words, how it was served, None where it
+    is silent. ``candidates`` are further answers, where several were asked for. ``call`` (timings, attempts, headers)
+    and ``body`` take no part in ``==``: an answer that was streamed equals the same answer in one piece.
     """
 
     message: Message
@@ -411,7 +444,10 @@ class Response(Struct, frozen=True, kw_only=True, gc=False, eq=False, repr_omit_
     usage: Usage = Usage(source="missing")
     cost: Cost = Cost(femto=None, kind="unknown", reason="not priced yet")
     service_tier: str | None = None
+    region: str | None = None
+    speed: str | None = None
     created: int | None = None
+    candidates: tuple[Candidate, ...] = ()
     provider_data: ProviderData = msgspec.field(default_factory=dict)
     body: bytes | None = None
     """The body as it came, where the answer came whole; None for a stream."""
