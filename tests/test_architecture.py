@@ -49,7 +49,10 @@ HOUSE: dict[str, Room] = {
     # On the roof: what is built on the library as users would build it.
     "__main__": room("python -m quoth: the command", "cli"),
     "cli": room("the command: a user of the public package like any other", f"{PUBLIC} _json"),
-    "testing": room("transports that answer without a network, for tests", f"{NOUNS} transport"),
+    "testing": room(
+        "what tests of programs and of wires stand on: scripted answers, a fake provider, conformance",
+        f"{NOUNS} _framing _json dialects providers transport",
+    ),
     # The door.
     "quoth": room(
         "the public names and `models`",
@@ -320,7 +323,7 @@ def _fit_for_dialect(module: str, found: Import) -> bool:
         return room_of(found.module, found.name) in DIALECT_ROOMS
     path = f"{found.module}.{found.name}".split(".")[2:]  # below quoth.dialects
     own = module.split(".")[2]
-    shared = path[0] not in dialect_folders() or own in ("__init__", path[0])
+    shared = path[0] not in dialect_folders() or own in ("__init__", "server", path[0])  # the two lists of dialects
     return shared and not (_half(module) == "client" and "server" in path)
 
 

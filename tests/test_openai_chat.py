@@ -13,11 +13,12 @@ import pytest
 from hypothesis import example, given, settings, strategies as st
 from msgspec.structs import replace
 
-from quoth.dialects import load_client
+from quoth.dialects import CLIENTS, load_client
 from quoth.dialects._errors import error_from, retry_after, wait_headers
 from quoth.dialects.openai_chat import client, server
 from quoth.dialects.openai_chat._errors import CODES, KIND_WORDS, STATUSES, TYPES, WORDING
 from quoth.dialects.openai_chat._words import FINISH_REASONS
+from quoth.dialects.server import SERVERS, load_server
 from quoth.errors import (
     KINDS,
     APIStatusError,
@@ -1683,11 +1684,15 @@ def test_an_error_of_no_provider_is_spelled_as_the_servers():
 
 def test_a_dialect_is_loaded_by_name_and_an_unknown_one_names_those_there_are():
     assert load_client("openai_chat") is client
+    assert load_server("openai_chat") is server
     assert client.NAME == "openai_chat"
     with pytest.raises(NotBuiltError, match=r"'telepathy', which acme speaks; it speaks .*openai_chat"):
         load_client("telepathy", "acme")
     with pytest.raises(NotBuiltError, match=r"'telepathy'; it"):
         load_client("telepathy")
+    with pytest.raises(NotBuiltError, match=r"serve 'telepathy'; it serves .*openai_chat"):
+        load_server("telepathy")
+    assert SERVERS.keys() == CLIENTS.keys()
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.001, 0.5, 1.0, 257.105, 3600.0])
