@@ -13,7 +13,7 @@ from ._items import residue_of
 from ._usage import count_searches, parse_usage
 from ._words import FIELD, NAME, REASONS, RESIDUES, STATUSES
 
-__all__ = ["ECHOES", "answer_facts", "body_reasoning", "created_at", "text_of"]
+__all__ = ["ECHOES", "answer_facts", "body_reasoning", "created_at", "failed", "text_of"]
 
 ANSWER_FIELDS = frozenset({
     "created_at", "error", "id", "model", "object", "output", "service_tier", "status", "usage",
@@ -24,6 +24,13 @@ ANSWER_FIELDS = frozenset({
 ECHOES: dict[str, Any] = {"parallel_tool_calls": True, "tool_choice": "auto"}
 """Echoes of what was asked that every answer must have. Nobody asked where they say the default: then they are not
 kept, and the server half fills them in."""
+
+
+def failed(answer: Wire) -> bool:
+    """Whether an answer is an error. An error object that says nothing but nulls is none."""
+    error = answer.get("error")
+    said = any(value is not None for value in error.values()) if isinstance(error, dict) else bool(error)
+    return said or answer.get("status") == "failed"
 
 
 def answer_facts(answer: Wire, items: Sequence[Any], parts: Sequence[Part]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from ...errors import UnsupportedContentError
 from ...types import Audio, Document, Image, Part, Reasoning, Refusal, Role, Text, ToolCall, ToolResult
 from .._kept import Wire, overlay, residue
 from .._media import read_data_url, read_input_audio, write_data_url, write_input_audio
-from ._words import BODY_ITEM, CALLS, FIELD, FORM, ITEM, NAME, RESIDUES, RESULTS, THOUGHTS
+from ._words import BODY_ITEM, CALLS, ENDINGS, FIELD, FORM, ITEM, NAME, RESIDUES, RESULTS, THOUGHTS
 
 __all__ = [
     "PARAGRAPH",
@@ -67,7 +67,9 @@ def _write_part(part: Part, role: Role) -> Wire:
 
 
 def _write_text(text: Text, role: Role) -> Wire:
-    return {"type": "output_text" if role == "assistant" else "input_text", "text": text.text}
+    if role == "assistant":
+        return {"type": "output_text", "text": text.text, "annotations": []}
+    return {"type": "input_text", "text": text.text}
 
 
 def _write_refusal(refusal: Refusal, _role: Role) -> Wire:
@@ -91,10 +93,16 @@ def _write_audio(audio: Audio, _role: Role) -> Wire:
     return write_input_audio(audio)
 
 
+def _filename(media_type: str) -> str:
+    """A name for bytes that have none: OpenAI refuses them without one, and tells what they are by its ending."""
+    return f"document.{ENDINGS.get(media_type) or media_type.rpartition('/')[2]}"
+
+
 def _write_document(document: Document, _role: Role) -> Wire:
     wire: Wire = {"type": "input_file"}
     if document.data is not None:
         wire["file_data"] = write_data_url(document.data, document.media_type, "Document")
+        wire["filename"] = _filename(document.media_type or "")
     elif document.url is not None:
         wire["file_url"] = document.url
     elif document.file_id is not None:
@@ -253,7 +261,7 @@ def read_output_item(item: Wire, *, thought: str | None = None) -> list[Part]:
 def read_message_item(item: Wire) -> tuple[list[Part], Wire]:
     """The parts of an assistant's message item, and its fields beside them; one without parts is opaque."""
     spelled = item.get("content")
-    parts = read_content(spelled, "assistant")
+    parts = (Text(text=""),) if spelled == "" else read_content(spelled, "assistant")
     if not parts:
         return [opaque_item(item)], {}
     form = content_form(spelled, parts)

@@ -27,7 +27,7 @@ from .._errors import error_from
 from .._kept import Wire
 from .._openai_errors import parse_stream_error
 from .._streams import EventFeed, decode_event
-from ._answers import answer_facts, body_reasoning, created_at, text_of
+from ._answers import answer_facts, body_reasoning, created_at, failed, text_of
 from ._items import PARAGRAPH, item_type, read_output_item
 from ._words import CALLS, THOUGHTS
 
@@ -115,10 +115,11 @@ class ResponsesStreamParser:
 
     def _find(self, id_: object, place: object) -> _Item | None:
         """The item that an event speaks of: by its id, or (Copilot changes ids on the way) by its place."""
-        named = next((item for item in reversed(self._items) if id_ and item.wire.get("id") == id_), None)
-        return named or next(
-            (item for item in reversed(self._items) if place is not None and item.place == place), None
-        )
+        latest = self._items[::-1]
+        if id_ is None and place is None:
+            return latest[0] if latest else None
+        named = next((item for item in latest if id_ and item.wire.get("id") == id_), None)
+        return named or next((item for item in latest if place is not None and item.place == place), None)
 
     def _spoken_of(self, event: Wire, kind: str, events: list[StreamEvent]) -> _Item:
         """The item that a delta goes on with; one of this type, where its beginning was not said."""
@@ -130,10 +131,10 @@ class ResponsesStreamParser:
         return item
 
     def _add_text(self, event: Wire, events: list[StreamEvent]) -> None:
-        self._spoken_of(event, "message", events).say(Text, event, events)
+        self._spoken_of(event, "message", events).say(Text, event, "text", events)
 
     def _add_refusal(self, event: Wire, events: list[StreamEvent]) -> None:
-        self._spoken_of(event, "message", events).say(Refusal, event, events)
+        self._spoken_of(event, "message", events).say(Refusal, event, "refusal", events)
 
     def _finish_content(self, event: Wire, _events: list[StreamEvent]) -> None:
         item = self._find(event.get("item_id"), event.get("output_index"))
@@ -167,7 +168,7 @@ class ResponsesStreamParser:
         """Take the whole answer; ``said`` is what the event's type tells of it."""
         answer = event.get("response")
         answer = {**said, **answer} if isinstance(answer, dict) else said
-        if answer.get("error") or answer.get("status") == "failed":
+        if failed(answer):
             raise error_from(parse_stream_error(answer))
         self._say_who(answer, events)
         output = answer.get("output")
@@ -185,20 +186,16 @@ class ResponsesStreamParser:
         events.append(ResponseEnd(**answer_facts(answer, wires or [item.wire for item in self._items], parts)))
 
     def _matched(self, wires: Sequence[Wire], events: list[StreamEvent]) -> list[tuple[_Item, Wire]]:
-        """The items of the last event, each with the one that was told: by id, else by place and type."""
+        """The items of the last event, each with the one that was told: by id, else by place, else by type."""
         left = [*self._items]
-        pairs: list[tuple[_Item, Wire]] = []
-        for place, wire in enumerate(wires):
-            found = next((item for item in left if wire.get("id") and item.wire.get("id") == wire["id"]), None)
-            found = found or next(
-                (item for item in left if item.place == place and item_type(item.wire) == item_type(wire)), None
-            )
-            if found is None:
-                found = self._new_item(wire, place, events)
-            else:
-                left.remove(found)
-            pairs.append((found, wire))
-        return pairs
+        found: dict[int, _Item] = {}
+        for same in (_same_id, _same_place, _same_type):
+            for place, wire in enumerate(wires):
+                item = next((item for item in left if place not in found and same(item, wire, place)), None)
+                if item is not None:
+                    found[place] = item
+                    left.remove(item)
+        return [(found.get(place) or self._new_item(wire, place, events), wire) for place, wire in enumerate(wires)]
 
     _READERS: ClassVar[dict[str, Callable[[ResponsesStreamParser, Wire, list[StreamEvent]], None]]] = {
         "response.created": _begin,
@@ -208,11 +205,16 @@ class ResponsesStreamParser:
         "response.output_item.done": _finish_item,
         "response.content_part.done": _finish_content,
         "response.output_text.delta": _add_text,
+        "response.output_text.done": _add_text,
         "response.refusal.delta": _add_refusal,
+        "response.refusal.done": _add_refusal,
         "response.reasoning_summary_text.delta": _add_summary,
         "response.reasoning_text.delta": _add_thought,
+        "response.reasoning.delta": _add_thought,  # OpenRouter's name
         "response.function_call_arguments.delta": _add_arguments,
+        "response.function_call_arguments.done": _add_arguments,
         "response.custom_tool_call_input.delta": _add_custom_input,
+        "response.custom_tool_call_input.done": _add_custom_input,
         "response.completed": _complete,
         "response.done": _complete,  # a name of gateways
         "response.incomplete": _stop_early,
@@ -220,7 +222,20 @@ class ResponsesStreamParser:
         "response.failed": _fail,
         "error": _fail,
     }
-    """What each event does. Any other is skipped: it repeats what its item says when that is done."""
+    """What each event does: those that are done may tell what no delta did. Any other is skipped: it repeats what its
+    item says when that is done."""
+
+
+def _same_id(item: _Item, wire: Wire, _place: int) -> bool:
+    return any(wire.get(key) and item.wire.get(key) == wire[key] for key in ("id", "call_id"))
+
+
+def _same_place(item: _Item, wire: Wire, place: int) -> bool:
+    return item.place == place and _same_type(item, wire, place)
+
+
+def _same_type(item: _Item, wire: Wire, _place: int) -> bool:
+    return item_type(item.wire) == item_type(wire)
 
 
 class _Slot:
@@ -238,6 +253,15 @@ class _Slot:
     @property
     def told(self) -> str:
         return "".join(self._told)
+
+    def _rest(self, text: str) -> str:
+        """What of a whole text was not told; nothing where another was."""
+        told = self.told
+        return text[len(told) :] if text.startswith(told) else ""
+
+    def piece(self, event: Wire, field: str) -> str:
+        """What an event adds: its delta, or what is left of its whole text."""
+        return text_of(event.get("delta")) or self._rest(text_of(event.get(field)) or "")
 
     def tell(self, kind: type[Part], piece: str, events: list[StreamEvent]) -> None:
         """Tell a piece of a part; one of another kind than before cannot be told."""
@@ -257,9 +281,9 @@ class _Slot:
         if isinstance(part, ToolCall) and self.kind in (None, ToolCall):
             self.start(part.id, part.name, events)
         text = part.arguments if isinstance(part, ToolCall) else getattr(part, "text", "")
-        told = self.told
-        if text.startswith(told) and (len(text) > len(told) or not self._told):
-            self.tell(type(part), text[len(told) :], events)
+        rest = self._rest(text)
+        if rest or not self._told:
+            self.tell(type(part), rest, events)
         if part.provider_data != self._data:
             self._data = part.provider_data
             events.append(PartData(provider_data=self._data, index=self.index))
@@ -303,9 +327,11 @@ class _Item:
             self._slots.append(_Slot(self._take_index()))
         return self._slots[position]
 
-    def say(self, kind: type[Part], event: Wire, events: list[StreamEvent]) -> None:
-        if piece := text_of(event.get("delta")):
-            self._slot(_position(event)).tell(kind, piece, events)
+    def say(self, kind: type[Part], event: Wire, field: str, events: list[StreamEvent]) -> None:
+        """Tell a piece of an entry; the whole of it stands in ``field`` when it is done."""
+        slot = self._slot(_position(event))
+        if piece := slot.piece(event, field):
+            slot.tell(kind, piece, events)
 
     def think(self, field: str, event: Wire, events: list[StreamEvent]) -> None:
         """Tell a piece of a thought, where it is of the list that came first; the other one is kept at the end."""
@@ -320,10 +346,11 @@ class _Item:
         self._slots[0].tell(Reasoning, piece, events)
 
     def argue(self, event: Wire, events: list[StreamEvent]) -> None:
-        if piece := text_of(event.get("delta")):
-            if self._slots[0].kind is None:
+        slot = self._slots[0]
+        if piece := slot.piece(event, CALLS.get(item_type(self.wire), "arguments")):
+            if slot.kind is None:
                 self._start_call(events)
-            self._slots[0].tell(ToolCall, piece, events)
+            slot.tell(ToolCall, piece, events)
 
     def assembled(self) -> Wire:
         """The item as its pieces tell it, where no event gave it whole."""

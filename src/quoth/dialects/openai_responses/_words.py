@@ -8,6 +8,7 @@ from .._kept import Residues
 __all__ = [
     "BODY_ITEM",
     "CALLS",
+    "ENDINGS",
     "FIELD",
     "FORM",
     "INCOMPLETE",
@@ -41,6 +42,18 @@ RESULTS = {"function_call": "function_call_output", "custom_tool_call": "custom_
 
 THOUGHTS = {"summary": "summary_text", "content": "reasoning_text"}
 """The two lists of texts that a reasoning item has, and the type of their entries."""
+
+ENDINGS = {
+    "application/msword": "doc",
+    "application/vnd.ms-excel": "xls",
+    "application/vnd.ms-powerpoint": "ppt",
+    "application/vnd.openxmlformats-officedocument.presentationml.presentation": "pptx",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "docx",
+    "text/markdown": "md",
+    "text/plain": "txt",
+}
+"""The endings of file names where a media type does not end alike."""
 
 STATUSES: dict[str, FinishReason] = {"completed": "stop"}
 """How an answer ended. Any other word (``queued``, ``in_progress``, ``cancelled``) becomes ``other``, and is kept."""

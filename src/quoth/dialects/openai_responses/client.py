@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -16,7 +16,7 @@ from .._kept import Wire, overlay
 from .._openai_errors import parse_error, parse_stream_error
 from .._posts import HEADERS, STREAM_HEADERS, ask_for_stream, require_tools
 from .._streams import BODY_LIMIT
-from ._answers import answer_facts, body_reasoning, created_at, text_of
+from ._answers import answer_facts, body_reasoning, created_at, failed, text_of
 from ._input import write_input
 from ._items import read_output_item, residue_of
 from ._stream import ResponsesStreamParser
@@ -92,7 +92,7 @@ def _add_parameters(body: Wire, request: ModelRequest, changes: list[str]) -> No
     if request.tools:
         body["tools"] = [write_tool(tool) for tool in request.tools]
     if request.tool_choice is not None:
-        body["tool_choice"] = write_tool_choice(request.tool_choice)
+        body["tool_choice"] = write_tool_choice(request.tool_choice, request.tools)
     if request.output is not None:
         body["text"] = {"format": write_format(request.output)}
     if request.reasoning is not None:
@@ -110,9 +110,13 @@ def write_tool(tool: Tool) -> Wire:
     return overlay(wire, residue_of(tool))
 
 
-def write_tool_choice(choice: ToolChoice) -> Any:
-    """Spell a tool choice."""
-    return choice.mode if choice.mode != "tool" else {"type": "function", "name": choice.name}
+def write_tool_choice(choice: ToolChoice, tools: Sequence[Tool] = ()) -> Any:
+    """Spell a tool choice; the types of ``tools`` say how a tool is named."""
+    if choice.mode != "tool":
+        return choice.mode
+    kinds = [residue_of(tool).get("type") for tool in tools if tool.name == choice.name]
+    kind = next((kind for kind in kinds if isinstance(kind, str)), "function")
+    return {"type": kind, "name": choice.name} if kind in ("function", "custom") else {"type": kind}
 
 
 def write_format(output: OutputFormat) -> Wire:
@@ -162,7 +166,7 @@ def parse_response(reply: WireReply, quirks: Quirks) -> Response:  # noqa: ARG00
 def _items(answer: Any, reply: WireReply) -> list[Wire]:
     if not isinstance(answer, dict):
         raise _no_answer(reply, "its JSON is no object")
-    if answer.get("error") or answer.get("status") == "failed":
+    if failed(answer):
         info = parse_stream_error(answer)
         raise error_from(replace(info, request_id=request_id(reply.headers)))
     output = answer.get("output")

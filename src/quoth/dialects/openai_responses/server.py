@@ -201,12 +201,8 @@ def _filled(item: Wire, tail: str) -> Wire:
 
 def _fill_message(item: Wire, tail: str) -> Wire:
     content = item["content"]
-    entries = [{"type": "output_text", "text": content}] if isinstance(content, str) else content
-    spoken = [
-        {**entry, "annotations": entry.get("annotations", [])} if entry.get("type") == "output_text" else entry
-        for entry in entries
-    ]
-    return {"type": "message", "id": f"msg_{tail}", "status": "completed", **item, "content": spoken}
+    entries = [{"type": "output_text", "text": content, "annotations": []}] if isinstance(content, str) else content
+    return {"type": "message", "id": f"msg_{tail}", "status": "completed", **item, "content": entries}
 
 
 def _fill_reasoning(item: Wire, tail: str) -> Wire:
