@@ -984,7 +984,8 @@ def test_an_answer_of_any_shape_is_read_or_refused(body):
     assert isinstance(response, Response)
     kept = [item for item in body["output"] if isinstance(item, dict)]
     assert exactly(items_of(response.message)) == exactly(kept)  # and it can be sent back
-    assert stripped(client.parse_response(server.build_response(response), PLAIN)).parts == response.parts
+    again = client.parse_response(server.build_response(response), PLAIN)
+    assert [bare(part) for part in again.parts] == [bare(part) for part in response.parts]
 
 
 # Answers of another wire, or made by hand.

@@ -67,8 +67,7 @@ def _kept(answer: Wire, parts: Sequence[Part]) -> Wire:
         del kept["incomplete_details"]
     if any(_in_body(part) for part in parts):
         del kept["reasoning"]
-    created = answer.get("created_at")
-    if isinstance(created, float) and not created.is_integer() and math.isfinite(created):
+    if (created := answer.get("created_at")) is not None and created != created_at(answer):
         kept["created_at"] = created
     return kept
 

@@ -115,11 +115,14 @@ class ResponsesStreamParser:
 
     def _find(self, id_: object, place: object) -> _Item | None:
         """The item that an event speaks of: by its id, or (Copilot changes ids on the way) by its place."""
-        latest = self._items[::-1]
-        if id_ is None and place is None:
-            return latest[0] if latest else None
-        named = next((item for item in latest if id_ and item.wire.get("id") == id_), None)
-        return named or next((item for item in latest if place is not None and item.place == place), None)
+        if not self._items:
+            return None
+        latest = self._items[-1]
+        if latest.wire.get("id") == id_ if id_ is not None else place is None:  # nearly always
+            return latest
+        before = self._items[::-1]
+        named = next((item for item in before if id_ and item.wire.get("id") == id_), None)
+        return named or next((item for item in before if place is not None and item.place == place), None)
 
     def _spoken_of(self, event: Wire, kind: str, events: list[StreamEvent]) -> _Item:
         """The item that a delta goes on with; one of this type, where its beginning was not said."""

@@ -8,7 +8,7 @@ filled in, always alike. An item that came over this wire is spelled as it came.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ... import _json
@@ -195,8 +195,8 @@ _UNFINISHED = ("queued", "in_progress", "cancelled")
 
 def _filled(item: Wire, tail: str) -> Wire:
     """An item with what every one must have, where it is spelled as one that knows nothing of this wire."""
-    fill = _FILLERS.get(frozenset(item))
-    return item if fill is None else fill(item, tail)
+    fields, fill = _FILLERS.get(item_type(item), (None, None))
+    return fill(item, tail) if fill is not None and item.keys() == fields else item
 
 
 def _fill_message(item: Wire, tail: str) -> Wire:
@@ -213,12 +213,12 @@ def _fill_call(item: Wire, tail: str) -> Wire:
     return {"id": f"fc_{tail}", "status": "completed", **item}
 
 
-_FILLERS = {
-    frozenset({"role", "content"}): _fill_message,
-    frozenset({"type", "summary"}): _fill_reasoning,
-    frozenset({"type", "call_id", "name", "arguments"}): _fill_call,
+_FILLERS: dict[str, tuple[set[str], Callable[[Wire, str], Wire]]] = {
+    "message": ({"role", "content"}, _fill_message),
+    "reasoning": ({"type", "summary"}, _fill_reasoning),
+    "function_call": ({"type", "call_id", "name", "arguments"}, _fill_call),
 }
-"""By the fields of an item that has no more than our types know."""
+"""By the type of an item, with the fields of one that has no more than our types know."""
 
 
 # Streams.
