@@ -27,7 +27,7 @@ from .._errors import error_from
 from .._kept import Wire
 from .._openai_errors import parse_stream_error
 from .._streams import EventFeed, decode_event
-from ._answers import answer_facts, body_reasoning, created_at, failed, text_of
+from ._answers import answer_facts, body_reasoning, created_at, failed, read_id, text_of
 from ._items import PARAGRAPH, item_type, read_output_item
 from ._words import CALLS, THOUGHTS
 
@@ -80,9 +80,7 @@ class ResponsesStreamParser:
 
     def _say_who(self, answer: Wire, events: list[StreamEvent]) -> None:
         """Say who answers, before anything else, and again where that is said otherwise later."""
-        start = ResponseStart(
-            id=text_of(answer.get("id")), model=text_of(answer.get("model")), created=created_at(answer)
-        )
+        start = ResponseStart(id=read_id(answer), model=text_of(answer.get("model")), created=created_at(answer))
         if start != self._start and (self._start is None or start.id or start.model):
             self._start = start
             events.append(start)
