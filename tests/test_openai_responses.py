@@ -1330,6 +1330,21 @@ def test_a_text_that_is_only_said_when_it_is_done_is_told():
     assert [event.arguments for event in events if isinstance(event, ToolCallDelta)] == ["{}"]
 
 
+def test_places_that_are_all_the_same_do_not_mix_items_up():
+    thought = {"type": "reasoning", "summary": [{"type": "summary_text", "text": "hm"}]}
+    text = {key: value for key, value in TEXT.items() if key != "id"}
+    events = streamed(
+        added({**thought, "summary": []}),
+        added({**text, "content": []}),
+        delta("output_text", "hi", None, content_index=0),
+        delta("reasoning_summary_text", "hm", None, summary_index=0),
+        done(thought),
+        done(text),
+        end={"output": [thought, text]},
+    )
+    assert fold(events) == stripped(whole(answer(thought, text)))
+
+
 def test_ids_that_change_on_the_way_do_not_make_items_twice():
     """Copilot gives each event another id."""
     events = streamed(

@@ -106,29 +106,33 @@ class ResponsesStreamParser:
     def _finish_item(self, event: Wire, events: list[StreamEvent]) -> None:
         wire = event.get("item")
         if isinstance(wire, dict):
-            item = self._find(wire.get("id"), event.get("output_index"))
+            item = self._find(item_type(wire), wire.get("id"), event.get("output_index"))
             if item is None or item.whole:
                 item = self._new_item(wire, event.get("output_index"), events)
             item.settle(wire, events)
 
-    def _find(self, id_: object, place: object) -> _Item | None:
-        """The item that an event speaks of: by its id, or (Copilot changes ids on the way) by its place."""
-        if not self._items:
-            return None
-        latest = self._items[-1]
-        if latest.wire.get("id") == id_ if id_ is not None else place is None:  # nearly always
-            return latest
-        before = self._items[::-1]
-        named = next((item for item in before if id_ and item.wire.get("id") == id_), None)
-        return named or next((item for item in before if place is not None and item.place == place), None)
+    def _find(self, kind: str, id_: object, place: object) -> _Item | None:
+        """The item of this type that an event speaks of: by its id, or (Copilot changes ids on the way) by its place.
+
+        Where it names neither, it is the latest one.
+        """
+        if self._items:
+            latest = self._items[-1]
+            if latest.kind == kind and id_ is not None and latest.wire.get("id") == id_:  # nearly always
+                return latest
+        alike = [item for item in reversed(self._items) if item.kind == kind]
+        if id_ is None and place is None:
+            return alike[0] if alike else None
+        named = next((item for item in alike if id_ is not None and item.wire.get("id") == id_), None)
+        return named or next((item for item in alike if place is not None and item.place == place), None)
 
     def _spoken_of(self, event: Wire, kind: str, events: list[StreamEvent]) -> _Item:
-        """The item that a delta goes on with; one of this type, where its beginning was not said."""
-        item = self._find(event.get("item_id"), event.get("output_index"))
+        """The item that a delta goes on with; a new one, where its beginning was not said."""
+        id_, place = event.get("item_id"), event.get("output_index")
+        item = self._find(kind, id_, place)
         if item is None:
-            id_ = text_of(event.get("item_id"))
-            wire = {"type": kind} if id_ is None else {"type": kind, "id": id_}
-            item = self._new_item(wire, event.get("output_index"), events)
+            wire = {"type": kind, "id": id_} if text_of(id_) else {"type": kind}
+            item = self._new_item(wire, place, events)
         return item
 
     def _add_text(self, event: Wire, events: list[StreamEvent]) -> None:
@@ -138,7 +142,7 @@ class ResponsesStreamParser:
         self._spoken_of(event, "message", events).say(Refusal, event, "refusal", events)
 
     def _finish_content(self, event: Wire, _events: list[StreamEvent]) -> None:
-        item = self._find(event.get("item_id"), event.get("output_index"))
+        item = self._find("message", event.get("item_id"), event.get("output_index"))
         if item is not None and isinstance(event.get("part"), dict):
             item.contents[_position(event)] = event["part"]
 
@@ -236,7 +240,7 @@ def _same_place(item: _Item, wire: Wire, place: int) -> bool:
 
 
 def _same_type(item: _Item, wire: Wire, _place: int) -> bool:
-    return item_type(item.wire) == item_type(wire)
+    return item.kind == item_type(wire)
 
 
 class _Slot:
@@ -301,10 +305,11 @@ _DELTAS: dict[type[Part], Callable[[str, int], StreamEvent]] = {
 class _Item:
     """An item while it grows. Its first part takes its place among the parts at once."""
 
-    __slots__ = ("_slots", "_take_index", "_thought", "contents", "parts", "place", "whole", "wire")
+    __slots__ = ("_slots", "_take_index", "_thought", "contents", "kind", "parts", "place", "whole", "wire")
 
     def __init__(self, wire: Wire, place: object, take_index: Callable[[], int]) -> None:
         self.wire = wire
+        self.kind = item_type(wire)
         self.place = place  # where it stands in the output, as the server counts
         self.contents: dict[int, Wire] = {}  # entries of its content that are whole
         self.whole = False
@@ -315,7 +320,7 @@ class _Item:
 
     def begin(self, events: list[StreamEvent]) -> None:
         """Tell what the beginning of an item says."""
-        if item_type(self.wire) in CALLS and text_of(self.wire.get("name")):
+        if self.kind in CALLS and text_of(self.wire.get("name")):
             self._start_call(events)
 
     def _start_call(self, events: list[StreamEvent]) -> None:
@@ -348,14 +353,14 @@ class _Item:
 
     def argue(self, event: Wire, events: list[StreamEvent]) -> None:
         slot = self._slots[0]
-        if piece := slot.piece(event, CALLS.get(item_type(self.wire), "arguments")):
+        if piece := slot.piece(event, CALLS[self.kind]):
             if slot.kind is None:
                 self._start_call(events)
             slot.tell(ToolCall, piece, events)
 
     def assembled(self) -> Wire:
         """The item as its pieces tell it, where no event gave it whole."""
-        wire, kind, told = {**self.wire}, item_type(self.wire), self._slots[0].told
+        wire, kind, told = {**self.wire}, self.kind, self._slots[0].told
         if wire.get("status") == "in_progress":
             wire["status"] = "completed"
         if kind in CALLS:
@@ -370,7 +375,7 @@ class _Item:
 
     def settle(self, wire: Wire, events: list[StreamEvent]) -> None:
         """Take the whole item, and tell what is left of its parts."""
-        self.wire, self.whole = wire, True
+        self.wire, self.kind, self.whole = wire, item_type(wire), True
         self.parts = read_output_item(wire, thought=self._thought and self._thought[0])
         for position, part in enumerate(self.parts):
             self._slot(position).settle(part, events)

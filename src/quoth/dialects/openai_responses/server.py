@@ -147,7 +147,6 @@ def _answer(response: Response) -> Wire:
     status, reason = _status(response)
     body: Wire = {
         "id": response.id or NO_ID,
-        "object": "response",
         "created_at": response.created or 0,
         "status": status,
         "error": None,
