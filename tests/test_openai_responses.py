@@ -314,6 +314,16 @@ def test_a_stream_that_is_cut_short_never_ends(body, missing):
     assert not any(isinstance(event, ResponseEnd) for event in run(cut[: max(len(cut) - missing, 0)]))
 
 
+@given(answers(), st.data())
+def test_a_server_may_leave_out_most_events_that_are_no_deltas(body, choose):
+    """What the last event alone says is told at the end, in its place; only entries of a content must begin."""
+    response = stripped(whole(body))
+    *events, last = server.build_events(response, piece=3)
+    needed = (b"event: response.content_part.added\n", b".delta\n")
+    kept = [event for event in events if any(word in event for word in needed) or choose.draw(st.booleans())]
+    assert fold(run(b"".join([*kept, last]))) == response
+
+
 @given(outputs, outputs)
 def test_an_answer_in_a_conversation_is_spelled_as_the_very_items_that_came(first, second):
     user, tool = {"role": "user", "content": "go on"}, {"type": "function_call_output", "call_id": "c", "output": "4"}

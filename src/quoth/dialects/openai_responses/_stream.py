@@ -95,6 +95,8 @@ class ResponsesStreamParser:
     def _new_item(self, wire: Wire, place: object, events: list[StreamEvent]) -> _Item:
         if self._start is None:
             self._say_who({}, events)
+        while isinstance(place, int) and len(self._items) < place < _MOST:  # those before it may be told at the end
+            self._items.append(_Item({}, len(self._items), self._take_index))
         item = _Item(wire, place, self._take_index)
         self._items.append(item)
         return item
@@ -141,6 +143,11 @@ class ResponsesStreamParser:
     def _add_refusal(self, event: Wire, events: list[StreamEvent]) -> None:
         self._spoken_of(event, "message", events).say(Refusal, event, "refusal", events)
 
+    def _begin_content(self, event: Wire, events: list[StreamEvent]) -> None:
+        part = event.get("part")
+        if isinstance(part, dict) and part.get("type") != THOUGHTS["content"]:
+            self._spoken_of(event, "message", events).slot(_position(event))
+
     def _finish_content(self, event: Wire, _events: list[StreamEvent]) -> None:
         item = self._find("message", event.get("item_id"), event.get("output_index"))
         if item is not None and isinstance(event.get("part"), dict):
@@ -181,14 +188,16 @@ class ResponsesStreamParser:
         for item, wire in self._matched(wires, events):
             item.settle(wire, events)
         for item in self._items:
-            if not item.whole:
+            if item.wire and not item.whole:
                 item.settle(item.assembled(), events)
         parts = [part for item in self._items for part in item.parts]
         if (reasoning := body_reasoning(answer)) is not None:
             _Slot(self._take_index()).settle(reasoning, events)
             parts.append(reasoning)
         self.ended = True
-        events.append(ResponseEnd(**answer_facts(answer, wires or [item.wire for item in self._items], parts)))
+        events.append(
+            ResponseEnd(**answer_facts(answer, wires or [item.wire for item in self._items if item.wire], parts))
+        )
 
     def _matched(self, wires: Sequence[Wire], events: list[StreamEvent]) -> list[tuple[_Item, Wire]]:
         """The items of the last event, each with the one that was told: by id, else by place, else by type."""
@@ -208,6 +217,7 @@ class ResponsesStreamParser:
         "response.in_progress": _begin,
         "response.output_item.added": _add_item,
         "response.output_item.done": _finish_item,
+        "response.content_part.added": _begin_content,
         "response.content_part.done": _finish_content,
         "response.output_text.delta": _add_text,
         "response.output_text.done": _add_text,
@@ -236,7 +246,7 @@ def _same_id(item: _Item, wire: Wire, _place: int) -> bool:
 
 
 def _same_place(item: _Item, wire: Wire, place: int) -> bool:
-    return item.place == place and _same_type(item, wire, place)
+    return item.place == place and (_same_type(item, wire, place) or not item.wire)
 
 
 def _same_type(item: _Item, wire: Wire, _place: int) -> bool:
@@ -328,14 +338,15 @@ class _Item:
         if isinstance(call, ToolCall):
             self._slots[0].start(call.id, call.name, events)
 
-    def _slot(self, position: int) -> _Slot:
+    def slot(self, position: int) -> _Slot:
+        """The part at this position of the item; those up to it take their places among the parts."""
         while len(self._slots) <= position:
             self._slots.append(_Slot(self._take_index()))
         return self._slots[position]
 
     def say(self, kind: type[Part], event: Wire, field: str, events: list[StreamEvent]) -> None:
         """Tell a piece of an entry; the whole of it stands in ``field`` when it is done."""
-        slot = self._slot(_position(event))
+        slot = self.slot(_position(event))
         if piece := slot.piece(event, field):
             slot.tell(kind, piece, events)
 
@@ -378,7 +389,7 @@ class _Item:
         self.wire, self.kind, self.whole = wire, item_type(wire), True
         self.parts = read_output_item(wire, thought=self._thought and self._thought[0])
         for position, part in enumerate(self.parts):
-            self._slot(position).settle(part, events)
+            self.slot(position).settle(part, events)
 
 
 def _entry(slot: _Slot) -> Wire:
@@ -390,8 +401,8 @@ def _entry(slot: _Slot) -> Wire:
 
 def _position(event: Wire) -> int:
     position = event.get("content_index")
-    return position if isinstance(position, int) and 0 <= position < _MOST_PARTS else 0
+    return position if isinstance(position, int) and 0 <= position < _MOST else 0
 
 
-_MOST_PARTS = 10_000
-"""No item has more entries; a server's number above it is none."""
+_MOST = 10_000
+"""No answer has more items, and no item more entries; a server's number above it is none."""
