@@ -1371,6 +1371,8 @@ def test_who_answers_is_said_again_where_the_end_says_otherwise():
     events = run(sse(begin, {"type": "response.completed", "response": answer(TEXT)}))
     assert [event.model for event in events if isinstance(event, ResponseStart)] == ["router", "m"]
     assert fold(events).model == "m"
+    barely = run(sse(begin, {"type": "response.completed", "response": {"id": "resp_2"}}))
+    assert (fold(barely).id, fold(barely).model) == ("resp_2", "router")
 
 
 def test_texts_of_one_thought_are_told_apart():

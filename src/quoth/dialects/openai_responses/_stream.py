@@ -79,9 +79,15 @@ class ResponsesStreamParser:
         self._say_who(answer if isinstance(answer, dict) else {}, events)
 
     def _say_who(self, answer: Wire, events: list[StreamEvent]) -> None:
-        """Say who answers, before anything else, and again where that is said otherwise later."""
-        start = ResponseStart(id=read_id(answer), model=text_of(answer.get("model")), created=created_at(answer))
-        if start != self._start and (self._start is None or start.id or start.model):
+        """Say who answers, before anything else, and again where more or something else is said later."""
+        before = self._start or ResponseStart()
+        created = created_at(answer)
+        start = ResponseStart(
+            id=read_id(answer) or before.id,
+            model=text_of(answer.get("model")) or before.model,
+            created=before.created if created is None else created,
+        )
+        if self._start is None or start != before:
             self._start = start
             events.append(start)
 
