@@ -403,7 +403,7 @@ tools = st.builds(
     name=texts,
     description=st.none() | texts,
     parameters=st.dictionaries(texts, values, max_size=2),  # the wire demands one
-    strict=st.none() | st.booleans(),
+    strict=st.none() | st.just(True),  # off is what it is where nothing is said
     provider_data=data(extras),
 )
 choices = st.builds(ToolChoice, mode=st.sampled_from(["auto", "none", "required"])) | st.builds(
@@ -701,13 +701,21 @@ def test_what_a_user_writes_into_provider_data_is_put_over_what_we_build():
 def test_a_tool_without_parameters_takes_an_empty_object():
     """OpenAI refuses null there, and its schema demands the field."""
     assert sent(tools=(Tool(name="f"),))["tools"] == [
-        {"type": "function", "name": "f", "parameters": {"type": "object", "properties": {}}}
+        {"type": "function", "name": "f", "parameters": {"type": "object", "properties": {}}, "strict": False}
     ]
 
 
+def test_a_tool_is_strict_only_where_that_was_asked_for():
+    """OpenAI makes it strict, and what is optional required, where nothing is said."""
+    spoken = [sent(tools=(Tool(name="f", strict=strict),))["tools"][0]["strict"] for strict in (None, False, True)]
+    assert spoken == [False, False, True]
+    silent = {"type": "function", "name": "f", "parameters": {}}
+    assert spelled(asked(tools=[silent, {**silent, "strict": False}]))["tools"] == [silent, {**silent, "strict": False}]
+
+
 def test_a_chosen_tool_is_named_as_its_type_is():
-    custom = Tool(name="sh", provider_data={NAME: {"type": "custom", ":absent": ["parameters"]}})
-    hosted = Tool(name="search", provider_data={NAME: {"type": "web_search", ":absent": ["name", "parameters"]}})
+    custom = Tool(name="sh", provider_data={NAME: {"type": "custom"}})
+    hosted = Tool(name="search", provider_data={NAME: {"type": "web_search"}})
     for tool, chosen in (
         (Tool(name="f"), {"type": "function", "name": "f"}),
         (custom, {"type": "custom", "name": "sh"}),
@@ -848,6 +856,13 @@ def test_hosted_tools_are_kept_under_the_name_of_their_type():
     assert [tool.name for tool in request.tools] == ["web_search", "f"]
     assert request.tools[1] == Tool(name="f", parameters={}, strict=True)
     assert spelled(request)["tools"][0] == hosted
+    assert request.tools[0] == Tool(name="web_search", provider_data={NAME: hosted})
+    by_hand = Tool(
+        name="sh", description="a shell", provider_data={NAME: {"type": "custom", "format": {"type": "text"}}}
+    )
+    assert sent(tools=(by_hand,))["tools"] == [
+        {"type": "custom", "name": "sh", "description": "a shell", "format": {"type": "text"}}
+    ]
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"input": []}', b'{"model": "m", "input": 1}',
