@@ -1338,6 +1338,15 @@ def test_pieces_alone_make_an_answer_where_no_event_holds_it_whole():
     ]
 
 
+def test_an_item_that_is_done_with_less_than_was_told_takes_nothing_back():
+    said = [{"type": "output_text", "text": "hi", "annotations": []}]
+    hollow = {**TEXT, "content": []}
+    for end in ({}, {"output": [hollow]}):
+        events = streamed(added(hollow), delta("output_text", "hi", content_index=0), done(hollow), end=end)
+        assert fold(events).text == "hi"
+        assert items_of(fold(events).message) == [{**TEXT, "content": said}]
+
+
 def test_deltas_without_ids_and_places_go_on_with_the_latest_item():
     events = streamed(*[{"type": "response.output_text.delta", "delta": piece} for piece in "abc"])
     assert fold(events).text == "abc"

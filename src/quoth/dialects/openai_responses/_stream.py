@@ -391,7 +391,9 @@ class _Item:
         return wire
 
     def settle(self, wire: Wire, events: list[StreamEvent]) -> None:
-        """Take the whole item, and tell what is left of its parts."""
+        """Take the whole item, and tell what is left of its parts; what it leaves out of what was told stays."""
+        if self.kind == "message" and not wire.get("content") and any(slot.told for slot in self._slots):
+            wire = {**wire, "content": self.assembled()["content"]}
         self.wire, self.kind, self.whole = wire, item_type(wire), True
         self.parts = read_output_item(wire, thought=self._thought and self._thought[0])
         for position, part in enumerate(self.parts):
