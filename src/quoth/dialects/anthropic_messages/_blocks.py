@@ -288,6 +288,8 @@ def _read_call(block: Wire) -> ToolCall | None:
 
 def read_arguments(value: Any) -> str:
     """An input as the text of its JSON."""
+    if isinstance(value, str):  # some servers write the text itself
+        return value
     return "{}" if value is None else _json.encode(value).decode("utf-8")
 
 

@@ -27,11 +27,16 @@ from .._media import read_data_url, read_input_audio, write_data_url, write_inpu
 from ._words import CALL_KINDS, FIELD, FORM, NAME, REASONING_FIELDS
 
 __all__ = [
+    "RESIDUES",
+    "answer_entries",
+    "call_id",
     "call_kind",
+    "call_object",
     "content_form",
     "exact",
     "opaque",
     "read_answer_call",
+    "read_answer_parts",
     "read_arguments",
     "read_call",
     "read_content",
@@ -230,12 +235,29 @@ def read_parts(message: Mapping[str, Any], read_one_call: Callable[[Wire], ToolC
     beside = len(parts)
     if isinstance(refusal := message.get("refusal"), str) and refusal:
         parts.append(Refusal(text=refusal))
-    calls = message.get("tool_calls")
-    if isinstance(calls, list) and all(isinstance(call, dict) for call in calls):
-        parts += [read_one_call(call) for call in calls]
+    if isinstance(calls := message.get("tool_calls"), list):
+        parts += [read_one_call(call) for call in calls if isinstance(call, dict)]
     if (call := _read_function_call(message.get("function_call"))) is not None:
         parts.append(call)
     return parts, content_form(spelled, content, beside=len(parts) > beside)
+
+
+def read_answer_parts(message: Mapping[str, Any], read_one_call: Callable[[Wire], ToolCall]) -> tuple[list[Part], Wire]:
+    """As ``read_parts``, of an answer: a content that is an object, or a list with strings in it, has been paid for."""
+    spelled = message.get("content")
+    if spelled is None or isinstance(spelled, str):
+        return read_parts(message, read_one_call)
+    entries = answer_entries(spelled)
+    parts, form = read_parts({**message, "content": entries}, read_one_call)
+    texts = [part for part in parts if isinstance(part, Text) and not residue_of(part)]
+    return parts, {FORM: "list"} if len(texts) == len(entries) > 1 else form
+
+
+def answer_entries(content: Any) -> list[Wire]:
+    """The entries of a content of an answer that is no string."""
+    entries = content if isinstance(content, list) else [content]
+    found = [{"type": "text", "text": entry} if isinstance(entry, str) else entry for entry in entries]
+    return [entry for entry in found if isinstance(entry, dict)]
 
 
 def reasoning_field(message: Mapping[str, Any]) -> str | None:
@@ -264,10 +286,10 @@ def read_content(content: Any) -> tuple[ContentPart, ...]:
 
 
 def read_part(part: Wire) -> ContentPart:
-    """Read one entry of a content list; one of an unknown type is opaque."""
+    """Read one entry of a content list; one of an unknown type is a text where it has one, else opaque."""
     kind = part.get("type")
     reader = _PART_READERS.get(kind) if isinstance(kind, str) else None
-    read = reader(part) if reader else None
+    read = (reader(part) if reader else None) or _read_text(part)
     return opaque(part) if read is None else exact(read, part, write_part(read))
 
 
@@ -304,7 +326,16 @@ def _read_document(part: Wire) -> Document | None:
 
 
 def _read_thinking(part: Wire) -> Reasoning | None:  # Mistral
-    pieces = part.get("thinking")
+    return _read_thoughts(part.get("thinking"))
+
+
+def _read_summary(part: Wire) -> Reasoning | None:  # Databricks
+    return _read_thoughts(part.get("summary"))
+
+
+def _read_thoughts(pieces: Any) -> Reasoning | None:
+    if isinstance(pieces, str):
+        pieces = [{"text": pieces}]
     if not isinstance(pieces, list):
         return None
     texts = [piece.get("text") for piece in pieces if isinstance(piece, dict)]
@@ -322,6 +353,7 @@ _PART_READERS: dict[str, Callable[[Wire], ContentPart | None]] = {
     "image_url": _read_image,
     "input_audio": read_input_audio,
     "file": _read_document,
+    "reasoning": _read_summary,
     "thinking": _read_thinking,
     "refusal": _read_refusal,
 }
@@ -342,10 +374,9 @@ def read_answer_call(call: Wire) -> ToolCall:
 
 def _read_typed_call(call: Wire) -> ToolCall:
     kind = call_kind(call)
-    inner = call.get(kind)
-    inner = inner if isinstance(inner, dict) else {}
+    inner = call_object(call, kind)
     return ToolCall(
-        id=_text(call.get("id")),
+        id=call_id(call.get("id")),
         name=_text(inner.get("name")),
         arguments=read_arguments(inner.get(CALL_KINDS[kind])),
         provider_data={} if kind == "function" else {NAME: {"type": kind}},
@@ -356,6 +387,19 @@ def call_kind(call: Mapping[str, Any]) -> str:
     """The type of a tool call, which is the name of its inner object; an unknown one is read as a function."""
     kind = call.get("type")
     return kind if isinstance(kind, str) and kind in CALL_KINDS else "function"
+
+
+def call_object(call: Wire, kind: str) -> Wire:
+    """The inner object of a tool call; servers were seen that write its fields beside the id."""
+    inner = call.get(kind)
+    return inner if isinstance(inner, dict) else call if isinstance(call.get("name"), str) else {}
+
+
+def call_id(value: Any) -> str:
+    """The id of a tool call; servers were seen that number them."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return _text(value)
 
 
 def read_arguments(arguments: Any) -> str:

@@ -12,6 +12,7 @@ __all__ = [
     "FINISH_REASONS",
     "FORM",
     "NAME",
+    "NO_ID",
     "REASONING_FIELDS",
     "ROLES",
 ]
@@ -19,6 +20,9 @@ __all__ = [
 NAME: str = "openai_chat"
 
 DONE = b"[DONE]"
+
+NO_ID = "chatcmpl-none"
+"""The id of an answer that has none: clients of this wire demand one. It is read as none."""
 
 FORM, FIELD = ":form", ":field"
 """Our own keys in ``provider_data``: no field of a wire begins with a colon."""
@@ -38,11 +42,14 @@ FINISH_REASONS: dict[str, FinishReason] = {
     "tool_calls": "tool_calls",
     "function_call": "tool_calls",
     "content_filter": "content_filter",
+    "eos_token": "stop",  # Text Generation Inference
+    "model_length": "length",  # Mistral: the context is full
+    "sensitive": "content_filter",  # Z.ai
 }
 """Any other word becomes ``other``; the word itself is kept beside it."""
 
-REASONING_FIELDS = ("reasoning_content", "reasoning")
-"""Where servers put what the model thought: DeepSeek's name, used by most, and that of OpenRouter and Groq."""
+REASONING_FIELDS = ("reasoning_content", "reasoning", "reasoning_text")
+"""Where servers put what the model thought: DeepSeek's name, used by most, that of OpenRouter and Groq, Copilot's."""
 
 CALL_KINDS = {"function": "arguments", "custom": "input"}
 """Types of tool calls: the inner object has the type's name, and this field of it holds what the model wrote."""
