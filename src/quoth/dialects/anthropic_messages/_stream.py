@@ -229,9 +229,9 @@ class _Block:
         elif kind == "thinking_delta" and self._typed is Reasoning:
             self._think(_text(delta.get("thinking")), events)
         elif kind == "input_json_delta" and self._typed is ToolCall:
-            if piece := _text(delta.get("partial_json")):
+            if piece := delta.get("partial_json"):
                 self._spoken = True
-                events.append(ToolCallDelta(arguments=piece, index=self._index))
+                events.append(ToolCallDelta(arguments=read_arguments(piece), index=self._index))
         elif kind == "citations_delta":
             if delta.get("citation") is not None:
                 self._keep({"citations": [*(self._data.get("citations") or ()), delta["citation"]]}, events)

@@ -368,6 +368,8 @@ def read_call(call: Wire) -> ToolCall:
 def read_answer_call(call: Wire) -> ToolCall:
     """Read one entry of an answer's ``tool_calls``: nulls and ``index`` say nothing, defaults are filled in."""
     said = {key: value for key, value in call.items() if value is not None and key != "index"}
+    if said.get("type") == "":
+        del said["type"]
     read = _read_typed_call(said)
     return exact(read, said, write_call(read), absent=False)
 
