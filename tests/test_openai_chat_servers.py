@@ -8,6 +8,7 @@ import json
 
 import pytest
 
+from quoth import ModelsAPI, Settings
 from quoth.dialects.openai_chat import client, server
 from quoth.errors import (
     APIStatusError,
@@ -18,8 +19,9 @@ from quoth.errors import (
     ResponseParseError,
 )
 from quoth.events import fold
+from quoth.testing import Reply, ScriptedTransport
 from quoth.types import Message, ModelRequest, Reasoning, Text, ToolCall, Usage
-from quoth.wire import Quirks, WireReply
+from quoth.wire import REQUEST_ID_HEADERS, Quirks, WireReply, request_id
 
 PLAIN = Quirks()
 BY_FINISH = Quirks(stream_end="finish_reason")
@@ -439,3 +441,35 @@ def test_thinking_parts_and_texts_stay_apart():
     thought = {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}
     response = whole({"message": {"content": [thought, {"type": "text", "text": "4"}]}})
     assert [type(part) for part in response.parts] == [Reasoning, Text]
+
+
+# Headers.
+
+MODEL = "openai/m"
+LIMITS = (("x-ratelimit-remaining-requests", "59"), ("x-ratelimit-reset-tokens", "6m0s"))
+
+
+@pytest.mark.parametrize("name", REQUEST_ID_HEADERS)
+def test_the_id_of_a_request_is_found_under_each_name_and_the_limits_stand_in_the_headers(name):
+    """On an answer whole and streamed, and on an error."""
+    answer = {"id": "c", "model": "m", "choices": [{"message": {"content": "a"}, "finish_reason": "stop"}]}
+    headers = (*LIMITS, (name, "r1"))
+    script = ScriptedTransport(
+        Reply(body=json.dumps(answer).encode(), headers=headers),
+        Reply(body=lines(chunk({"content": "a"}), END), headers=(*headers, ("content-type", "text/event-stream"))),
+        Reply(status=400, body=b'{"error": {"message": "no"}}', headers=headers),
+    )
+    api = ModelsAPI(Settings(transport=script))
+    elsewhere = {"base_url": "https://mine.example/v1", "api_key": "k"}
+    for response in (api(MODEL, "Hi", **elsewhere), api.stream(MODEL, "Hi", **elsewhere).read()):
+        assert response.call.request_id == "r1"
+        assert set(headers) <= set(response.call.headers)
+    with pytest.raises(BadRequestError) as caught:
+        api(MODEL, "Hi", **elsewhere)
+    assert caught.value.request_id == "r1"
+
+
+def test_the_name_of_the_provider_comes_before_that_of_the_network():
+    assert request_id((("cf-ray", "n1"), ("x-request-id", "r1"))) == "r1"
+    assert request_id((("x-request-id", ""), ("cf-ray", "n1"))) == "n1"
+    assert request_id(()) is None
