@@ -200,7 +200,10 @@ def read_answer_block(block: Wire) -> Part:
     core = _ANSWER_BLOCKS.get(str(block.get("type")))
     if core is None:
         return opaque(block)
-    return read_block({key: value for key, value in block.items() if key in core or value or value == 0})
+    said = {key: value for key, value in block.items() if key in core or value or value == 0}
+    if len(said) == 2 and said["type"] == "text" and isinstance(said.get("text"), str):  # nearly always
+        return Text(text=said["text"])
+    return read_block(said)
 
 
 _ANSWER_BLOCKS: dict[str, frozenset[str]] = {

@@ -90,8 +90,8 @@ def _budget(thinking: Any) -> int:
 def read_config(body: Wire) -> Wire:
     """Take the exact simple forms out of a body: ``output`` and ``reasoning``, where they can be spelled again."""
     read: Wire = {}
-    config = body.get("output_config")
-    config = {**config} if isinstance(config, dict) else {}
+    said = body.get("output_config")
+    config = {**said} if isinstance(said, dict) else {}
     output = _read_output(config.get("format"))
     if output is not None:
         read["output"] = output
@@ -102,7 +102,7 @@ def read_config(body: Wire) -> Wire:
         del body["thinking"]
         if isinstance(reasoning, str) and reasoning != "none":
             del config["effort"]
-    if read and isinstance(body.get("output_config"), dict):
+    if isinstance(said, dict) and len(config) < len(said):
         del body["output_config"]
         if config:
             body["output_config"] = config

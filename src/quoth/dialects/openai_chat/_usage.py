@@ -82,10 +82,10 @@ def _reasoning(usage: Wire, completion: Mapping[str, Any]) -> Any:
     return beside if beside and written and beside <= written else None
 
 
-def _details(usage: Wire, *names: str) -> Mapping[str, Any]:
+def _details(usage: Wire, name: str, other: str = "") -> Mapping[str, Any]:
     """What an object says of its counts; Writer has its name in the singular."""
-    found = (usage[name] for name in names if isinstance(usage.get(name), dict))
-    return next(found, _NO_DETAILS)
+    details = usage.get(name) or usage.get(other)
+    return details if isinstance(details, dict) else _NO_DETAILS
 
 
 def _partition(reported: Wire, counts: list[int]) -> Usage | None:
