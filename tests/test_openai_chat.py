@@ -736,6 +736,18 @@ def test_reasoning_of_another_wire_is_left_out_and_said():
     assert server.build_response(Response(message=message, finish_reason="stop", model="m")).body.count(b'"hm"') == 1
 
 
+def test_reasoning_of_another_wire_goes_where_the_row_takes_it_back():
+    """DeepSeek and others refuse a tool call whose thoughts are missing."""
+    message = Message.assistant(Reasoning(text="h"), Reasoning(text="m"), "4")
+    asked = ModelRequest(model="m", messages=(message,))
+    wire = client.build_request(asked, Quirks(reasoning_field="reasoning_content"))
+    assert json.loads(wire.body)["messages"] == [{"role": "assistant", "content": "4", "reasoning_content": "hm"}]
+    assert wire.changes == ("reasoning that came over another wire sent as reasoning_content",)
+    own = answer({"content": "4", "reasoning": "hm"}).message
+    kept = client.build_request(ModelRequest(model="m", messages=(own,)), Quirks(reasoning_field="reasoning_content"))
+    assert (json.loads(kept.body)["messages"][0]["reasoning"], kept.changes) == ("hm", ())
+
+
 def test_a_part_that_only_another_wire_can_carry_is_left_out_and_said():
     search = Text(text="", provider_data={"anthropic_messages": {"type": "server_tool_use"}})
     wire = client.build_request(ModelRequest(model="m", messages=(Message.assistant(search, "4"),)), PLAIN)

@@ -113,6 +113,8 @@ class Quirks(Struct, frozen=True, kw_only=True, gc=False):
 
     max_tokens_field: str = "max_tokens"
     """The body field that caps the output on the Chat wire."""
+    reasoning_field: str | None = None
+    """The field of a Chat message in which reasoning is sent back; None where no source names one."""
     reasoning_dial: ReasoningDial = "reasoning_effort"
     """What says on the Chat wire how much to think: ``reasoning_effort`` takes a word; ``reasoning`` an object with
     an effort or a number of tokens (OpenRouter); ``thinking`` turns it on or off beside the word (Z.ai, DeepSeek);

@@ -109,6 +109,8 @@ def write_turn(message: Message, changes: list[str], *, spare_reasoning: str | N
             calls.append(part)
         elif isinstance(part, (Reasoning, Refusal)) and (field := _field(part, spare_reasoning)) != "content":
             texts[field] = texts.get(field, "") + part.text
+            if field == spare_reasoning and FIELD not in residue_of(part):
+                changes.append(f"reasoning that came over another wire sent as {field}")
         elif RESIDUES.foreign(part):
             changes.append(FOREIGN)
         elif not isinstance(part, ToolResult):

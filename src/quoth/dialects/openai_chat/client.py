@@ -37,7 +37,8 @@ def build_request(request: ModelRequest, quirks: Quirks) -> WireRequest:
             stream asked for in ``extra``.
     """
     changes: list[str] = []
-    body: Wire = {"model": request.model, "messages": write_messages(request.messages, changes)}
+    messages = write_messages(request.messages, changes, spare_reasoning=quirks.reasoning_field)
+    body: Wire = {"model": request.model, "messages": messages}
     _add_limits(body, request, quirks, changes)
     if request.tools:
         body["tools"] = [write_tool(tool) for tool in request.tools]
