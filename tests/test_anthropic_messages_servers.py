@@ -13,20 +13,10 @@ from quoth.errors import APIStatusError, OverloadedError, RateLimitError, Respon
 from quoth.events import fold
 from quoth.types import Message, ModelRequest, Reasoning, Text, ToolCall, Usage
 from quoth.wire import Quirks, WireReply
+from streams import events_of
 
 NAME = "anthropic_messages"
 PLAIN = Quirks()
-
-
-def events_of(body, quirks=PLAIN):
-    """The events of a stream, the same however it is cut, and whether it was whole."""
-    found = []
-    for size in (len(body), 1):
-        parser = client.stream_parser(quirks)
-        events = [event for at in range(0, len(body), size) for event in parser.feed(body[at : at + size])]
-        found.append((events + parser.end(), parser.ended))
-    assert found[0] == found[1]
-    return found[0]
 
 
 def lines(*events, named=True, end="\n\n"):
@@ -40,7 +30,7 @@ def lines(*events, named=True, end="\n\n"):
 
 
 def streamed(*events, **how):
-    found, ended = events_of(lines(*events, **how))
+    found, ended = events_of(client, lines(*events, **how))
     assert ended
     return fold(found)
 
@@ -83,7 +73,7 @@ def test_events_without_names_comments_and_line_ends_of_any_kind():
     assert streamed(*[each for each in events if each != '{"type": "ping"}'], named=False).text == "Hi"
     for end in ("\r\n", "\r"):
         body = lines(begun(), {"type": "ping"}, *SAID, last(), STOPPED).replace(b"\n", end.encode())
-        assert fold(events_of(body)[0]).text == "Hi"
+        assert fold(events_of(client, body)[0]).text == "Hi"
 
 
 def test_a_gateway_that_appends_done():
@@ -215,9 +205,9 @@ def test_blocks_that_are_not_ended_or_begun_and_places_that_are_missing():
 def test_a_stop_reason_at_the_beginning_and_a_body_that_ends_there():
     """A server that answers at once; the row says whether a stream ends so."""
     events = (begun(stop_reason="end_turn"), *SAID)
-    by_finish = events_of(lines(*events), Quirks(stream_end="finish_reason"))
+    by_finish = events_of(client, lines(*events), Quirks(stream_end="finish_reason"))
     assert by_finish[1]
-    assert not events_of(lines(*events))[1]
+    assert not events_of(client, lines(*events))[1]
 
 
 @pytest.mark.parametrize(

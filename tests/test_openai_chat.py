@@ -527,6 +527,17 @@ def test_a_message_of_any_shape_is_spelled_again_as_it_was(wire):
     assert exactly(sent(server.parse_message(wire))["messages"]) == exactly([wire])
 
 
+odd_choices = st.fixed_dictionaries({}, optional={
+    "index": st.integers(-1, 3) | st.sampled_from(["0", "1", "x"]) | values,
+    "delta": odd | values,
+    "message": odd | values,
+    "finish_reason": st.sampled_from([*FINISH_REASONS, ""]) | values,
+    "usage": values,
+    "logprobs": logprobs | values,
+    "vendor": values,
+})  # fmt: skip
+
+
 CHOSEN = {"type": "function", "function": {"name": "f"}}
 TOOL_CHOICES = ["auto", "any", CHOSEN, {**CHOSEN, "x": 1}, {**CHOSEN, "function": {"name": "f", "x": 1}}]
 
@@ -1073,7 +1084,8 @@ def test_an_answer_without_a_message_is_one_where_it_says_why_it_finished():
 @given(
     values
     | st.fixed_dictionaries(
-        {"choices": st.lists(st.fixed_dictionaries({"message": odd | values, "finish_reason": values}), max_size=2)}
+        {"choices": st.lists(odd_choices | values, max_size=3)},
+        optional=dict.fromkeys(["id", "model", "created", "usage", "service_tier", "x_groq", "error"], values),
     )
 )
 def test_an_answer_of_any_shape_is_read_or_refused(body):
@@ -1083,6 +1095,8 @@ def test_an_answer_of_any_shape_is_read_or_refused(body):
         return
     assert isinstance(response, Response)
     sent(response.message)  # and can be sent back
+    again = client.parse_response(server.build_response(response), PLAIN)
+    assert stripped(again) == replace(stripped(response), usage=again.usage)
 
 
 # Usage.
@@ -1595,7 +1609,7 @@ def test_an_event_above_the_limit_is_a_protocol_error():
 @settings(max_examples=200)
 @given(
     st.lists(
-        values | st.fixed_dictionaries({"choices": st.lists(st.fixed_dictionaries({"delta": odd}), max_size=2)}),
+        values | st.fixed_dictionaries({"choices": st.lists(odd_choices, max_size=3)}, optional={"usage": values}),
         max_size=4,
     ),
     cuts,
@@ -1606,7 +1620,9 @@ def test_a_stream_of_any_shape_is_read_or_refused_and_cuts_do_not_matter(chunks,
     assert error is None or isinstance(error, APIStatusError)
     assert events == outcome(body)[0]
     assert (error is None) == (bool(events) and isinstance(events[-1], ResponseEnd))
-    sent(fold(events).message)
+    response = fold(events)
+    for message in (response.message, *[each.message for each in response.candidates]):
+        sent(message)
 
 
 # Errors.

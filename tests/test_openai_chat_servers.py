@@ -22,20 +22,10 @@ from quoth.events import fold
 from quoth.testing import Reply, ScriptedTransport
 from quoth.types import Message, ModelRequest, Reasoning, Text, ToolCall, Usage
 from quoth.wire import REQUEST_ID_HEADERS, Quirks, WireReply, request_id
+from streams import events_of
 
 PLAIN = Quirks()
 BY_FINISH = Quirks(stream_end="finish_reason")
-
-
-def events_of(body, quirks=PLAIN):
-    """The events of a stream, the same however it is cut, and whether it was whole."""
-    found = []
-    for size in (len(body), 1):
-        parser = client.stream_parser(quirks)
-        events = [event for at in range(0, len(body), size) for event in parser.feed(body[at : at + size])]
-        found.append((events + parser.end(), parser.ended))
-    assert found[0] == found[1]
-    return found[0]
 
 
 def lines(*chunks, end="\n\n", done=True):
@@ -45,7 +35,7 @@ def lines(*chunks, end="\n\n", done=True):
 
 
 def streamed(*chunks, quirks=PLAIN, **how):
-    events, ended = events_of(lines(*chunks, **how), quirks)
+    events, ended = events_of(client, lines(*chunks, **how), quirks)
     assert ended
     return fold(events)
 
@@ -78,21 +68,21 @@ def again(response):
 def test_keep_alive_comments_and_line_ends_of_any_kind(end):
     """OpenRouter, Cloudflare and many proxies send comments; some servers of the world still end lines as in 1990."""
     body = lines(": OPENROUTER PROCESSING", chunk({"content": "a"}), ":", "event: ping", chunk({"content": "b"}), END)
-    assert fold(events_of(body.replace(b"\n\n", end.encode()))[0]).text == "ab"
+    assert fold(events_of(client, body.replace(b"\n\n", end.encode()))[0]).text == "ab"
 
 
 def test_no_space_behind_data_and_a_done_that_trails_off():
     said = b'data:{"choices":[{"delta":{"content":"a"}}]}\n\n'
     body = said + b'data:{"choices":[{"finish_reason":"stop"}]}\n\ndata:[DONE] \n\n'
-    response = fold(events_of(body)[0])
+    response = fold(events_of(client, body)[0])
     assert (response.text, response.finish_reason) == ("a", "stop")
 
 
 def test_a_finish_reason_without_done_ends_a_stream_where_the_row_says_so():
     """Gemini's compatible endpoint, Perplexity, Writer."""
     body = lines(chunk({"content": "a"}), END, done=False)
-    assert events_of(body, BY_FINISH)[1]
-    assert not events_of(body)[1]
+    assert events_of(client, body, BY_FINISH)[1]
+    assert not events_of(client, body)[1]
 
 
 # What is null, missing or of another type.

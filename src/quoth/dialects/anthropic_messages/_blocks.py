@@ -201,8 +201,9 @@ def read_answer_block(block: Wire) -> Part:
     if core is None:
         return opaque(block)
     said = {key: value for key, value in block.items() if key in core or value or value == 0}
-    if len(said) == 2 and said["type"] == "text" and isinstance(said.get("text"), str):  # nearly always
-        return Text(text=said["text"])
+    text = said.get("text")
+    if len(said) == 2 and said["type"] == "text" and isinstance(text, str):  # nearly always
+        return Text(text=text)
     return read_block(said)
 
 
@@ -290,9 +291,11 @@ def _read_call(block: Wire) -> ToolCall | None:
 
 
 def read_arguments(value: Any) -> str:
-    """An input as the text of its JSON."""
+    """An input as the text of its JSON; arguments that are no JSON stand in one of its own."""
     if isinstance(value, str):  # some servers write the text itself
         return value
+    if isinstance(value, dict) and value.keys() == {INVALID} and isinstance(value[INVALID], str):
+        return str(value[INVALID])
     return "{}" if value is None else _json.encode(value).decode("utf-8")
 
 
