@@ -9,8 +9,9 @@ from typing import Any
 from ...types import Candidate, FinishReason, Message
 from .._counts import usage_word, whole_number
 from .._kept import Wire, kept_fields
-from ._messages import RESIDUES, read_answer_call, read_answer_parts, reasoning_field
-from ._words import ANSWER_ONLY, FINISH_REASONS, NO_ID, REASONING_FIELDS
+from ._calls import read_answer_call
+from ._messages import read_answer_parts, reasoning_field
+from ._words import ANSWER_ONLY, FINISH_REASONS, NO_ID, REASONING_FIELDS, RESIDUES
 
 __all__ = [
     "ANSWER_FIELDS",

@@ -19,7 +19,9 @@ from .._errors import error_from
 from .._kept import Wire, kept_fields, overlay
 from .._openai_errors import parse_stream_error
 from ._answers import CHOICE_FIELDS, MESSAGE_FIELDS, choice_data, finish_reason, join_pieces, split_message
-from ._messages import answer_entries, call_id, call_object, opaque, read_arguments, read_part, residue_of
+from ._calls import call_id, call_object, read_arguments
+from ._messages import answer_entries
+from ._parts import opaque, read_part, residue_of
 from ._words import CALL_KINDS, FIELD, FORM, NAME, REASONING_FIELDS
 
 __all__ = ["GrowingChoice"]

@@ -6,56 +6,25 @@ Reading loses nothing (``_kept`` says how): only the typed part of a message is 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
-from ... import _json
 from ...errors import UnsupportedContentError
-from ...types import (
-    Audio,
-    Document,
-    Image,
-    Message,
-    Part,
-    Reasoning,
-    Refusal,
-    Text,
-    ToolCall,
-    ToolResult,
-)
-from .._kept import FOREIGN, Residues, Wire, overlay
-from .._media import read_data_url, read_input_audio, write_data_url, write_input_audio
-from ._words import CALL_KINDS, FIELD, FORM, NAME, REASONING_FIELDS
+from ...types import Message, Part, Reasoning, Refusal, Text, ToolCall, ToolResult
+from .._kept import FOREIGN, Wire, overlay
+from ._calls import read_function_call, write_call
+from ._parts import ContentPart, read_part, residue_of, write_part
+from ._words import FIELD, FORM, NAME, REASONING_FIELDS, RESIDUES
 
 __all__ = [
-    "RESIDUES",
     "answer_entries",
-    "call_id",
-    "call_kind",
-    "call_object",
     "content_form",
-    "exact",
-    "opaque",
-    "read_answer_call",
     "read_answer_parts",
-    "read_arguments",
-    "read_call",
     "read_content",
-    "read_part",
     "read_parts",
     "reasoning_field",
-    "residue_of",
-    "write_call",
     "write_messages",
-    "write_part",
     "write_turn",
 ]
-
-ContentPart: TypeAlias = Text | Image | Audio | Document | Reasoning | Refusal
-
-
-RESIDUES = Residues(NAME)
-residue_of = RESIDUES.of
-exact = RESIDUES.exact
 
 
 # Writing messages.
@@ -141,14 +110,6 @@ def _write_calls(wire: Wire, calls: list[ToolCall]) -> None:
             wire.setdefault("tool_calls", []).append(write_call(call))
 
 
-def write_call(call: ToolCall) -> Wire:
-    """Spell one entry of ``tool_calls``."""
-    data = residue_of(call)
-    kind = call_kind(data)
-    wire: Wire = {"id": call.id, "type": kind, kind: {"name": call.name, CALL_KINDS[kind]: call.arguments}}
-    return overlay(wire, data) if data else wire
-
-
 def _write_content(parts: Sequence[ContentPart], form: str | None, *, beside: bool) -> Any:
     """One plain text is a string, unless it came as a list; nothing is null ``beside`` something else.
 
@@ -161,63 +122,6 @@ def _write_content(parts: Sequence[ContentPart], form: str | None, *, beside: bo
     if len(parts) == 1 and form != "list" and isinstance(first, Text) and not residue_of(first):
         return first.text
     return [write_part(part) for part in parts]
-
-
-def write_part(part: Part) -> Wire:
-    """Spell one entry of a content list."""
-    writer = _PART_WRITERS.get(type(part))
-    if writer is None:
-        raise UnsupportedContentError(f"Chat Completions cannot carry a {type(part).__name__} inside a content")
-    return overlay(writer(part), residue_of(part))
-
-
-def _write_text(text: Text) -> Wire:
-    return {"type": "text", "text": text.text}
-
-
-def _write_image(image: Image) -> Wire:
-    if image.data is not None:
-        url = write_data_url(image.data, image.media_type, "Image")
-    elif image.url is not None:
-        url = image.url
-    else:
-        raise UnsupportedContentError("an Image holds neither data nor a url: give it one of them")
-    inner = {"url": url} if image.detail is None else {"url": url, "detail": image.detail}
-    return {"type": "image_url", "image_url": inner}
-
-
-def _write_document(document: Document) -> Wire:
-    file: Wire = {}
-    if document.data is not None:
-        file["file_data"] = write_data_url(document.data, document.media_type, "Document")
-    elif document.file_id is not None:
-        file["file_id"] = document.file_id
-    else:
-        raise UnsupportedContentError(
-            "Chat Completions cannot carry a Document by its url: fetch it and pass the bytes "
-            "(Document(data=..., media_type='application/pdf', filename=...)), or the file_id of an uploaded file"
-        )
-    if document.filename is not None:
-        file["filename"] = document.filename
-    return {"type": "file", "file": file}
-
-
-def _write_thinking(reasoning: Reasoning) -> Wire:  # Mistral
-    return {"type": "thinking", "thinking": [{"type": "text", "text": reasoning.text}]}
-
-
-def _write_refusal(refusal: Refusal) -> Wire:
-    return {"type": "refusal", "refusal": refusal.text}
-
-
-_PART_WRITERS: dict[type, Callable[[Any], Wire]] = {
-    Text: _write_text,
-    Image: _write_image,
-    Audio: write_input_audio,
-    Document: _write_document,
-    Reasoning: _write_thinking,
-    Refusal: _write_refusal,
-}
 
 
 # Reading messages.
@@ -239,7 +143,7 @@ def read_parts(message: Mapping[str, Any], read_one_call: Callable[[Wire], ToolC
         parts.append(Refusal(text=refusal))
     if isinstance(calls := message.get("tool_calls"), list):
         parts += [read_one_call(call) for call in calls if isinstance(call, dict)]
-    if (call := _read_function_call(message.get("function_call"))) is not None:
+    if (call := read_function_call(message.get("function_call"))) is not None:
         parts.append(call)
     return parts, content_form(spelled, content, beside=len(parts) > beside)
 
@@ -285,141 +189,3 @@ def read_content(content: Any) -> tuple[ContentPart, ...]:
     if isinstance(content, list) and all(isinstance(part, dict) for part in content):
         return tuple([read_part(part) for part in content])
     return ()
-
-
-def read_part(part: Wire) -> ContentPart:
-    """Read one entry of a content list; one of an unknown type is a text where it has one, else opaque."""
-    kind = part.get("type")
-    reader = _PART_READERS.get(kind) if isinstance(kind, str) else None
-    read = (reader(part) if reader else None) or _read_text(part)
-    return opaque(part) if read is None else exact(read, part, write_part(read))
-
-
-def opaque(part: Wire) -> Text:
-    """Keep an entry of a content list that has no name here: an empty Text that gives it back whole."""
-    return exact(Text(text=""), part, _write_text(Text(text="")))
-
-
-def _read_text(part: Wire) -> Text | None:
-    text = part.get("text")
-    return Text(text=text) if isinstance(text, str) else None
-
-
-def _read_image(part: Wire) -> Image | None:
-    inner = part.get("image_url")
-    url, detail = (inner.get("url"), inner.get("detail")) if isinstance(inner, dict) else (inner, None)
-    if not isinstance(url, str):
-        return None
-    detail = detail if isinstance(detail, str) else None
-    if (inline := read_data_url(url)) is not None:
-        return Image(data=inline[0], media_type=inline[1], detail=detail)
-    return Image(url=url, detail=detail)
-
-
-def _read_document(part: Wire) -> Document | None:
-    inner = part.get("file")
-    if not isinstance(inner, dict):
-        return None
-    name, file_id = inner.get("filename"), inner.get("file_id")
-    filename = name if isinstance(name, str) else None
-    if (inline := read_data_url(inner.get("file_data"))) is not None:
-        return Document(data=inline[0], media_type=inline[1], filename=filename)
-    return Document(file_id=file_id, filename=filename) if isinstance(file_id, str) else None
-
-
-def _read_thinking(part: Wire) -> Reasoning | None:  # Mistral
-    return _read_thoughts(part.get("thinking"))
-
-
-def _read_summary(part: Wire) -> Reasoning | None:  # Databricks
-    return _read_thoughts(part.get("summary"))
-
-
-def _read_thoughts(pieces: Any) -> Reasoning | None:
-    if isinstance(pieces, str):
-        pieces = [{"text": pieces}]
-    if not isinstance(pieces, list):
-        return None
-    texts = [piece.get("text") for piece in pieces if isinstance(piece, dict)]
-    text = "".join([text for text in texts if isinstance(text, str)])
-    return Reasoning(text=text, provider_data={NAME: {FIELD: "content"}})
-
-
-def _read_refusal(part: Wire) -> Refusal | None:
-    text = part.get("refusal")
-    return Refusal(text=text, provider_data={NAME: {FIELD: "content"}}) if isinstance(text, str) else None
-
-
-_PART_READERS: dict[str, Callable[[Wire], ContentPart | None]] = {
-    "text": _read_text,
-    "image_url": _read_image,
-    "input_audio": read_input_audio,
-    "file": _read_document,
-    "reasoning": _read_summary,
-    "thinking": _read_thinking,
-    "refusal": _read_refusal,
-}
-
-
-def read_call(call: Wire) -> ToolCall:
-    """Read one entry of ``tool_calls`` exactly."""
-    read = _read_typed_call(call)
-    return exact(read, call, write_call(read))
-
-
-def read_answer_call(call: Wire) -> ToolCall:
-    """Read one entry of an answer's ``tool_calls``: nulls and ``index`` say nothing, defaults are filled in."""
-    said = {key: value for key, value in call.items() if value is not None and key != "index"}
-    if said.get("type") == "":
-        del said["type"]
-    read = _read_typed_call(said)
-    return exact(read, said, write_call(read), absent=False)
-
-
-def _read_typed_call(call: Wire) -> ToolCall:
-    kind = call_kind(call)
-    inner = call_object(call, kind)
-    return ToolCall(
-        id=call_id(call.get("id")),
-        name=_text(inner.get("name")),
-        arguments=read_arguments(inner.get(CALL_KINDS[kind])),
-        provider_data={} if kind == "function" else {NAME: {"type": kind}},
-    )
-
-
-def call_kind(call: Mapping[str, Any]) -> str:
-    """The type of a tool call, which is the name of its inner object; an unknown one is read as a function."""
-    kind = call.get("type")
-    return kind if isinstance(kind, str) and kind in CALL_KINDS else "function"
-
-
-def call_object(call: Wire, kind: str) -> Wire:
-    """The inner object of a tool call; servers were seen that write its fields beside the id."""
-    inner = call.get(kind)
-    return inner if isinstance(inner, dict) else call if isinstance(call.get("name"), str) else {}
-
-
-def call_id(value: Any) -> str:
-    """The id of a tool call; servers were seen that number them."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    return _text(value)
-
-
-def read_arguments(arguments: Any) -> str:
-    """Arguments as text; servers were seen that send the object itself."""
-    if isinstance(arguments, str):
-        return arguments
-    return "" if arguments is None else _json.encode(arguments).decode("utf-8")
-
-
-def _read_function_call(call: Any) -> ToolCall | None:
-    """The one call of 2023, before there were ``tool_calls``; an empty one is none."""
-    if not isinstance(call, dict) or not call.get("name") or not isinstance(call["name"], str):
-        return None
-    arguments = read_arguments(call.get("arguments"))
-    return ToolCall(id="", name=call["name"], arguments=arguments, provider_data={NAME: {FIELD: "function_call"}})
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""

@@ -13,7 +13,7 @@ from ...errors import UnsupportedParameterError
 from ...types import OutputFormat
 from ...wire import ReasoningDial
 from .._kept import Wire, overlay
-from ._messages import RESIDUES
+from ._words import RESIDUES
 
 __all__ = ["read_effort", "read_output", "write_output", "write_reasoning"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...types import FinishReason, Role
+from .._kept import Residues
 
 __all__ = [
     "ANSWER_ONLY",
@@ -14,10 +15,12 @@ __all__ = [
     "NAME",
     "NO_ID",
     "REASONING_FIELDS",
+    "RESIDUES",
     "ROLES",
 ]
 
 NAME: str = "openai_chat"
+RESIDUES = Residues(NAME)
 
 DONE = b"[DONE]"
 

@@ -14,8 +14,9 @@ from .._openai_errors import parse_error, parse_stream_error
 from .._posts import HEADERS, STREAM_HEADERS, ask_for_stream, require_tools
 from .._streams import BODY_LIMIT
 from ._answers import ANSWER_FIELDS, read_choice, read_created, read_id, response_data, served, usage_of
-from ._messages import residue_of, write_messages
+from ._messages import write_messages
 from ._parameters import write_output, write_reasoning
+from ._parts import residue_of
 from ._stream import ChatStreamParser
 from ._usage import parse_usage
 from ._words import NAME

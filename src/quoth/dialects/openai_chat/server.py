@@ -33,24 +33,12 @@ from .._kept import Wire, overlay
 from .._openai_errors import build_error
 from .._requests import Fields, flag, number, read_body, read_fields, stops, whole
 from .._streams import in_pieces
-from ._messages import (
-    RESIDUES,
-    call_kind,
-    content_form,
-    exact,
-    opaque,
-    read_call,
-    read_content,
-    read_parts,
-    residue_of,
-    write_call,
-    write_messages,
-    write_part,
-    write_turn,
-)
+from ._calls import call_kind, read_call, write_call
+from ._messages import content_form, read_content, read_parts, write_messages, write_turn
 from ._parameters import read_effort, read_output
+from ._parts import exact, opaque, residue_of, write_part
 from ._usage import write_usage
-from ._words import CALL_KINDS, DONE, FIELD, FINISH_REASONS, FORM, NAME, NO_ID, REASONING_FIELDS, ROLES
+from ._words import CALL_KINDS, DONE, FIELD, FINISH_REASONS, FORM, NAME, NO_ID, REASONING_FIELDS, RESIDUES, ROLES
 from .client import write_tool
 
 __all__ = ["build_error", "build_events", "build_response", "parse_message", "parse_request"]
