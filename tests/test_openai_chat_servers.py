@@ -319,8 +319,10 @@ def test_a_call_whose_fields_stand_beside_its_id():
     """Oracle, and some that follow Cohere."""
     call = {"id": "t", "type": "FUNCTION", "name": "f", "arguments": '{"a":1}'}
     response = whole({"message": {"tool_calls": [call]}})
-    for read in (response, again(response), streamed(chunk({"tool_calls": [{**call, "index": 0}]}), END)):
-        assert [(each.id, each.name, each.arguments) for each in read.tool_calls] == [("t", "f", '{"a":1}')]
+    pieces = [{**call, "index": 0, "arguments": '{"a"'}, {"index": 0, "name": None, "arguments": ":1}"}]
+    in_pieces = streamed(*[chunk({"tool_calls": [piece]}) for piece in pieces], END)
+    for read in (response, again(response), streamed(chunk({"tool_calls": [{**call, "index": 0}]}), END), in_pieces):
+        assert read.tool_calls == (CALL,)
 
 
 def test_ids_of_calls_that_are_numbers():

@@ -12,6 +12,7 @@ from ._parts import exact, residue_of
 from ._words import CALL_KINDS, FIELD, NAME
 
 __all__ = [
+    "FLAT_FIELDS",
     "call_id",
     "call_kind",
     "call_object",
@@ -21,6 +22,10 @@ __all__ = [
     "read_function_call",
     "write_call",
 ]
+
+
+FLAT_FIELDS = ("type", "name", "arguments")
+"""What stands beside the id of a call that has no inner object."""
 
 
 def write_call(call: ToolCall) -> Wire:
@@ -42,6 +47,9 @@ def read_answer_call(call: Wire) -> ToolCall:
     said = {key: value for key, value in call.items() if value is not None and key != "index"}
     if said.get("type") == "":
         del said["type"]
+    if call_object(said, call_kind(said)) is said:  # it goes back in the form of all others
+        own = {key: said.pop(key, "") for key in FLAT_FIELDS}
+        said["function"] = {"name": own["name"], "arguments": own["arguments"]}
     read = _read_typed_call(said)
     return exact(read, said, write_call(read), absent=False)
 
@@ -66,7 +74,7 @@ def call_kind(call: Mapping[str, Any]) -> str:
 def call_object(call: Wire, kind: str) -> Wire:
     """The inner object of a tool call; servers were seen that write its fields beside the id."""
     inner = call.get(kind)
-    return inner if isinstance(inner, dict) else call if isinstance(call.get("name"), str) else {}
+    return inner if isinstance(inner, dict) else call if "name" in call or "arguments" in call else {}
 
 
 def call_id(value: Any) -> str:

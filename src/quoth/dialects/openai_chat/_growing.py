@@ -19,7 +19,7 @@ from .._errors import error_from
 from .._kept import Wire, kept_fields, overlay
 from .._openai_errors import parse_stream_error
 from ._answers import CHOICE_FIELDS, MESSAGE_FIELDS, choice_data, finish_reason, join_pieces, split_message
-from ._calls import call_id, call_object, read_arguments
+from ._calls import FLAT_FIELDS, call_id, call_object, read_arguments
 from ._messages import answer_entries
 from ._parts import opaque, read_part, residue_of
 from ._words import CALL_KINDS, FIELD, FORM, NAME, REASONING_FIELDS
@@ -283,8 +283,10 @@ class _GrowingMessage:
 
     def _keep_of_call(self, call: _Call, piece: Wire, kind: str) -> None:
         """What a call keeps beside id, name and arguments: a type that is not function, signatures."""
-        data = {key: value for key, value in piece.items() if value is not None and key not in (kind, *_CALL_FIELDS)}
-        said = piece.get("type") or kind
+        flat = not kind and call_object(piece, kind) is piece
+        known = (kind, *_CALL_FIELDS, *(FLAT_FIELDS if flat else ()))
+        data = {key: value for key, value in piece.items() if value is not None and key not in known}
+        said = kind if flat else piece.get("type") or kind
         if said and said != "function":
             data["type"] = said
         inner = piece[kind] if kind else {}
