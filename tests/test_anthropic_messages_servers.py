@@ -126,6 +126,11 @@ def test_counts_that_only_the_end_tells():
     ):
         response = streamed(begun(usage=first), *SAID, last(usage=end), STOPPED)
         assert response.usage == Usage(input=7, cache_read=3, output=5, reported=full)
+    split = {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 9}
+    first = {**early, "cache_creation_input_tokens": 9, "cache_creation": split}
+    none = {"output_tokens": 5, "cache_creation": dict.fromkeys(split, 0)}
+    usage = streamed(begun(usage=first), *SAID, last(usage=none), STOPPED).usage
+    assert (usage.cache_write_1h, usage.cache_write_5m, usage.output) == (9, 0, 5)
 
 
 def test_what_bedrock_measures_stands_in_its_last_event():

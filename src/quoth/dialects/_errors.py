@@ -102,7 +102,7 @@ class ErrorTables(Struct, frozen=True, kw_only=True, gc=False):
 def classify(tables: ErrorTables, status: int, words: Sequence[str | None], message: str) -> str:
     """The kind of an error: ``words`` are its codes and types, the most exact one first."""
     if status == 413:  # Groq calls it rate_limit_exceeded, but waiting makes no request smaller
-        return tables.statuses[413]
+        return "request_too_large"
     said = [spoken.lower() for spoken in words if spoken]
     for spoken in said:
         if spoken in tables.codes:

@@ -106,8 +106,8 @@ def merge_usage(mine: object, later: object) -> object:
     A later zero takes nothing away: some servers that resemble Anthropic's send it for what they said before.
     """
     if not isinstance(mine, dict) or not isinstance(later, dict):
-        return later if later is not None else mine
-    return {**mine, **{key: value for key, value in later.items() if value or mine.get(key) is None}}
+        return later or (mine if mine is not None else later)
+    return {**mine, **{key: merge_usage(mine.get(key), value) for key, value in later.items()}}
 
 
 def served(reported: object) -> Wire:
