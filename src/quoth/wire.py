@@ -6,7 +6,18 @@ from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
 
-__all__ = ["ErrorInfo", "HTTPRequest", "Headers", "Quirks", "StreamEnd", "WireReply", "WireRequest", "header"]
+__all__ = [
+    "ErrorInfo",
+    "HTTPRequest",
+    "Headers",
+    "Quirks",
+    "ReasoningDial",
+    "StreamEnd",
+    "WireReply",
+    "WireRequest",
+    "header",
+    "request_id",
+]
 
 Headers: TypeAlias = tuple[tuple[str, str], ...]
 """Header lines in order; names in lower case."""
@@ -14,11 +25,34 @@ Headers: TypeAlias = tuple[tuple[str, str], ...]
 StreamEnd: TypeAlias = Literal["done", "finish_reason"]
 """How a whole stream ends: with a ``[DONE]`` line, or with a finish reason and then a clean end."""
 
+ReasoningDial: TypeAlias = Literal["reasoning_effort", "reasoning", "thinking", "enable_thinking"]
+"""How a server of the Chat wire is told how much to think: the field of the body that is its dial."""
+
 
 def header(headers: Headers, name: str) -> str | None:
     """The first value of the header with this lower-case name, or None."""
     for key, value in headers:
         if key == name:
+            return value
+    return None
+
+
+REQUEST_ID_HEADERS = (
+    "x-request-id",  # OpenAI, and most
+    "request-id",  # Anthropic
+    "apim-request-id",  # Azure
+    "mistral-correlation-id",
+    "x-amzn-requestid",
+    "x-goog-request-id",
+    "x-ds-trace-id",  # DeepSeek
+    "cf-ray",  # the one of the network before it, where the provider has none of its own
+)
+
+
+def request_id(headers: Headers) -> str | None:
+    """The provider's id of the request, by the first of the headers that are known to hold one; or None."""
+    for name in REQUEST_ID_HEADERS:
+        if value := header(headers, name):
             return value
     return None
 
@@ -79,6 +113,12 @@ class Quirks(Struct, frozen=True, kw_only=True, gc=False):
 
     max_tokens_field: str = "max_tokens"
     """The body field that caps the output on the Chat wire."""
+    reasoning_field: str | None = None
+    """The field of a Chat message in which reasoning is sent back; None where no source names one."""
+    reasoning_dial: ReasoningDial = "reasoning_effort"
+    """What says on the Chat wire how much to think: ``reasoning_effort`` takes a word; ``reasoning`` an object with
+    an effort or a number of tokens (OpenRouter); ``thinking`` turns it on or off beside the word (Z.ai, DeepSeek);
+    ``enable_thinking`` does so beside a number of tokens (Qwen)."""
     stream_end: StreamEnd = "done"
     stream_usage_option: bool = True
     """Ask for usage in streams with ``stream_options.include_usage``."""
