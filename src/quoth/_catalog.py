@@ -252,7 +252,8 @@ def nearest(model: str, more: Iterable[str], providers: Collection[str]) -> list
     for id_ in (*more, *catalog.ROWS):
         provider, _, name = id_.partition("/")
         if provider in providers:
-            known[id_.lower()] = known[name.lower()] = id_
+            known[id_.lower()] = id_
+            known.setdefault(name.lower(), id_)  # the maker's own, which stand before those of its hosts
     found = [known[name] for name in closest(model, known, 6)]
     return list(dict.fromkeys(found))[:3]
 

@@ -149,7 +149,9 @@ class Listing:
             raise InputTypeError(f"provider is a name such as 'openai', not {type(provider).__name__}")
         row = self._table.get(provider)
         if row is None:
-            raise UnknownModelError(f"no provider is called {provider!r}{_meant(provider, self._names())}")
+            near = closest(provider, self._names())
+            meant = f"did you mean {near[0]!r}?" if near else "models.providers() lists those that there are"
+            raise UnknownModelError(f"no provider is called {provider!r}: {meant}")
         return [row]
 
     def _names(self) -> list[str]:
@@ -274,9 +276,3 @@ def _checked(
     except ConfigurationError as error:
         return None, error.message
     return row.base_url, None
-
-
-def _meant(word: str, known: Iterable[str]) -> str:
-    names = sorted(known)
-    near = closest(word, names)
-    return f": did you mean {near[0]!r}?" if near else f"; known: {', '.join(names)}"

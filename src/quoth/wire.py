@@ -6,13 +6,28 @@ from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
 
-__all__ = ["ErrorInfo", "HTTPRequest", "Headers", "Quirks", "StreamEnd", "WireReply", "WireRequest", "header"]
+__all__ = [
+    "ErrorInfo",
+    "HTTPRequest",
+    "Headers",
+    "Quirks",
+    "ReasoningDial",
+    "StreamEnd",
+    "WireReply",
+    "WireRequest",
+    "header",
+]
 
 Headers: TypeAlias = tuple[tuple[str, str], ...]
 """Header lines in order; names in lower case."""
 
 StreamEnd: TypeAlias = Literal["done", "finish_reason"]
 """How a whole stream ends: with a ``[DONE]`` line, or with a finish reason and then a clean end."""
+
+ReasoningDial: TypeAlias = Literal["reasoning_effort", "reasoning", "thinking", "enable_thinking"]
+"""How the Chat wire is told how much to think: ``reasoning_effort: "low"`` (OpenAI's), ``reasoning: {"effort": "low"}``
+or ``{"max_tokens": 1000}`` (OpenRouter's), ``thinking: {"type": "enabled"}`` beside ``reasoning_effort`` (DeepSeek's),
+``enable_thinking: true`` and ``thinking_budget: 1000`` (Qwen's)."""
 
 
 def header(headers: Headers, name: str) -> str | None:
@@ -82,6 +97,9 @@ class Quirks(Struct, frozen=True, kw_only=True, gc=False):
     stream_end: StreamEnd = "done"
     stream_usage_option: bool = True
     """Ask for usage in streams with ``stream_options.include_usage``."""
+    reasoning_field: str | None = None
+    """The field of a Chat message in which reasoning is sent back; None where no source names one."""
+    reasoning_dial: ReasoningDial = "reasoning_effort"
     stream_only: bool = False
     """The server answers in streams only; a whole call is a stream folded."""
     tools: bool = True
