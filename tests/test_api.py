@@ -123,7 +123,7 @@ def test_headers_reach_the_request_in_lower_case_after_ours(api, script):
 
 def test_every_option_was_tried_and_is_typed():
     assert (
-        set(SPELLED) | {"timeout", "api_key", "base_url", "headers", "tags"}
+        set(SPELLED) | {"timeout", "api_key", "base_url", "headers", "tags", "dialect", "check", "reasoning"}
         == set(CHECKS)
         == set(CallOptions.__annotations__)
     )
@@ -162,6 +162,9 @@ GOOD = {
     "seed": [0, -1, 2**40],
     "tools": [[], [Tool(name="f")], ({"name": "f"},)],
     "tool_choice": ["auto", "none", "required", "my_tool", ToolChoice(mode="auto")],
+    "reasoning": ["low", "none", "xhigh", 0, 1024],
+    "dialect": ["chat", "openai_chat", "messages"],
+    "check": ["warn", "strict", "off"],
     "timeout": [1, 0.001, 1e9],
     "api_key": ["k", " k\n", Secret("k"), EnvironmentKey("A_KEY"), lambda: "k"],
     "base_url": ["https://x.example", "http://localhost:1/"],
@@ -178,6 +181,9 @@ BAD = {
     "seed": [1.0, "1", True, -(2**63) - 1],
     "tools": ["f", {"name": "f"}, [5], ["f"], [{}], [{"name": 5}], [{"name": "f", "code": 1}], [{"function": "f"}]],
     "tool_choice": [5, {"mode": "auto"}, ["auto"]],
+    "reasoning": ["", " ", "a lot", "LOW", -1, 1.5, True, ["low"], b"low"],
+    "dialect": [5, "", "smoke", "Chat", ["chat"], "gemini"],
+    "check": [5, "", "loud", True, ["warn"]],
     "timeout": [0, -1, math.nan, math.inf, "5", True],
     "api_key": [5, "", " ", "a\nb", "é", Secret(""), Secret("é"), b"k", ["k"]],
     "base_url": [5, "", "x.example", "http://x.example"],
@@ -407,7 +413,7 @@ OPENAI_STYLE = [
 
 
 def test_dicts_in_openais_form_are_read_and_sent_as_they_are(api, script):
-    api("gpt-4", OPENAI_STYLE)
+    api("gpt-6-luna", OPENAI_STYLE)
     assert last_body(script)["messages"] == OPENAI_STYLE
     roles = [message.role for message in conversation(OPENAI_STYLE)]
     assert roles == ["system", "system", "user", "assistant", "tool", "user"]

@@ -68,7 +68,7 @@ HOUSE: dict[str, Room] = {
     "_listing": room(
         "what list, info and providers answer", f"{NOUNS} _catalog _settings dialects providers transport"
     ),
-    "_options": room("the keyword options and their checks", f"{NOUNS} _catalog _scope providers"),
+    "_options": room("the keyword options and their checks", f"{NOUNS} _catalog _scope providers dialects"),
     "_prompt": room("what a prompt means; dicts in OpenAI's form are read by that dialect", f"{NOUNS} dialects"),
     # The service: one call from its beginning to its record. It alone joins what stands below.
     "_service": room(

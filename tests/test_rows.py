@@ -93,7 +93,7 @@ def test_every_row_says_what_it_rests_on_and_names_what_exists(row):
 
 @every_row
 def test_every_name_in_braces_has_variables(row):
-    wires = [row.endpoint(dialect) for dialect in row.dialects]
+    wires = [row.wire(dialect) for dialect in row.dialects]
     text = " ".join(f"{wire.base_url}{wire.path}{wire.query}{wire.headers}" for wire in wires)
     named = {*re.findall(r"{(\w+)}", text)} - {"model"}
     known = {name for name, _ in row.parts}
@@ -189,14 +189,14 @@ def filled(text):
 @every_row
 def test_the_url_of_every_wire_of_every_row_finds_the_row(row):
     for dialect in row.dialects:
-        wire = row.endpoint(dialect)
+        wire = row.wire(dialect)
         if not wire.path:
             continue
         url = filled(wire.base_url).replace("my-resource/", "my.databricks.example/") + filled(wire.path)
         found = PROVIDERS.of_url(url + "?x=1")
         assert found is not None
-        same = {spec.name for spec in EVERY_ROW if dialect in spec.dialects and spec.endpoint(dialect).path == wire.path
-                and spec.endpoint(dialect).base_url == wire.base_url}  # fmt: skip
+        same = {spec.name for spec in EVERY_ROW if dialect in spec.dialects and spec.wire(dialect).path == wire.path
+                and spec.wire(dialect).base_url == wire.base_url}  # fmt: skip
         assert found[0].name in same
         assert found[1] == dialect
 

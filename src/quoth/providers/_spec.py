@@ -8,10 +8,16 @@ from msgspec import Struct
 
 from ..wire import Headers, Quirks
 
-__all__ = ["PATHS", "Confidence", "Endpoint", "ProviderSpec", "Quirks"]
+__all__ = ["PATHS", "SHORT_NAMES", "CheckLevel", "Confidence", "Endpoint", "ProviderSpec", "Query", "Quirks", "Wire"]
 
 Confidence: TypeAlias = Literal["recorded", "two_sources", "one_source"]
 """What a row rests on: recorded traffic of its host, two independent packages that agree, or one."""
+
+CheckLevel: TypeAlias = Literal["warn", "strict", "off"]
+"""What to do about what the row or the catalog knows to be refused."""
+
+SHORT_NAMES = {"chat": "openai_chat", "messages": "anthropic_messages", "responses": "openai_responses"}
+"""What a caller may say in place of a dialect's name."""
 
 Query: TypeAlias = tuple[tuple[str, str], ...]
 
@@ -40,11 +46,25 @@ class Endpoint(Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaults=T
     """The function of ``_rewrites.py`` that changes each request; None: none does."""
 
 
+class Wire(Struct, frozen=True, kw_only=True, gc=False):
+    """One wire of a provider with all that it needs; ``Endpoint`` and ``ProviderSpec`` say what the fields are."""
+
+    dialect: str
+    base_url: str
+    path: str
+    query: Query
+    headers: Headers
+    auth_header: str
+    auth_prefix: str
+    quirks: Quirks
+    rewrite: str | None
+
+
 class ProviderSpec(Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaults=True):
     """One provider. Adding one that speaks a known dialect is adding a row.
 
-    ``base_url``, ``path``, ``query`` and ``headers`` may name parts in braces, here and in ``endpoints``: ``{model}``,
-    and those of ``parts``.
+    ``base_url``, ``path``, ``query`` and ``headers`` may name the ``parts`` in braces, here and in ``endpoints``; and a
+    path ``{model}``.
     """
 
     name: str
@@ -123,33 +143,20 @@ class ProviderSpec(Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaul
         """The wires that it speaks, the usual one first."""
         return (self.dialect, *[endpoint.dialect for endpoint in self.endpoints])
 
-    def endpoint(self, dialect: str) -> Endpoint:
-        """One of its wires with nothing left out but a rewrite. Raises KeyError where it does not speak it."""
-        if dialect == self.dialect:
-            return Endpoint(
-                dialect=dialect,
-                base_url=self.base_url,
-                path=self.path or PATHS.get(dialect, ""),
-                query=self.query,
-                headers=self.headers,
-                auth_header=self.auth_header,
-                auth_prefix=self.auth_prefix,
-                quirks=self.quirks,
-                rewrite=self.rewrite,
-            )
-        for own in self.endpoints:
-            if own.dialect == dialect:
-                break
-        else:
+    def wire(self, dialect: str) -> Wire:
+        """One of its wires. Raises KeyError where it does not speak it."""
+        own = next((each for each in self.endpoints if each.dialect == dialect), None)
+        if own is None and dialect != self.dialect:
             raise KeyError(dialect)
-        return Endpoint(
+        there: ProviderSpec | Endpoint = own or self
+        return Wire(
             dialect=dialect,
-            base_url=own.base_url or self.base_url,
-            path=own.path or PATHS.get(dialect, ""),
-            query=own.query,
-            headers=own.headers,
-            auth_header=own.auth_header or self.auth_header,
-            auth_prefix=self.auth_prefix if own.auth_prefix is None else own.auth_prefix,
-            quirks=own.quirks or self.quirks,
-            rewrite=own.rewrite,
+            base_url=there.base_url or self.base_url,
+            path=there.path or PATHS.get(dialect, ""),
+            query=there.query,
+            headers=there.headers,
+            auth_header=there.auth_header or self.auth_header,
+            auth_prefix=self.auth_prefix if there.auth_prefix is None else there.auth_prefix,
+            quirks=there.quirks or self.quirks,
+            rewrite=there.rewrite,
         )

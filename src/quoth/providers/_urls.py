@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from ._spec import ProviderSpec
 
-__all__ = ["host_matches", "own_hosts", "row_of_url"]
+__all__ = ["is_own_host", "own_hosts", "row_of_url"]
 
 _LOOPBACK = ("127.0.0.1", "0.0.0.0", "[::1]")  # noqa: S104  # compared, not listened on
 _PORTS = {"https": ":443", "http": ":80"}
@@ -23,13 +23,13 @@ def row_of_url(rows: Iterable[ProviderSpec], url: str) -> tuple[ProviderSpec, st
     found: list[tuple[bool, int, ProviderSpec, str]] = []
     for row in rows:
         for dialect in row.dialects:
-            wire = row.endpoint(dialect)
+            wire = row.wire(dialect)
             if not wire.path:
                 continue
-            hosts = [pattern for pattern in own_hosts(row) if host_matches(pattern, host)]
+            hosts = [pattern for pattern in own_hosts(row) if _matches(pattern, host)]
             if not hosts:
                 continue
-            _, own_path = _split(wire.base_url or "")
+            _, own_path = _split(wire.base_url)
             whole = re.fullmatch(_pattern(own_path + wire.path), path) is not None
             anybody = all(_is_open(pattern) for pattern in hosts)  # then a path alone says too little
             if whole or (not anybody and re.fullmatch(f".*{_pattern(wire.path)}", path)):
@@ -46,7 +46,13 @@ def own_hosts(row: ProviderSpec) -> list[str]:
     return [*dict.fromkeys(_split(url)[0] for url in urls), *row.hosts]
 
 
-def host_matches(pattern: str, host: str) -> bool:
+def is_own_host(row: ProviderSpec, url: str) -> bool:
+    """Whether a URL leads to one of the row's own hosts."""
+    host, _ = _split(url)
+    return any(_matches(pattern, host) for pattern in own_hosts(row))
+
+
+def _matches(pattern: str, host: str) -> bool:
     """Whether a host is the one of a row. A name in braces that is the whole host stands for any name at all."""
     if _is_open(pattern):
         return re.fullmatch(r"[\w-]+(\.[\w-]+)+", host) is not None
