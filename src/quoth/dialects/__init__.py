@@ -97,9 +97,16 @@ def _openai_chat() -> ClientDialect:
     return client
 
 
+def _openai_responses() -> ClientDialect:
+    from .openai_responses import client
+
+    return client
+
+
 CLIENTS: dict[str, Callable[[], ClientDialect]] = {
     "anthropic_messages": _anthropic_messages,
     "openai_chat": _openai_chat,
+    "openai_responses": _openai_responses,
 }
 """The client halves by name. A row imports its module when it is first asked for."""
 

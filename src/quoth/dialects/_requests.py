@@ -16,8 +16,8 @@ Fields: TypeAlias = Mapping[str, tuple[str, Callable[[Any], Any]]]
 """The fields of a body that a ModelRequest names, and how each is read: None for a value that is not ours."""
 
 
-def read_body(request: WireRequest) -> tuple[str, Wire]:
-    """The model that a body names, and the body without it.
+def read_body(request: WireRequest, *, instead: str = "") -> tuple[str, Wire]:
+    """The model that a body names, and the body without it; "" where the field ``instead`` says more than a model.
 
     Raises:
         InputError: the body is no JSON object, or names no model.
@@ -28,7 +28,7 @@ def read_body(request: WireRequest) -> tuple[str, Wire]:
         raise InputError("the request's body is no JSON") from None
     if not isinstance(body, dict):
         raise InputError("the request's body is no JSON object")
-    model = body.pop("model", None)
+    model = body.pop("model", "" if body.get(instead) else None)
     if not isinstance(model, str):
         raise InputError("the request names no model: 'model' must be a string")
     return model, body

@@ -48,9 +48,16 @@ def _openai_chat() -> ServerDialect:
     return server
 
 
+def _openai_responses() -> ServerDialect:
+    from .openai_responses import server
+
+    return server
+
+
 SERVERS: dict[str, Callable[[], ServerDialect]] = {
     "anthropic_messages": _anthropic_messages,
     "openai_chat": _openai_chat,
+    "openai_responses": _openai_responses,
 }
 """By the names of the client halves."""
 

@@ -23,8 +23,8 @@ from ...types import (
     ToolResult,
 )
 from .._kept import FOREIGN, Residues, Wire, overlay
-from .._media import read_base64, write_base64
-from ._words import AUDIO_FORMATS, AUDIO_TYPES, CALL_KINDS, FIELD, FORM, NAME, REASONING_FIELDS
+from .._media import read_data_url, read_input_audio, write_data_url, write_input_audio
+from ._words import CALL_KINDS, FIELD, FORM, NAME, REASONING_FIELDS
 
 __all__ = [
     "call_kind",
@@ -170,7 +170,7 @@ def _write_text(text: Text) -> Wire:
 
 def _write_image(image: Image) -> Wire:
     if image.data is not None:
-        url = _data_url(image.data, image.media_type, "Image")
+        url = write_data_url(image.data, image.media_type, "Image")
     elif image.url is not None:
         url = image.url
     else:
@@ -179,20 +179,10 @@ def _write_image(image: Image) -> Wire:
     return {"type": "image_url", "image_url": inner}
 
 
-def _write_audio(audio: Audio) -> Wire:
-    kind, _, subtype = audio.media_type.partition("/")
-    if kind != "audio" or not subtype:
-        raise UnsupportedContentError(
-            f"Chat Completions cannot carry Audio of type {audio.media_type!r}: it takes audio/wav and audio/mpeg"
-        )
-    form = AUDIO_FORMATS.get(audio.media_type, subtype)  # what else a server takes is its business
-    return {"type": "input_audio", "input_audio": {"data": write_base64(audio.data), "format": form}}
-
-
 def _write_document(document: Document) -> Wire:
     file: Wire = {}
     if document.data is not None:
-        file["file_data"] = _data_url(document.data, document.media_type, "Document")
+        file["file_data"] = write_data_url(document.data, document.media_type, "Document")
     elif document.file_id is not None:
         file["file_id"] = document.file_id
     else:
@@ -216,20 +206,11 @@ def _write_refusal(refusal: Refusal) -> Wire:
 _PART_WRITERS: dict[type, Callable[[Any], Wire]] = {
     Text: _write_text,
     Image: _write_image,
-    Audio: _write_audio,
+    Audio: write_input_audio,
     Document: _write_document,
     Reasoning: _write_thinking,
     Refusal: _write_refusal,
 }
-
-
-def _data_url(data: bytes, media_type: str | None, what: str) -> str:
-    if media_type is None:
-        raise UnsupportedContentError(
-            f"{what} data needs its media_type to be sent, as in {what}(data=..., media_type="
-            f"{'image/png' if what == 'Image' else 'application/pdf'!r})"
-        )
-    return f"data:{media_type};base64,{write_base64(data)}"
 
 
 # Reading messages.
@@ -306,19 +287,9 @@ def _read_image(part: Wire) -> Image | None:
     if not isinstance(url, str):
         return None
     detail = detail if isinstance(detail, str) else None
-    if (inline := _read_data_url(url)) is not None:
+    if (inline := read_data_url(url)) is not None:
         return Image(data=inline[0], media_type=inline[1], detail=detail)
     return Image(url=url, detail=detail)
-
-
-def _read_audio(part: Wire) -> Audio | None:
-    inner = part.get("input_audio")
-    if not isinstance(inner, dict):
-        return None
-    data, form = read_base64(inner.get("data")), inner.get("format")
-    if data is None or not isinstance(form, str) or not form:
-        return None
-    return Audio(data=data, media_type=AUDIO_TYPES.get(form, f"audio/{form}"))
 
 
 def _read_document(part: Wire) -> Document | None:
@@ -327,7 +298,7 @@ def _read_document(part: Wire) -> Document | None:
         return None
     name, file_id = inner.get("filename"), inner.get("file_id")
     filename = name if isinstance(name, str) else None
-    if (inline := _read_data_url(inner.get("file_data"))) is not None:
+    if (inline := read_data_url(inner.get("file_data"))) is not None:
         return Document(data=inline[0], media_type=inline[1], filename=filename)
     return Document(file_id=file_id, filename=filename) if isinstance(file_id, str) else None
 
@@ -349,20 +320,11 @@ def _read_refusal(part: Wire) -> Refusal | None:
 _PART_READERS: dict[str, Callable[[Wire], ContentPart | None]] = {
     "text": _read_text,
     "image_url": _read_image,
-    "input_audio": _read_audio,
+    "input_audio": read_input_audio,
     "file": _read_document,
     "thinking": _read_thinking,
     "refusal": _read_refusal,
 }
-
-
-def _read_data_url(url: Any) -> tuple[bytes, str] | None:
-    """Bytes and media type of a data URL that building gives back letter by letter, or None."""
-    if not isinstance(url, str) or not url.startswith("data:"):
-        return None
-    media_type, found, payload = url[5:].partition(";base64,")
-    data = read_base64(payload) if found and media_type else None
-    return None if data is None else (data, media_type)
 
 
 def read_call(call: Wire) -> ToolCall:

@@ -21,6 +21,7 @@ from ...wire import Quirks
 from .._counts import whole_number
 from .._errors import error_from
 from .._kept import Wire, kept_fields, overlay
+from .._openai_errors import parse_stream_error
 from .._streams import EventFeed, decode_event
 from ._answers import (
     ANSWER_FIELDS,
@@ -32,7 +33,6 @@ from ._answers import (
     response_data,
     split_message,
 )
-from ._errors import parse_stream_error
 from ._messages import opaque, read_arguments, read_part, residue_of
 from ._usage import parse_usage
 from ._words import CALL_KINDS, DONE, FIELD, FORM, NAME, REASONING_FIELDS

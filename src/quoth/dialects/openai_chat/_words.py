@@ -6,8 +6,6 @@ from ...types import FinishReason, Role
 
 __all__ = [
     "ANSWER_ONLY",
-    "AUDIO_FORMATS",
-    "AUDIO_TYPES",
     "CALL_KINDS",
     "DONE",
     "FIELD",
@@ -48,9 +46,6 @@ REASONING_FIELDS = ("reasoning_content", "reasoning")
 
 CALL_KINDS = {"function": "arguments", "custom": "input"}
 """Types of tool calls: the inner object has the type's name, and this field of it holds what the model wrote."""
-
-AUDIO_FORMATS = {"audio/wav": "wav", "audio/x-wav": "wav", "audio/mpeg": "mp3", "audio/mp3": "mp3"}
-AUDIO_TYPES = {"wav": "audio/wav", "mp3": "audio/mpeg"}
 
 ANSWER_ONLY = frozenset(
     {

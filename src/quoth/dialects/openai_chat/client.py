@@ -11,6 +11,7 @@ from ...wire import Quirks, WireReply, WireRequest
 from .._counts import whole_number
 from .._errors import request_id
 from .._kept import Wire, kept_fields, overlay
+from .._openai_errors import parse_error
 from .._posts import HEADERS, STREAM_HEADERS, ask_for_stream, require_tools
 from .._streams import BODY_LIMIT
 from ._answers import (
@@ -22,7 +23,6 @@ from ._answers import (
     response_data,
     split_message,
 )
-from ._errors import parse_error
 from ._messages import read_answer_call, read_parts, reasoning_field, residue_of, write_messages
 from ._stream import ChatStreamParser
 from ._usage import parse_usage

@@ -27,12 +27,11 @@ from ...types import (
     ToolChoice,
     ToolResult,
 )
-from ...wire import ErrorInfo, Headers, WireReply, WireRequest
-from .._errors import spelled_as, wait_headers
+from ...wire import Headers, WireReply, WireRequest
 from .._kept import Wire, overlay
+from .._openai_errors import build_error
 from .._requests import Fields, flag, number, read_body, read_fields, stops, whole
 from .._streams import in_pieces
-from ._errors import KIND_WORDS, parse_error
 from ._messages import (
     call_kind,
     content_form,
@@ -274,23 +273,6 @@ def _call_deltas(call: ToolCall, index: int, piece: int | None) -> Iterator[Wire
     kind = call_kind(begun)
     for text in in_pieces(call.arguments, piece):
         yield {"tool_calls": [{"index": index, kind: {CALL_KINDS[kind]: text}}]}
-
-
-# Errors.
-
-
-def build_error(info: ErrorInfo) -> WireReply:
-    """Spell an error so that ``parse_error`` finds its kind again."""
-    return spelled_as(info, KIND_WORDS, _error, parse_error)
-
-
-def _error(info: ErrorInfo, status: int, kind: str, code: str | None) -> WireReply:
-    error = {"message": info.message, "type": kind, "param": info.param, "code": code}
-    headers = _JSON
-    if info.request_id:
-        headers += (("x-request-id", info.request_id),)
-    headers += wait_headers(info.retry_after)
-    return WireReply(status=status, headers=headers, body=_json.encode({"error": error}))
 
 
 _JSON: Headers = (("content-type", "application/json"),)

@@ -1,4 +1,4 @@
-"""A provider's "no" on the Chat wire, and on the many that resemble it: from structure, by tables.
+"""A provider's "no" in OpenAI's words, on either of its wires and the many that resemble them: by tables.
 
 The code decides, then the type, then the status. Wording only refines what structure leaves open (which 400 or
 404 it is), and never tells a rate limit from a quota: providers say "quota" in both.
@@ -6,11 +6,23 @@ The code decides, then the type, then the status. Wording only refines what stru
 
 from __future__ import annotations
 
-from ...wire import ErrorInfo, WireReply
-from .._errors import ErrorTables, classify, error_detail, error_info, reply_detail, status_named, word
-from .._kept import Wire
+from .. import _json
+from ..wire import ErrorInfo, Headers, WireReply
+from ._errors import (
+    ErrorTables,
+    Words,
+    classify,
+    error_detail,
+    error_info,
+    reply_detail,
+    spelled_as,
+    status_named,
+    wait_headers,
+    word,
+)
+from ._kept import Wire
 
-__all__ = ["KIND_WORDS", "parse_error", "parse_stream_error"]
+__all__ = ["KIND_WORDS", "build_error", "parse_error", "parse_stream_error"]
 
 CODES: dict[str, str] = {
     # Money, or a hard period: waiting does not help. OpenAI sends these with 429, others with 402 or 403.
@@ -103,6 +115,23 @@ TYPES: dict[str, str] = {
     "internal_server_error": "server",
     "internalservererror": "server",
     "api_error": "server",
+    # What a response of the Responses wire failed with, as the official SDK lists it (openai 3.57).
+    "data_residency_mismatch": "bad_request",
+    "empty_image_file": "bad_request",
+    "failed_to_download_image": "bad_request",
+    "image_file_not_found": "bad_request",
+    "image_file_too_large": "bad_request",
+    "image_parse_error": "bad_request",
+    "image_too_large": "bad_request",
+    "image_too_small": "bad_request",
+    "invalid_base64_image": "bad_request",
+    "invalid_image": "bad_request",
+    "invalid_image_format": "bad_request",
+    "invalid_image_mode": "bad_request",
+    "invalid_image_url": "bad_request",
+    "invalid_prompt": "bad_request",
+    "unsupported_image_media_type": "bad_request",
+    "vector_store_timeout": "server",
 }
 """What a broad type says where the status says nothing: inside a stream, after a 200."""
 
@@ -120,7 +149,7 @@ WORDING: tuple[tuple[str, tuple[str, ...], str], ...] = (
 
 _TABLES = ErrorTables(codes=CODES, statuses=STATUSES, types=TYPES, wording=WORDING)
 
-KIND_WORDS: dict[str, tuple[int, str, str | None]] = {
+KIND_WORDS: dict[str, Words] = {
     "bad_request": (400, "invalid_request_error", None),
     "context_length": (400, "invalid_request_error", "context_length_exceeded"),
     "request_too_large": (413, "invalid_request_error", "request_too_large"),
@@ -160,3 +189,23 @@ def _info(detail: Wire, message: str, reply: WireReply) -> ErrorInfo:
 def _inner_code(detail: Wire) -> str | None:
     inner = detail.get("innererror")  # Azure
     return word(inner.get("code")) if isinstance(inner, dict) else None
+
+
+# Spelling, for the server halves.
+
+
+def build_error(info: ErrorInfo) -> WireReply:
+    """Spell an error so that ``parse_error`` finds its kind again."""
+    return spelled_as(info, KIND_WORDS, _error, parse_error)
+
+
+def _error(info: ErrorInfo, status: int, kind: str, code: str | None) -> WireReply:
+    error = {"message": info.message, "type": kind, "param": info.param, "code": code}
+    headers = _JSON
+    if info.request_id:
+        headers += (("x-request-id", info.request_id),)
+    headers += wait_headers(info.retry_after)
+    return WireReply(status=status, headers=headers, body=_json.encode({"error": error}))
+
+
+_JSON: Headers = (("content-type", "application/json"),)

@@ -1,0 +1,97 @@
+"""Answers of the Responses wire: what a whole one and a streamed one have in common."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ...types import FinishReason, Part, Reasoning, ToolCall
+from .._counts import whole_number
+from .._kept import Wire, kept_fields
+from ._items import residue_of
+from ._usage import count_searches, parse_usage
+from ._words import FIELD, NAME, REASONS, RESIDUES, STATUSES
+
+__all__ = ["ECHOES", "answer_facts", "body_reasoning", "created_at", "failed", "text_of"]
+
+ANSWER_FIELDS = frozenset({
+    "created_at", "error", "id", "model", "object", "output", "service_tier", "status", "usage",
+    "output_text",  # the texts of the items once more
+})  # fmt: skip
+"""The fields that are read, or repeat another; all that stand beside them are kept, unless null or empty."""
+
+ECHOES: dict[str, Any] = {"parallel_tool_calls": True, "tool_choice": "auto"}
+"""Echoes of what was asked that every answer must have. Nobody asked where they say the default: then they are not
+kept, and the server half fills them in."""
+
+
+def failed(answer: Wire) -> bool:
+    """Whether an answer is an error. An error object that says nothing but nulls is none."""
+    error = answer.get("error")
+    said = any(value is not None for value in error.values()) if isinstance(error, dict) else bool(error)
+    return said or answer.get("status") == "failed"
+
+
+def answer_facts(answer: Wire, items: Sequence[Any], parts: Sequence[Part]) -> dict[str, Any]:
+    """What the end of an answer says, by the names that a Response and a ResponseEnd have in common."""
+    ours, raw = _finish_reason(answer, parts)
+    return {
+        "finish_reason": ours,
+        "finish_reason_raw": raw,
+        "usage": parse_usage(answer.get("usage"), count_searches(items)),
+        "service_tier": text_of(answer.get("service_tier")),
+        "provider_data": RESIDUES.named(_kept(answer, parts)),
+    }
+
+
+def _finish_reason(answer: Wire, parts: Sequence[Part]) -> tuple[FinishReason, str | None]:
+    """Our word, and the raw one: the reason of an answer that is incomplete, else its status."""
+    status = text_of(answer.get("status"))
+    if status == "incomplete":
+        details = answer.get("incomplete_details")
+        reason = text_of(details.get("reason")) if isinstance(details, dict) else None
+        return (REASONS.get(reason, "other"), reason) if reason else ("other", status)
+    ours = STATUSES.get(status or "completed", "other")
+    if ours == "stop" and any(isinstance(part, ToolCall) for part in parts):
+        ours = "tool_calls"
+    return ours, status
+
+
+def _kept(answer: Wire, parts: Sequence[Part]) -> Wire:
+    """The fields of the body that have no name in a Response."""
+    kept = kept_fields(answer, ANSWER_FIELDS)
+    kept = {key: value for key, value in kept.items() if key not in ECHOES or value != ECHOES[key]}
+    details = kept.get("incomplete_details")
+    if answer.get("status") == "incomplete" and isinstance(details, dict) and details.keys() == {"reason"}:
+        del kept["incomplete_details"]
+    if any(_in_body(part) for part in parts):
+        del kept["reasoning"]
+    created = answer.get("created_at")
+    if isinstance(created, float) and not created.is_integer() and math.isfinite(created):
+        kept["created_at"] = created
+    return kept
+
+
+def body_reasoning(answer: Wire) -> Reasoning | None:
+    """What the model thought, where a server says it beside the items (a field that else echoes the request)."""
+    text = answer.get("reasoning")
+    if not isinstance(text, str) or not text.strip():
+        return None
+    return Reasoning(text=text, provider_data={NAME: {FIELD: "body"}})
+
+
+def _in_body(part: Part) -> bool:
+    return isinstance(part, Reasoning) and residue_of(part).get(FIELD) == "body"
+
+
+def created_at(answer: Mapping[str, Any]) -> int | None:
+    """When the answer was begun, in whole seconds."""
+    value = answer.get("created_at")
+    if isinstance(value, float) and math.isfinite(value):
+        value = math.floor(value)
+    return whole_number(value)
+
+
+def text_of(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
