@@ -42,6 +42,7 @@ from quoth.errors import (
 from quoth.providers import ProviderTable
 from quoth.testing import Reply, ScriptedTransport
 from quoth.types import ModelRequest, ToolResult
+from tables import chat_table
 
 settings.register_profile("no deadline", deadline=None)  # the machine may be busy
 settings.load_profile("no deadline")
@@ -73,7 +74,7 @@ def api(script):
 
 def api_of(script):
     settings = Settings(transport=script, async_transport=script.aio, api_keys={"openai": "k"})
-    return ModelsAPI(settings, providers=ProviderTable())
+    return ModelsAPI(settings, providers=chat_table())
 
 
 def last_body(script):
@@ -597,7 +598,7 @@ def test_an_unknown_model_or_a_bad_option_is_refused_when_it_is_bound(api):
 
 def test_binding_needs_no_key_and_sends_nothing():
     script = ScriptedTransport()
-    binding = ModelsAPI(Settings(transport=script), providers=ProviderTable()).bind("gpt-4")
+    binding = ModelsAPI(Settings(transport=script), providers=chat_table()).bind("gpt-4")
     assert binding.id == "openai/gpt-4"
     assert script.requests == []
 
@@ -671,7 +672,7 @@ def test_bad_input_is_refused_by_the_async_words_too(api, script):
 
 def test_a_transport_without_its_async_twin_is_named():
     script = ScriptedTransport()
-    api = ModelsAPI(Settings(transport=script, api_keys={"openai": "k"}), providers=ProviderTable())
+    api = ModelsAPI(Settings(transport=script, api_keys={"openai": "k"}), providers=chat_table())
 
     async def main():
         await api.aio("gpt-4", "Hi")

@@ -10,6 +10,7 @@ from quoth.dialects.openai_chat.server import build_response
 from quoth.errors import ConfigurationError, InputError, InputTypeError, UnknownModelError
 from quoth.providers import PROVIDERS, ProviderSpec, ProviderTable
 from quoth.testing import Reply, ScriptedTransport
+from tables import chat_table
 
 settings.register_profile("no deadline", deadline=None)  # the machine may be busy
 settings.load_profile("no deadline")
@@ -328,7 +329,7 @@ def test_a_rows_url_is_checked_when_it_is_registered(table, url):
 def test_the_canonical_id_is_the_name_in_bindings_requests_answers_prices_and_usage():
     answer = Response(message=Message.assistant("x"), finish_reason="stop", model="", usage=Usage(input=1000))
     script = ScriptedTransport(lambda request: Reply(body=build_response(answer).body))
-    api = ModelsAPI(Settings(transport=script, api_keys={"openai": "k"}), providers=ProviderTable())
+    api = ModelsAPI(Settings(transport=script, api_keys={"openai": "k"}), providers=chat_table())
     for spelled in ("gpt-4", "openai/gpt-4", "OPENAI/gpt-4"):
         assert api.bind(spelled).id == "openai/gpt-4"
         response = api(spelled, "Hi")

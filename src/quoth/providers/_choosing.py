@@ -47,15 +47,15 @@ def choose_wire(
         return provider.speaking(asked), None
     if not spec.endpoints:
         return provider, None
-    dialect = _CHAT if _CHAT in spec.dialects and foreign() else _of_model(provider) or spec.dialect
+    demanded = _CHAT if _CHAT in spec.dialects and foreign() else _of_model(provider)
+    dialect, change = demanded or spec.dialect, None
     if dialect == _CHAT and _RESPONSES in spec.dialects and _reasons_with_tools(provider, request):
-        return (
-            provider.speaking(_RESPONSES),
-            "sent by Responses: the model takes function tools with a reasoning effort there only",
-        )
+        dialect, change = _RESPONSES, "sent by Responses: function tools with a reasoning effort go there only"
+    elif dialect == _RESPONSES and demanded is None and _CHAT in spec.dialects and _needs_chat(provider, request):
+        dialect, change = _CHAT, "sent by Chat Completions: Responses has no stop sequences and no seed"
     if dialect == spec.dialect:
         check_dialect(provider, None)
-    return provider.speaking(dialect), None
+    return provider.speaking(dialect), change
 
 
 def _of_model(provider: Provider) -> str | None:
@@ -75,6 +75,11 @@ def _reasons_with_tools(provider: Provider, request: ModelRequest) -> bool:
     prefixes = provider.spec.reasons_with_tools_on_responses
     thinks = request.reasoning not in (None, "none", 0)
     return bool(prefixes and request.tools and thinks and provider.model.lower().startswith(prefixes))
+
+
+def _needs_chat(provider: Provider, request: ModelRequest) -> bool:
+    """Whether Responses has no word for what was asked, and Chat has: the same models answer on both."""
+    return bool(request.stop or request.seed is not None) and not _reasons_with_tools(provider, request)
 
 
 # What is known to be refused.
