@@ -6,7 +6,7 @@ message of its own. The wire cannot tell two assistant's messages in a row from 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ...errors import UnsupportedContentError
@@ -90,13 +90,19 @@ def _write_message(
             yield _write_message_item(message, content)
             content = []
         if own:
-            if isinstance(part, ToolCall):
-                kinds[part.id] = item_type(residue_of(part))
+            _note_calls((part,), kinds)
             yield write_item(part, kinds, changes)
         else:
             content.append(part)
     if content or not (message.parts or message.role == "assistant"):  # an answer may have no items
         yield _write_message_item(message, content)
+
+
+def _note_calls(parts: Iterable[Part], kinds: dict[str, str]) -> None:
+    """Remember which type of item each call is: its result is called after it."""
+    for part in parts:
+        if isinstance(part, ToolCall):
+            kinds[part.id] = item_type(residue_of(part))
 
 
 def _left_out(part: Part, changes: list[str], *, spare_reasoning: bool) -> bool:
@@ -138,10 +144,12 @@ def read_input(spelled: str | Sequence[Wire]) -> list[Message]:
         return [Message(role="user", parts=read_content(spelled, "user"), provider_data={NAME: {FIELD: "input"}})]
     messages: list[Message] = []
     written: list[Part] = []  # by the assistant, in a row
+    kinds: dict[str, str] = {}
     for item in spelled:
-        message = _read_other(item)
+        message = _read_other(item, kinds)
         if message is None:
-            written += _read_written(item, after=written)
+            written += (parts := _read_written(item, after=written))
+            _note_calls(parts, kinds)
             continue
         if written:
             messages.append(Message(role="assistant", parts=tuple(written)))
@@ -152,11 +160,11 @@ def read_input(spelled: str | Sequence[Wire]) -> list[Message]:
     return messages
 
 
-def _read_other(item: Wire) -> Message | None:
+def _read_other(item: Wire, kinds: Mapping[str, str]) -> Message | None:
     """A message of somebody else, or the result of a tool; None for what belongs to the assistant."""
     kind = item_type(item)
     if kind in RESULTS.values():
-        return Message(role="tool", parts=(read_result(item),))
+        return Message(role="tool", parts=(read_result(item, kinds),))
     role = item.get("role")
     if kind != "message" or role == "assistant":
         return None

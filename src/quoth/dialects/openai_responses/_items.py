@@ -322,14 +322,14 @@ def read_arguments(arguments: Any) -> str:
     return "" if arguments is None else _json.encode(arguments).decode("utf-8")
 
 
-def read_result(item: Wire) -> ToolResult:
-    """Read the result of a tool call."""
+def read_result(item: Wire, kinds: Mapping[str, str]) -> ToolResult:
+    """Read the result of a tool call; ``kinds`` as in ``write_item``."""
     spelled = item.get("output")
     content = read_content(spelled, "tool")
     parts = tuple([part if isinstance(part, (Text, Image, Document)) else _opaque_part(part) for part in content])
     form = content_form(spelled, parts)
     read = ToolResult(call_id=_text(item.get("call_id")), parts=parts, provider_data={NAME: form} if form else {})
-    return exact(read, item, _write_result(read, {}))
+    return exact(read, item, _write_result(read, kinds))
 
 
 def _opaque_part(part: Part) -> Text:

@@ -363,6 +363,7 @@ class _Item:
             field = self._thought[0]
             wire[field] = [{"type": THOUGHTS[field], "text": told}]
         elif kind == "message" and (self.contents or self._slots[0].kind is not None):
+            wire.setdefault("role", "assistant")
             wire["content"] = [self.contents.get(at) or _entry(slot) for at, slot in enumerate(self._slots)]
         return wire
 
