@@ -97,11 +97,7 @@ def _looked_up(provider: Provider) -> Provider:
     """The provider with what the catalog has of its model."""
     from ._catalog import model_info
 
-    known = provider.known = model_info(provider.id)
-    if known is not None:
-        provider.denied = known.denied()
-        provider.warns = known.retires is not None
-        provider.retired = provider.warns and known.is_retired(today())
+    provider.learn(model_info(provider.id), today())
     return provider
 
 

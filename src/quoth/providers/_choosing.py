@@ -22,16 +22,15 @@ _CHAT, _RESPONSES = "openai_chat", "openai_responses"
 
 def check_dialect(provider: Provider, dialect: str | None) -> None:
     """Raise UnsupportedParameterError or NotBuiltError where a provider cannot be spoken to so, naming how it can."""
-    spec = provider.spec
-    spoken = [name for name in spec.dialects if name in CLIENTS]
-    ways = f"{spec.name} can be spoken to by dialect={' or '.join(map(repr, spoken))}"
-    if dialect is None:
-        if spec.dialect not in CLIENTS:
-            raise NotBuiltError(f"this version of quoth does not speak {spec.dialect!r}; {ways}", provider=spec.name)
-    elif dialect not in spec.dialects:
-        raise UnsupportedParameterError(f"{spec.name} does not speak {dialect!r}; {ways}", provider=spec.name)
-    elif dialect not in CLIENTS:
-        raise NotBuiltError(f"this version of quoth does not speak {dialect!r} yet; {ways}", provider=spec.name)
+    wanted = dialect or provider.spec.dialect
+    if wanted in CLIENTS and wanted in provider.dialects:
+        return
+    name = provider.spec.name
+    spoken = " or ".join([repr(wire) for wire in provider.dialects if wire in CLIENTS])
+    ways = f"{name} can be spoken to by dialect={spoken}"
+    if wanted in provider.dialects:
+        raise NotBuiltError(f"this version of quoth does not speak {wanted!r}; {ways}", provider=name)
+    raise UnsupportedParameterError(f"{name} does not speak {wanted!r}; {ways}", provider=name)
 
 
 def choose_wire(
@@ -41,34 +40,20 @@ def choose_wire(
 
     ``foreign`` tells whether the call goes to a host that is none of the provider's own.
     """
-    spec = provider.spec
     if asked is not None:
         check_dialect(provider, asked)
         return provider.speaking(asked), None
-    if not spec.endpoints:
-        return provider, None
-    demanded = _CHAT if _CHAT in spec.dialects and foreign() else _of_model(provider)
-    dialect, change = demanded or spec.dialect, None
-    if dialect == _CHAT and _RESPONSES in spec.dialects and _reasons_with_tools(provider, request):
+    usual, dialects, demanded = provider.spec.dialect, provider.dialects, provider.demanded
+    if _CHAT in dialects and (demanded or usual) != _CHAT and foreign():
+        demanded = _CHAT
+    dialect, change = demanded or usual, None
+    if dialect == _CHAT and _RESPONSES in dialects and _reasons_with_tools(provider, request):
         dialect, change = _RESPONSES, "sent by Responses: function tools with a reasoning effort go there only"
-    elif dialect == _RESPONSES and demanded is None and _CHAT in spec.dialects and _needs_chat(provider, request):
+    elif dialect == _RESPONSES and demanded is None and _CHAT in dialects and _needs_chat(provider, request):
         dialect, change = _CHAT, "sent by Chat Completions: Responses has no stop sequences and no seed"
-    if dialect == spec.dialect:
+    if dialect == usual:
         check_dialect(provider, None)
     return provider.speaking(dialect), change
-
-
-def _of_model(provider: Provider) -> str | None:
-    """The one wire that a model answers on, where the row or the catalog says so."""
-    spec, model = provider.spec, provider.model.lower()
-    for prefix, dialect in spec.model_wires:
-        if model.startswith(prefix):
-            return dialect
-    features = provider.known.features if provider.known else ()
-    for feature, dialect in (("responses_only", _RESPONSES), ("chat_only", _CHAT)):
-        if feature in features and dialect in spec.dialects:
-            return dialect
-    return None
 
 
 def _reasons_with_tools(provider: Provider, request: ModelRequest) -> bool:
@@ -90,7 +75,7 @@ def advise(provider: Provider, request: ModelRequest, level: CheckLevel) -> None
 
     Raises UnsupportedParameterError or UnsupportedContentError.
     """
-    if level == "off":
+    if level == "off" or not _is_to_look_at(provider, request):
         return
     for matter, finds in _MATTERS.items():
         words = finds(provider, request)
@@ -100,6 +85,12 @@ def advise(provider: Provider, request: ModelRequest, level: CheckLevel) -> None
             error = UnsupportedContentError if matter in ("image", "audio") else UnsupportedParameterError
             raise error(f'{provider.id}: {words}; check="warn" sends it all the same', provider=provider.spec.name)
         _warn(provider.id, matter, words)
+
+
+def _is_to_look_at(provider: Provider, request: ModelRequest) -> bool:
+    """Whether any of the matters may be one: mostly none may, and every call asks."""
+    asks = request.tools or request.temperature is not None or request.max_tokens is not None
+    return bool(asks or provider.denied or provider.retired)
 
 
 def _retired(provider: Provider, request: ModelRequest) -> str | None:  # noqa: ARG001  # one form for all matters

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, TypeVar
 
 from msgspec.structs import replace
@@ -26,6 +26,8 @@ from ._auth import auth_headers
 from ._spec import ProviderSpec
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from .._catalog import ModelInfo
     from ..dialects._models import ModelPage
 
@@ -37,10 +39,14 @@ Read = TypeVar("Read")
 class Provider:
     """One model of one provider on one of its wires, ready to be called."""
 
-    __slots__ = ("_dialect", "_others", "denied", "id", "known", "model", "retired", "spec", "version", "warns", "wire")
+    __slots__ = (
+        "_dialect", "_others", "demanded", "denied", "dialects", "id", "known", "model", "retired", "spec", "version",
+        "warns", "wire",
+    )  # fmt: skip
 
     def __init__(self, spec: ProviderSpec, model: str, version: int = 0, dialect: str | None = None) -> None:
-        if not any(wire in CLIENTS for wire in spec.dialects):
+        self.dialects = spec.dialects
+        if not any(wire in CLIENTS for wire in self.dialects):
             load_client(spec.dialect, spec.name)
         self.spec = spec
         self.model = model
@@ -48,16 +54,26 @@ class Provider:
         """Canonical: the same in caches, prices, records."""
         self.version = version
         self.known: ModelInfo | None = None
-        """What the catalog has of the model; the registry looks it up."""
+        """What the catalog has of the model; see ``learn``."""
         self.denied: frozenset[str] = frozenset()
         """What it says that the model cannot do or read."""
         self.retired = False
         """Whether a source says that it is not served any more."""
         self.warns = False
         """Whether a day is known from which it is not, of which nobody was told yet."""
+        self.demanded = _wire_of_model(spec, model, ())
+        """The one wire that the model answers on, where the row or the catalog says so."""
         self.wire = spec.wire(dialect or spec.dialect)
         self._dialect: ClientDialect | None = None
         self._others: dict[str, Provider] = {}
+
+    def learn(self, known: ModelInfo | None, today: date) -> None:
+        """Take what the catalog has of the model, so that no call has to ask it."""
+        if known is None:
+            return
+        self.known, self.denied = known, known.denied()
+        self.warns, self.retired = known.retires is not None, known.is_retired(today)
+        self.demanded = _wire_of_model(self.spec, self.model, known.features)
 
     def __repr__(self) -> str:
         return f"Provider({self.id!r}, dialect={self.wire.dialect!r})"
@@ -78,6 +94,7 @@ class Provider:
         if other is None:
             other = Provider(self.spec, self.model, self.version, dialect)
             other.known, other.denied, other.retired = self.known, self.denied, self.retired
+            other.demanded = self.demanded
             other = self._others.setdefault(dialect, other)
         return other
 
@@ -139,6 +156,18 @@ class Provider:
         from ..dialects._errors import error_from
 
         return error_from(self.dialect.parse_error(reply))
+
+
+_ONE_WIRE = (("responses_only", "openai_responses"), ("chat_only", "openai_chat"))
+"""Features of the catalog that say so."""
+
+
+def _wire_of_model(spec: ProviderSpec, model: str, features: Collection[str]) -> str | None:
+    lowered = model.lower()
+    for prefix, dialect in spec.model_wires:
+        if lowered.startswith(prefix):
+            return dialect
+    return next((dialect for word, dialect in _ONE_WIRE if word in features and dialect in spec.dialects), None)
 
 
 def _quoted(model: str) -> str:
