@@ -167,12 +167,13 @@ def exactly(value):
 
 texts = st.text(max_size=12)
 words = st.text(min_size=1, max_size=12)
+keys = texts.filter(lambda key: not key.startswith(":"))  # such keys are ours
 scalars = (
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
 )
 values = st.recursive(
     scalars | texts,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3),
     max_leaves=8,
 )
 blobs = st.binary(max_size=12)
@@ -401,7 +402,7 @@ choices = st.builds(ToolChoice, mode=st.sampled_from(["auto", "none", "required"
 formats = st.builds(OutputFormat) | st.builds(
     OutputFormat,
     schema=st.dictionaries(texts, values, max_size=2),
-    name=words,  # the wire demands one
+    name=st.none() | words,
     description=st.none() | texts,
     strict=st.none() | st.booleans(),
     provider_data=data(extras),
@@ -719,6 +720,15 @@ def test_an_output_format_has_a_name():
     }
 
 
+def test_what_has_no_place_without_a_schema_is_left_out_and_said():
+    form = OutputFormat(name="n", strict=True)
+    wire = client.build_request(ModelRequest(model="m", messages=(), output=form), PLAIN)
+    assert json.loads(wire.body)["text"] == {"format": {"type": "json_object"}}
+    assert wire.changes == tuple(
+        f"{field} of the output's form left out: it has no place without a schema" for field in ("name", "strict")
+    )
+
+
 def test_a_stored_prompt_is_asked_without_model_and_input():
     body = {"prompt": {"id": "pmpt_1"}}
     assert spelled(parsed(body)) == body
@@ -951,6 +961,18 @@ def test_an_answer_that_failed_is_the_providers_error_also_in_a_stream(fields, k
             run(sse({"type": type_, "response": body}))
 
 
+def test_gateways_say_in_the_usage_how_an_answer_was_served():
+    used = {"input_tokens": 1, "output_tokens": 1, "service_tier": "batch", "inference_geo": "us", "speed": "fast"}
+    response = stripped(whole(answer(TEXT, usage=used, created_at=5)))
+    assert (response.service_tier, response.region, response.speed) == ("batch", "us", "fast")
+    assert stripped(client.parse_response(server.build_response(response), PLAIN)) == response
+    assert whole(answer(TEXT, usage=used, service_tier="flex")).service_tier == "flex"
+    made = Response(message=Message.assistant("hi"), finish_reason="stop", model="m", usage=Usage(input=1),
+                    service_tier="flex", region="eu", speed="fast")  # fmt: skip
+    again = client.parse_response(server.build_response(made), PLAIN)
+    assert (again.id, again.service_tier, again.region, again.speed) == (None, "flex", "eu", "fast")
+
+
 def test_an_error_of_nothing_but_nulls_is_none():
     assert whole(answer(TEXT, error={"code": None, "message": None})).text == "hi"
 
@@ -984,7 +1006,8 @@ def test_an_answer_of_any_shape_is_read_or_refused(body):
     assert isinstance(response, Response)
     kept = [item for item in body["output"] if isinstance(item, dict)]
     assert exactly(items_of(response.message)) == exactly(kept)  # and it can be sent back
-    assert stripped(client.parse_response(server.build_response(response), PLAIN)).parts == response.parts
+    again = client.parse_response(server.build_response(response), PLAIN)
+    assert [bare(part) for part in again.parts] == [bare(part) for part in response.parts]
 
 
 # Answers of another wire, or made by hand.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from ..types import Usage
 from ._kept import Wire
 
-__all__ = ["reported_or_spelled", "whole_number"]
+__all__ = ["reported_or_spelled", "usage_word", "whole_number"]
 
 LARGEST = 2**53
 """No count is larger: above it a JSON number is no exact integer everywhere, and no bill either."""
@@ -25,3 +25,9 @@ def reported_or_spelled(usage: Usage, parse: Callable[[object], Usage], spell: C
     if usage.reported is not None and parse(dict(usage.reported)) == usage:
         return dict(usage.reported)
     return spell(usage) if usage.source == "provider" else None
+
+
+def usage_word(reported: object, name: str) -> str | None:
+    """A word that a usage object says beside its counts: a tier, a place, a speed."""
+    said = reported.get(name) if isinstance(reported, dict) else None
+    return said if isinstance(said, str) and said else None

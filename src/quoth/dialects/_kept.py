@@ -11,14 +11,14 @@ from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
-from ..types import Message, Part, Response, Text, Tool
+from ..types import Candidate, Message, OutputFormat, Part, Response, Text, Tool
 
 __all__ = ["ABSENT", "FOREIGN", "Residues", "Wire", "kept_fields", "overlay", "residue"]
 
 Wire: TypeAlias = dict[str, Any]
 """A JSON object."""
 
-Kept = TypeVar("Kept", bound=Part | Message | Tool)
+Kept = TypeVar("Kept", bound=Part | Message | Tool | OutputFormat)
 
 ABSENT = ":absent"
 """Our own key: which fields were left out of an object that building puts in."""
@@ -35,7 +35,7 @@ class Residues:
     def __init__(self, name: str) -> None:
         self._name = name
 
-    def of(self, value: Part | Message | Tool | Response) -> Mapping[str, Any]:
+    def of(self, value: Part | Message | Tool | OutputFormat | Response | Candidate) -> Mapping[str, Any]:
         """What the dialect keeps on a value."""
         kept: Mapping[str, Any] | None = value.provider_data.get(self._name)
         return kept or {}

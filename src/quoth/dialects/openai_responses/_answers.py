@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...types import FinishReason, Part, Reasoning, ToolCall
-from .._counts import whole_number
+from .._counts import usage_word, whole_number
 from .._kept import Wire, kept_fields
 from ._items import residue_of
 from ._usage import count_searches, parse_usage
-from ._words import FIELD, NAME, REASONS, RESIDUES, STATUSES
+from ._words import FIELD, NAME, NO_ID, REASONS, RESIDUES, STATUSES
 
-__all__ = ["ECHOES", "answer_facts", "body_reasoning", "created_at", "failed", "text_of"]
+__all__ = ["ECHOES", "answer_facts", "body_reasoning", "created_at", "failed", "read_id", "text_of"]
 
 ANSWER_FIELDS = frozenset({
     "created_at", "error", "id", "model", "object", "output", "service_tier", "status", "usage",
@@ -36,11 +36,14 @@ def failed(answer: Wire) -> bool:
 def answer_facts(answer: Wire, items: Sequence[Any], parts: Sequence[Part]) -> dict[str, Any]:
     """What the end of an answer says, by the names that a Response and a ResponseEnd have in common."""
     ours, raw = _finish_reason(answer, parts)
+    usage = answer.get("usage")
     return {
         "finish_reason": ours,
         "finish_reason_raw": raw,
-        "usage": parse_usage(answer.get("usage"), count_searches(items)),
-        "service_tier": text_of(answer.get("service_tier")),
+        "usage": parse_usage(usage, count_searches(items)),
+        "service_tier": text_of(answer.get("service_tier")) or usage_word(usage, "service_tier"),
+        "region": usage_word(usage, "inference_geo"),  # these three, of gateways to Claude
+        "speed": usage_word(usage, "speed"),
         "provider_data": RESIDUES.named(_kept(answer, parts)),
     }
 
@@ -67,8 +70,7 @@ def _kept(answer: Wire, parts: Sequence[Part]) -> Wire:
         del kept["incomplete_details"]
     if any(_in_body(part) for part in parts):
         del kept["reasoning"]
-    created = answer.get("created_at")
-    if isinstance(created, float) and not created.is_integer() and math.isfinite(created):
+    if (created := answer.get("created_at")) is not None and created != created_at(answer):
         kept["created_at"] = created
     return kept
 
@@ -83,6 +85,12 @@ def body_reasoning(answer: Wire) -> Reasoning | None:
 
 def _in_body(part: Part) -> bool:
     return isinstance(part, Reasoning) and residue_of(part).get(FIELD) == "body"
+
+
+def read_id(answer: Mapping[str, Any]) -> str | None:
+    """The id of an answer."""
+    id_ = text_of(answer.get("id"))
+    return None if id_ == NO_ID else id_
 
 
 def created_at(answer: Mapping[str, Any]) -> int | None:

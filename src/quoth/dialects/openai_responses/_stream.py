@@ -27,7 +27,7 @@ from .._errors import error_from
 from .._kept import Wire
 from .._openai_errors import parse_stream_error
 from .._streams import EventFeed, decode_event
-from ._answers import answer_facts, body_reasoning, created_at, failed, text_of
+from ._answers import answer_facts, body_reasoning, created_at, failed, read_id, text_of
 from ._items import PARAGRAPH, item_type, read_output_item
 from ._words import CALLS, THOUGHTS
 
@@ -80,9 +80,7 @@ class ResponsesStreamParser:
 
     def _say_who(self, answer: Wire, events: list[StreamEvent]) -> None:
         """Say who answers, before anything else, and again where that is said otherwise later."""
-        start = ResponseStart(
-            id=text_of(answer.get("id")), model=text_of(answer.get("model")), created=created_at(answer)
-        )
+        start = ResponseStart(id=read_id(answer), model=text_of(answer.get("model")), created=created_at(answer))
         if start != self._start and (self._start is None or start.id or start.model):
             self._start = start
             events.append(start)
@@ -115,11 +113,14 @@ class ResponsesStreamParser:
 
     def _find(self, id_: object, place: object) -> _Item | None:
         """The item that an event speaks of: by its id, or (Copilot changes ids on the way) by its place."""
-        latest = self._items[::-1]
-        if id_ is None and place is None:
-            return latest[0] if latest else None
-        named = next((item for item in latest if id_ and item.wire.get("id") == id_), None)
-        return named or next((item for item in latest if place is not None and item.place == place), None)
+        if not self._items:
+            return None
+        latest = self._items[-1]
+        if latest.wire.get("id") == id_ if id_ is not None else place is None:  # nearly always
+            return latest
+        before = self._items[::-1]
+        named = next((item for item in before if id_ and item.wire.get("id") == id_), None)
+        return named or next((item for item in before if place is not None and item.place == place), None)
 
     def _spoken_of(self, event: Wire, kind: str, events: list[StreamEvent]) -> _Item:
         """The item that a delta goes on with; one of this type, where its beginning was not said."""

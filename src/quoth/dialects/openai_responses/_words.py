@@ -14,6 +14,7 @@ __all__ = [
     "INCOMPLETE",
     "ITEM",
     "NAME",
+    "NO_ID",
     "REASONS",
     "RESIDUES",
     "RESULTS",
@@ -27,6 +28,9 @@ RESIDUES = Residues(NAME)
 
 FORM, FIELD, ITEM = ":form", ":field", ":item"
 """Our own keys in ``provider_data``: no field of a wire begins with a colon."""
+
+NO_ID = "resp_none"
+"""The id of an answer that has none: clients of this wire demand one. It is read as none."""
 
 BODY_ITEM = "item"
 """The ``:field`` of an empty text that keeps a whole item."""

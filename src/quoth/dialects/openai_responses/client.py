@@ -16,7 +16,7 @@ from .._kept import Wire, overlay
 from .._openai_errors import parse_error, parse_stream_error
 from .._posts import HEADERS, STREAM_HEADERS, ask_for_stream, require_tools
 from .._streams import BODY_LIMIT
-from ._answers import answer_facts, body_reasoning, created_at, failed, text_of
+from ._answers import answer_facts, body_reasoning, created_at, failed, read_id, text_of
 from ._input import write_input
 from ._items import read_output_item, residue_of
 from ._stream import ResponsesStreamParser
@@ -94,7 +94,7 @@ def _add_parameters(body: Wire, request: ModelRequest, changes: list[str]) -> No
     if request.tool_choice is not None:
         body["tool_choice"] = write_tool_choice(request.tool_choice, request.tools)
     if request.output is not None:
-        body["text"] = {"format": write_format(request.output)}
+        body["text"] = {"format": write_format(request.output, changes)}
     if request.reasoning is not None:
         body["reasoning"] = {"effort": request.reasoning}
 
@@ -119,18 +119,22 @@ def write_tool_choice(choice: ToolChoice, tools: Sequence[Tool] = ()) -> Any:
     return {"type": kind, "name": choice.name} if kind in ("function", "custom") else {"type": kind}
 
 
-def write_format(output: OutputFormat) -> Wire:
+def write_format(output: OutputFormat, changes: list[str]) -> Wire:
     """Spell the form that an answer must have."""
-    wire: Wire
     if output.schema is None:
-        wire = {"type": "json_object"}
-    else:
-        wire = {"type": "json_schema", "name": output.name or OUTPUT_NAME, "schema": output.schema}
-        if output.description is not None:
-            wire["description"] = output.description
-        if output.strict is not None:
-            wire["strict"] = output.strict
-    return overlay(wire, output.provider_data.get(NAME, {}))
+        left = [field for field in ("name", "description", "strict") if getattr(output, field) is not None]
+        changes += [f"{field} of the output's form left out: it has no place without a schema" for field in left]
+        return overlay({"type": "json_object"}, residue_of(output))
+    wire: Wire = {
+        "type": "json_schema",
+        "name": OUTPUT_NAME if output.name is None else output.name,
+        "schema": output.schema,
+    }
+    if output.description is not None:
+        wire["description"] = output.description
+    if output.strict is not None:
+        wire["strict"] = output.strict
+    return overlay(wire, residue_of(output))
 
 
 # Answers.
@@ -156,7 +160,7 @@ def parse_response(reply: WireReply, quirks: Quirks) -> Response:  # noqa: ARG00
     return Response(
         message=Message(role="assistant", parts=tuple(parts)),
         model=text_of(answer.get("model")) or "",
-        id=text_of(answer.get("id")),
+        id=read_id(answer),
         created=created_at(answer),
         body=reply.body,
         **answer_facts(answer, items, parts),

@@ -8,14 +8,15 @@ filled in, always alike. An item that came over this wire is spelled as it came.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ... import _json
 from ...errors import InputError
 from ...types import Message, ModelRequest, OutputFormat, Reasoning, Response, Tool, ToolChoice
 from ...wire import Headers, WireReply, WireRequest
-from .._kept import Wire, residue
+from .._counts import usage_word
+from .._kept import Wire
 from .._openai_errors import build_error
 from .._requests import Fields, flag, number, read_body, read_fields, whole
 from .._streams import in_pieces
@@ -23,8 +24,8 @@ from ._answers import ECHOES
 from ._input import read_input, read_instructions, write_items
 from ._items import exact, item_type, residue_of
 from ._usage import count_searches, write_usage
-from ._words import CALLS, FIELD, INCOMPLETE, NAME, REASONS, THOUGHTS
-from .client import write_format, write_tool
+from ._words import CALLS, FIELD, INCOMPLETE, NO_ID, REASONS, THOUGHTS
+from .client import OUTPUT_NAME, write_format, write_tool
 
 __all__ = ["build_error", "build_events", "build_response", "parse_request"]
 
@@ -70,25 +71,18 @@ def _output(text: Any) -> tuple[OutputFormat | None, Any]:
     if not isinstance(spelled, dict) or kind not in ("json_schema", "json_object"):
         return None, text
     schema, name = spelled.get("schema"), spelled.get("name")
-    if kind == "json_schema" and not (isinstance(schema, dict) and isinstance(name, str) and name):
-        return None, text
-    description, strict = spelled.get("description"), spelled.get("strict")
     read = OutputFormat()
     if kind == "json_schema":
+        if not isinstance(schema, dict):
+            return None, text
+        description = spelled.get("description")
         read = OutputFormat(
             schema=schema,
-            name=name,
+            name=name if isinstance(name, str) and name != OUTPUT_NAME else None,
             description=description if isinstance(description, str) else None,
-            strict=flag(strict),
+            strict=flag(spelled.get("strict")),
         )
-    if rest := residue(spelled, write_format(read)):
-        read = OutputFormat(
-            schema=read.schema,
-            name=read.name,
-            description=read.description,
-            strict=read.strict,
-            provider_data={NAME: rest},
-        )
+    read = exact(read, spelled, write_format(read, []))
     return read, {key: value for key, value in text.items() if key != "format"} or None
 
 
@@ -147,12 +141,12 @@ def build_response(response: Response) -> WireReply:
 
 def _answer(response: Response) -> Wire:
     """The body of an answer: what every one must have, what is known, and what came beside it."""
-    tail = (response.id or "resp_quoth").removeprefix("resp_")
+    tail = (response.id or NO_ID).removeprefix("resp_")
     spelled = write_items((response.message,), [], spare_reasoning=True)
     items = [_filled(item, f"{tail}_{place}") for place, item in enumerate(spelled)]
     status, reason = _status(response)
     body: Wire = {
-        "id": response.id or "resp_quoth",
+        "id": response.id or NO_ID,
         "object": "response",
         "created_at": response.created or 0,
         "status": status,
@@ -167,14 +161,21 @@ def _answer(response: Response) -> Wire:
         "tools": [],
         "top_p": None,
         **residue_of(response),
-        "usage": write_usage(response.usage, count_searches(items)),
+        "usage": _usage(response, count_searches(items)),
     }
-    if response.service_tier is not None:
+    if response.service_tier is not None and response.service_tier != usage_word(body["usage"], "service_tier"):
         body["service_tier"] = response.service_tier
     for part in response.parts:
         if isinstance(part, Reasoning) and residue_of(part).get(FIELD) == "body":
             body["reasoning"] = part.text
     return body
+
+
+def _usage(response: Response, searches: int) -> Wire | None:
+    """The usage; gateways say in it too where and how fast a Claude answered."""
+    usage = write_usage(response.usage, searches)
+    said = {"inference_geo": response.region, "speed": response.speed}
+    return None if usage is None else {**usage, **{key: word for key, word in said.items() if word is not None}}
 
 
 def _status(response: Response) -> tuple[str, str | None]:
@@ -195,8 +196,8 @@ _UNFINISHED = ("queued", "in_progress", "cancelled")
 
 def _filled(item: Wire, tail: str) -> Wire:
     """An item with what every one must have, where it is spelled as one that knows nothing of this wire."""
-    fill = _FILLERS.get(frozenset(item))
-    return item if fill is None else fill(item, tail)
+    fields, fill = _FILLERS.get(item_type(item), (None, None))
+    return fill(item, tail) if fill is not None and item.keys() == fields else item
 
 
 def _fill_message(item: Wire, tail: str) -> Wire:
@@ -213,12 +214,12 @@ def _fill_call(item: Wire, tail: str) -> Wire:
     return {"id": f"fc_{tail}", "status": "completed", **item}
 
 
-_FILLERS = {
-    frozenset({"role", "content"}): _fill_message,
-    frozenset({"type", "summary"}): _fill_reasoning,
-    frozenset({"type", "call_id", "name", "arguments"}): _fill_call,
+_FILLERS: dict[str, tuple[set[str], Callable[[Wire, str], Wire]]] = {
+    "message": ({"role", "content"}, _fill_message),
+    "reasoning": ({"type", "summary"}, _fill_reasoning),
+    "function_call": ({"type", "call_id", "name", "arguments"}, _fill_call),
 }
-"""By the fields of an item that has no more than our types know."""
+"""By the type of an item, with the fields of one that has no more than our types know."""
 
 
 # Streams.
