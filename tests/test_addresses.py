@@ -7,6 +7,7 @@ import traceback
 
 import pytest
 from hypothesis import example, given, settings, strategies as st
+from msgspec.structs import replace
 
 from quoth import ModelsAPI, QuothError, Settings
 from quoth.errors import APIConnectionError, AuthenticationError, ConfigurationError, MissingKeyError
@@ -154,6 +155,51 @@ def test_a_provider_that_needs_no_key_is_never_asked_for_one(picked):
     url, key = find(**only({(source, at) for source, at in picked if at}), row=KEYLESS)
     assert key is None
     assert url in (CALL_URL, SETTINGS_URL, KEYLESS.base_url)
+
+
+OPTIONAL = replace(ROW, key_optional=True)
+
+
+@given(PICKS)
+def test_a_key_that_is_optional_is_sent_by_the_same_law_and_missed_by_nobody(picked):
+    first_key, first_url = (min((SOURCES.index(of) for of, which in picked if which == at), default=3) for at in (0, 1))
+    if first_key < first_url < 3:  # it was given for another place: not dropped in silence
+        with pytest.raises(MissingKeyError, match="is not sent to"):
+            find(**only(picked), row=OPTIONAL)
+        return
+    url, key = find(**only(picked), row=OPTIONAL)
+    assert key is None or (key, url) in EVERYWHERE.values() or url == ROW.base_url
+    assert key is not None or url != ROW.base_url or not any(at == 0 for _, at in picked)
+
+
+OPEN = replace(ROW, base_url="https://{resource}.openai.azure.com/openai/v1", parts=(("resource", ("RESOURCE",)),))
+OPEN_URL = "https://mine.openai.azure.com/openai/v1"
+
+
+@given(PICKS)
+def test_a_url_whose_open_part_a_variable_fills_is_the_providers_own(picked):
+    """So any key may go there: the end of its host stands in the row."""
+    sources = only(picked)
+    around = {**environment(*sources.pop("variables")), "RESOURCE": "mine"}
+    given = [Given(api_key=key, base_url=url) for key, url in sources.values()]
+    try:
+        address = find_address(OPEN, *given, around)
+    except MissingKeyError:
+        return
+    assert (address.api_key, address.base_url) in EVERYWHERE.values() or address.base_url == OPEN_URL
+
+
+@given(PICKS)
+def test_a_url_whose_whole_host_a_variable_says_is_that_variables(picked):
+    row = replace(OPEN, base_url="https://{resource}/v1")
+    sources = only({(source, at) for source, at in picked if at == 0})
+    around = {**environment(*sources.pop("variables")), "RESOURCE": "elsewhere.example"}
+    given = [Given(api_key=key, base_url=url) for key, url in sources.values()]
+    try:
+        address = find_address(row, *given, around)
+    except MissingKeyError:
+        return
+    assert (address.base_url, address.api_key) == ("https://elsewhere.example/v1", VARIABLE_KEY)
 
 
 @pytest.mark.parametrize("name", ["OPENAI_BASE_URL", "OPENAI_URL_OF_OLD"])

@@ -29,6 +29,7 @@ from quoth.providers._rewrites import LOCATIONS
 from quoth.providers._rows import MORE_ROWS
 from quoth.testing import Reply, ScriptedTransport
 from quoth.types import Audio, Image, Tool
+from servers import RawServer
 
 settings.register_profile("no deadline", deadline=None)  # the machine may be busy
 settings.load_profile("no deadline")
@@ -50,6 +51,9 @@ VARIABLES = sorted({
 def _no_variables(monkeypatch):
     for name in (*VARIABLES, "QUOTH_PRICES", "QUOTH_TIMEOUT", "QUOTH_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
+
+
+ANSWER = Response(message=Message.assistant("Hello"), finish_reason="stop", model="m", usage=Usage(input=1, output=1))
 
 
 def api_of(script=None, **more):
@@ -170,6 +174,39 @@ def test_what_is_sent_letter_by_letter(monkeypatch, model):
     assert header in request.headers
 
 
+OVER_A_SOCKET = {
+    "writer/palmyra-x5": (b"POST /v1/chat HTTP/1.1", b"authorization: Bearer k", "openai_chat"),
+    "azure-foundry/x": (
+        b"POST /v1/chat/completions?api-version=2024-05-01-preview HTTP/1.1",
+        b"api-key: k",
+        "openai_chat",
+    ),
+    "meta/x": (b"POST /v1/chat/completions HTTP/1.1", b"authorization: Bearer k", "openai_chat"),
+    "minimax/x": (b"POST /v1/v1/messages HTTP/1.1", b"anthropic-version: 2023-06-01", "anthropic_messages"),
+    "xai/x": (b"POST /v1/responses HTTP/1.1", b"authorization: Bearer k", "openai_responses"),
+}
+
+
+@pytest.mark.parametrize("model", OVER_A_SOCKET)
+def test_a_whole_call_over_a_real_socket(model):
+    line, header, dialect = OVER_A_SOCKET[model]
+    answer = load_server(dialect).build_response(ANSWER).body
+
+    def script(peer):
+        peer.read_request()
+        peer.reply(answer, 200, b"Content-Type: application/json")
+
+    with RawServer(script) as server:
+        api = ModelsAPI(Settings(), providers=ProviderTable())
+        asked = {} if dialect == "openai_chat" else {"dialect": dialect}
+        said = api(model, "Hi", base_url=f"http://127.0.0.1:{server.port}/v1", api_key="k", **asked)
+        api.close()
+    assert said.text == "Hello"
+    head = server.requests[0][0]
+    assert head.split(b"\r\n")[0] == line
+    assert header in [each.lower() if b"Bearer" not in each else each for each in head.split(b"\r\n")]
+
+
 def test_vertex_takes_the_model_from_the_path_and_the_version_from_the_body(monkeypatch):
     for name, value in SET.items():
         monkeypatch.setenv(name, value)
@@ -248,7 +285,7 @@ def test_what_is_missing_of_a_url_is_named_with_its_row_its_variable_and_the_way
         assert not isinstance(caught.value, MissingKeyError)
         assert caught.value.message.startswith(row.name)
         assert f"export {variables[0]}=" in caught.value.message
-        assert "base_url=" in caught.value.message
+        assert ("base_url=" in caught.value.message) == (name in row.base_url)
 
 
 VALUES = st.text(st.sampled_from("abz019-._:/@#?%\\ \n{}é"), max_size=12) | st.sampled_from([
@@ -445,8 +482,6 @@ def test_a_binding_keeps_its_wire_and_a_call_may_say_another():
 
 
 # What was moved can be seen.
-
-ANSWER = Response(message=Message.assistant("Hello"), finish_reason="stop", model="m", usage=Usage(input=1, output=1))
 
 
 def answering(request):

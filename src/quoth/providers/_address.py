@@ -198,10 +198,12 @@ def _parts(spec: ProviderSpec, names: Collection[str], environment: Mapping[str,
 
 def _missing_part(spec: ProviderSpec, name: str, variables: tuple[str, ...]) -> ConfigurationError:
     ways = [f"export {variable}=..." for variable in variables[:1]]
-    ways += [f"export {variable}=https://..." for variable in spec.base_url_variables[:1]]
+    if name in _braces(spec.base_url):  # a base URL of the caller's own leaves nothing open there
+        ways += [f"export {variable}=https://..." for variable in spec.base_url_variables[:1]]
+        ways += ["pass base_url=..."]
     return ConfigurationError(
-        f"{spec.name} needs to know the {name.replace('_', ' ')} of its URL, {spec.base_url}: "
-        f"{', or '.join(ways)}{'; or ' if ways else ''}pass base_url=..."
+        f"{spec.name} needs to know the {name.replace('_', ' ')}, which its address leaves open: {'; or '.join(ways)}",
+        provider=spec.name,
     )
 
 
