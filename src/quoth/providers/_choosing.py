@@ -82,7 +82,7 @@ def advise(provider: Provider, request: ModelRequest, level: CheckLevel) -> None
         if words is None or (matter == _RETIRED and level == "warn"):  # of that the registry warns
             continue
         if level == "strict":
-            error = UnsupportedContentError if matter in ("image", "audio") else UnsupportedParameterError
+            error = UnsupportedContentError if matter == _CONTENT else UnsupportedParameterError
             raise error(f'{provider.id}: {words}; check="warn" sends it all the same', provider=provider.spec.name)
         _warn(provider.id, matter, words)
 
@@ -127,18 +127,21 @@ def _max_tokens(provider: Provider, request: ModelRequest) -> str | None:
     return f"max_tokens={request.max_tokens:,} is above the {most:,} that the catalog gives the model"
 
 
-def _media(medium: str, kind: type) -> Callable[[Provider, ModelRequest], str | None]:
-    def found(provider: Provider, request: ModelRequest) -> str | None:
-        if medium not in provider.denied:
-            return None
-        if any(isinstance(part, kind) for message in request.messages for part in message.parts):
-            return f"according to the catalog the model reads no {medium}"
+_MEDIA = (("image", Image), ("audio", Audio))
+
+
+def _content(provider: Provider, request: ModelRequest) -> str | None:
+    unread = [(medium, kind) for medium, kind in _MEDIA if medium in provider.denied]
+    if not unread:
         return None
+    kinds = {part.__class__ for message in request.messages for part in message.parts}
+    for medium, kind in unread:
+        if kind in kinds:
+            return f"according to the catalog the model reads no {medium}"
+    return None
 
-    return found
 
-
-_RETIRED = "retired"
+_RETIRED, _CONTENT = "retired", "content"
 
 _MATTERS: dict[str, Callable[[Provider, ModelRequest], str | None]] = {
     _RETIRED: _retired,
@@ -146,8 +149,7 @@ _MATTERS: dict[str, Callable[[Provider, ModelRequest], str | None]] = {
     "tools on Chat": _tools_on_chat,
     "temperature": _temperature,
     "max_tokens": _max_tokens,
-    "image": _media("image", Image),
-    "audio": _media("audio", Audio),
+    _CONTENT: _content,
 }
 """What is looked at: each gives the words of what will be refused, or None."""
 
