@@ -25,9 +25,7 @@ StreamEnd: TypeAlias = Literal["done", "finish_reason"]
 """How a whole stream ends: with a ``[DONE]`` line, or with a finish reason and then a clean end."""
 
 ReasoningDial: TypeAlias = Literal["reasoning_effort", "reasoning", "thinking", "enable_thinking"]
-"""How the Chat wire is told how much to think: ``reasoning_effort: "low"`` (OpenAI's), ``reasoning: {"effort": "low"}``
-or ``{"max_tokens": 1000}`` (OpenRouter's), ``thinking: {"type": "enabled"}`` beside ``reasoning_effort`` (DeepSeek's),
-``enable_thinking: true`` and ``thinking_budget: 1000`` (Qwen's)."""
+"""How a server of the Chat wire is told how much to think: the field of the body that is its dial."""
 
 
 def header(headers: Headers, name: str) -> str | None:
@@ -94,12 +92,15 @@ class Quirks(Struct, frozen=True, kw_only=True, gc=False):
 
     max_tokens_field: str = "max_tokens"
     """The body field that caps the output on the Chat wire."""
-    stream_end: StreamEnd = "done"
-    stream_usage_option: bool = True
-    """Ask for usage in streams with ``stream_options.include_usage``."""
     reasoning_field: str | None = None
     """The field of a Chat message in which reasoning is sent back; None where no source names one."""
     reasoning_dial: ReasoningDial = "reasoning_effort"
+    """What says on the Chat wire how much to think: ``reasoning_effort`` takes a word; ``reasoning`` an object with
+    an effort or a number of tokens (OpenRouter); ``thinking`` turns it on or off beside the word (Z.ai, DeepSeek);
+    ``enable_thinking`` does so beside a number of tokens (Qwen)."""
+    stream_end: StreamEnd = "done"
+    stream_usage_option: bool = True
+    """Ask for usage in streams with ``stream_options.include_usage``."""
     stream_only: bool = False
     """The server answers in streams only; a whole call is a stream folded."""
     tools: bool = True
