@@ -110,6 +110,13 @@ def test_the_usual_path_of_a_wire_is_that_of_its_dialect(dialect):
     assert PATHS[dialect] == load_client(dialect).PATH
 
 
+@every_row
+def test_every_name_of_a_row_stands_before_any_model_in_any_case(row):
+    for name in (row.name, *row.aliases):
+        for spelled in (name, name.upper()):
+            assert PROVIDERS.resolve(f"{spelled}/org/Model:x") == (row, "org/Model:x")
+
+
 # Which rows are loaded.
 
 
