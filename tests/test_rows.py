@@ -212,7 +212,8 @@ def test_the_url_of_every_wire_of_every_row_finds_the_row(row):
     "url",
     ["", "x", "https://", "https://api.openai.com", "https://api.openai.com/v1/embeddings", "https://evil.example/v1/chat/completions",
      "https://api.openai.com.evil.example/v1/chat/completions", "https://evil.example/api.openai.com/v1/chat/completions",
-     "https://api.openai.com@evil.example/v1/chat/completions", "http://localhost:5002/v1/chat/completions"],
+     "https://api.openai.com@evil.example/v1/chat/completions", "https://a@b.openai.azure.com/openai/v1/chat/completions",
+     "https://a.b.openai.azure.com/openai/v1/chat/completions", "https://.openai.azure.com/openai/v1/responses", "http://localhost:5002/v1/chat/completions"],
 )  # fmt: skip
 def test_a_url_that_is_nobodys_finds_nobody(url):
     assert PROVIDERS.of_url(url) is None

@@ -54,17 +54,23 @@ def is_own_host(row: ProviderSpec, url: str) -> bool:
 
 def _matches(pattern: str, host: str) -> bool:
     """Whether a host is the one of a row. A name in braces that is the whole host stands for any name at all."""
+    head, brace, rest = pattern.partition("{")
+    if not brace:
+        return host == pattern
+    tail = rest.partition("}")[2]
     if _is_open(pattern):
-        return re.fullmatch(r"[\w-]+(\.[\w-]+)+", host) is not None
-    return re.fullmatch(_pattern(pattern, anything="[^./:]+"), host) is not None
+        return "." in host and re.fullmatch(r"[\w.-]+", host) is not None
+    middle = host[len(head) : len(host) - len(tail)]
+    return bool(middle) and host == head + middle + tail and not {".", ":", "@"} & {*middle}
 
 
 def _is_open(pattern: str) -> bool:
-    return re.fullmatch(r"{\w+}", pattern) is not None
+    return pattern.startswith("{") and pattern.endswith("}")
 
 
-def _pattern(text: str, anything: str = "[^/]+") -> str:
-    return "".join(anything if part.startswith("{") else re.escape(part) for part in re.split(r"({\w+})", text) if part)
+def _pattern(text: str) -> str:
+    """A path as an expression, where a name in braces stands for one segment or a part of it."""
+    return "".join("[^/]+" if part.startswith("{") else re.escape(part) for part in re.split(r"({\w+})", text) if part)
 
 
 def _split(url: str) -> tuple[str, str]:
@@ -75,5 +81,7 @@ def _split(url: str) -> tuple[str, str]:
     for name in _LOOPBACK:
         if host.partition(":")[0] == name or host.startswith(f"{name}:"):
             host = "localhost" + host.removeprefix(name)
-    path = re.sub("/+", "/", (slash + path).partition("?")[0].partition("#")[0]).rstrip("/")
+    path = (slash + path).partition("?")[0].partition("#")[0].rstrip("/")
+    while "//" in path:
+        path = path.replace("//", "/")
     return host, path
