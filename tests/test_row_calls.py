@@ -320,6 +320,30 @@ def test_a_key_of_the_settings_does_not_go_to_a_host_that_a_variable_names_whole
         find_address(mine, Given(api_key="k"), Given(), {"MINE": "elsewhere.example"})
 
 
+@pytest.mark.parametrize("source", ["call", "settings"])
+def test_a_key_of_a_call_or_the_settings_goes_to_the_providers_own_host_that_a_variable_names(source):
+    """AZURE_OPENAI_ENDPOINT is where the resource is; the key may come from a vault."""
+    told = {"call": Given(), "settings": Given(), source: Given(api_key="k")}
+    row = PROVIDERS.get("azure")
+    own = {"AZURE_OPENAI_ENDPOINT": "https://res.openai.azure.com"}
+    assert find_address(row, told["call"], told["settings"], own).api_key == "k"
+    for url in (
+        "https://res.openai.azure.com.evil.example",
+        "https://openai.azure.com",
+        "https://x.y.openai.azure.com",
+    ):
+        with pytest.raises(MissingKeyError, match="is not sent to"):
+            find_address(row, told["call"], told["settings"], {"AZURE_OPENAI_ENDPOINT": url})
+
+
+def test_a_key_of_the_environment_goes_to_no_base_url_of_a_call_or_the_settings():
+    around = {"AZURE_OPENAI_API_KEY": "k"}
+    url = Given(base_url="https://res.openai.azure.com/openai/v1")
+    for told in ((url, Given()), (Given(), url)):
+        with pytest.raises(MissingKeyError):
+            find_address(PROVIDERS.get("azure"), *told, around)
+
+
 ROOTS = [
     ("azure", "AZURE_OPENAI_ENDPOINT", "https://res.openai.azure.com/", "https://res.openai.azure.com/openai/v1"),
     ("azure", "AZURE_OPENAI_ENDPOINT", "https://res.openai.azure.com/openai/v1/", "https://res.openai.azure.com/openai/v1"),

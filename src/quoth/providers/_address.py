@@ -8,7 +8,8 @@ no key, and may be sent one that a caller gave.
 
 A row's URL may leave parts open (``https://{resource}.openai.azure.com``), which variables fill. It stays the
 provider's own as long as the end of its host stands in the row; where a variable says the whole host, that URL is the
-variable's.
+variable's. So a variable that holds the whole URL of such a host (``AZURE_OPENAI_ENDPOINT``) is sent the key of a call
+or of the settings too; but no base URL of these is sent the key of the environment.
 """
 
 from __future__ import annotations
@@ -148,6 +149,13 @@ def _is_own(spec: ProviderSpec, url: str) -> bool:
     return is_own_host(spec, url)
 
 
+def _is_surely_own(spec: ProviderSpec, url: str) -> bool:
+    """Whether a URL leads to a host whose end at least stands in the row, so that nobody else can be there."""
+    from ._urls import is_own_host, own_hosts
+
+    return is_own_host(spec, url) and all(_ends_in_row(f"//{host}") for host in own_hosts(spec))
+
+
 def _own_url(spec: ProviderSpec, wire: Wire, environment: Mapping[str, str]) -> _Found:
     """The row's own URL, its open parts filled in."""
     if "{" not in wire.base_url:
@@ -250,7 +258,7 @@ def key_name(spec: ProviderSpec) -> str:
 
 def _permitted(spec: ProviderSpec, url: _Found, key: _Found | None) -> str | None:
     """The key that may go to this URL; None where none is needed. Raises MissingKeyError."""
-    if key is not None and url.rank in (key.rank, _ROW):
+    if key is not None and (url.rank in (key.rank, _ROW) or (key.rank < url.rank and _is_surely_own(spec, url.value))):
         return key.value
     if is_loopback(url.value) or not spec.key_variables:
         return key.value if key is not None and key.rank < url.rank else None
