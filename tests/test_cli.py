@@ -147,6 +147,20 @@ def test_a_retired_model_is_said_to_be_in_one_line_as_the_users_filters_want_it(
     assert said[-1].startswith("quoth: openai needs a key") == (filters != "error")
 
 
+@pytest.mark.parametrize(("filters", "lines"), [("default", 2), ("ignore", 1), ("error", 1)])
+@pytest.mark.parametrize("more", [(), ("--no-stream",), ("--json",)])
+def test_what_the_model_will_refuse_is_said_as_the_command_says_things(filters, lines, more):
+    done = subprocess.run(
+        [sys.executable, "-W", f"{filters}::UserWarning", "-m", "quoth", "-m", "claude-haiku-5-5", "--max-tokens",
+         "1000000", *more, "Hello"],
+        capture_output=True, env=environment(), timeout=60, check=False, text=True,
+    )  # fmt: skip
+    said = (done.stderr + done.stdout).splitlines()
+    assert (done.returncode, len(said)) == (1, lines)
+    words = "max_tokens=1,000,000 is above the 128,000 that the catalog gives the model"
+    assert any(line.startswith(f"quoth: anthropic/claude-haiku-5-5: {words}") for line in said) == (filters != "ignore")
+
+
 def test_input_that_is_no_text_exits_2():
     done = quoth("Summarise", piped=b"\xff\xfe\x00", PYTHONUTF8="1")
     assert (done.returncode, done.stdout) == (2, b"")
