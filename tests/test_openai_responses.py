@@ -314,6 +314,16 @@ def test_a_stream_that_is_cut_short_never_ends(body, missing):
     assert not any(isinstance(event, ResponseEnd) for event in run(cut[: max(len(cut) - missing, 0)]))
 
 
+@given(answers(), st.data())
+def test_a_server_may_leave_out_most_events_that_are_no_deltas(body, choose):
+    """What the last event alone says is told at the end, in its place; only entries of a content must begin."""
+    response = stripped(whole(body))
+    *events, last = server.build_events(response, piece=3)
+    needed = (b"event: response.content_part.added\n", b".delta\n")
+    kept = [event for event in events if any(word in event for word in needed) or choose.draw(st.booleans())]
+    assert fold(run(b"".join([*kept, last]))) == response
+
+
 @given(outputs, outputs)
 def test_an_answer_in_a_conversation_is_spelled_as_the_very_items_that_came(first, second):
     user, tool = {"role": "user", "content": "go on"}, {"type": "function_call_output", "call_id": "c", "output": "4"}
@@ -393,7 +403,7 @@ tools = st.builds(
     name=texts,
     description=st.none() | texts,
     parameters=st.dictionaries(texts, values, max_size=2),  # the wire demands one
-    strict=st.none() | st.booleans(),
+    strict=st.none() | st.just(True),  # off is what it is where nothing is said
     provider_data=data(extras),
 )
 choices = st.builds(ToolChoice, mode=st.sampled_from(["auto", "none", "required"])) | st.builds(
@@ -691,13 +701,21 @@ def test_what_a_user_writes_into_provider_data_is_put_over_what_we_build():
 def test_a_tool_without_parameters_takes_an_empty_object():
     """OpenAI refuses null there, and its schema demands the field."""
     assert sent(tools=(Tool(name="f"),))["tools"] == [
-        {"type": "function", "name": "f", "parameters": {"type": "object", "properties": {}}}
+        {"type": "function", "name": "f", "parameters": {"type": "object", "properties": {}}, "strict": False}
     ]
 
 
+def test_a_tool_is_strict_only_where_that_was_asked_for():
+    """OpenAI makes it strict, and what is optional required, where nothing is said."""
+    spoken = [sent(tools=(Tool(name="f", strict=strict),))["tools"][0]["strict"] for strict in (None, False, True)]
+    assert spoken == [False, False, True]
+    silent = {"type": "function", "name": "f", "parameters": {}}
+    assert spelled(asked(tools=[silent, {**silent, "strict": False}]))["tools"] == [silent, {**silent, "strict": False}]
+
+
 def test_a_chosen_tool_is_named_as_its_type_is():
-    custom = Tool(name="sh", provider_data={NAME: {"type": "custom", ":absent": ["parameters"]}})
-    hosted = Tool(name="search", provider_data={NAME: {"type": "web_search", ":absent": ["name", "parameters"]}})
+    custom = Tool(name="sh", provider_data={NAME: {"type": "custom"}})
+    hosted = Tool(name="search", provider_data={NAME: {"type": "web_search"}})
     for tool, chosen in (
         (Tool(name="f"), {"type": "function", "name": "f"}),
         (custom, {"type": "custom", "name": "sh"}),
@@ -838,6 +856,13 @@ def test_hosted_tools_are_kept_under_the_name_of_their_type():
     assert [tool.name for tool in request.tools] == ["web_search", "f"]
     assert request.tools[1] == Tool(name="f", parameters={}, strict=True)
     assert spelled(request)["tools"][0] == hosted
+    assert request.tools[0] == Tool(name="web_search", provider_data={NAME: hosted})
+    by_hand = Tool(
+        name="sh", description="a shell", provider_data={NAME: {"type": "custom", "format": {"type": "text"}}}
+    )
+    assert sent(tools=(by_hand,))["tools"] == [
+        {"type": "custom", "name": "sh", "description": "a shell", "format": {"type": "text"}}
+    ]
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"input": []}', b'{"model": "m", "input": 1}',
@@ -1330,6 +1355,21 @@ def test_a_text_that_is_only_said_when_it_is_done_is_told():
     assert [event.arguments for event in events if isinstance(event, ToolCallDelta)] == ["{}"]
 
 
+def test_places_that_are_all_the_same_do_not_mix_items_up():
+    thought = {"type": "reasoning", "summary": [{"type": "summary_text", "text": "hm"}]}
+    text = {key: value for key, value in TEXT.items() if key != "id"}
+    events = streamed(
+        added({**thought, "summary": []}),
+        added({**text, "content": []}),
+        delta("output_text", "hi", None, content_index=0),
+        delta("reasoning_summary_text", "hm", None, summary_index=0),
+        done(thought),
+        done(text),
+        end={"output": [thought, text]},
+    )
+    assert fold(events) == stripped(whole(answer(thought, text)))
+
+
 def test_ids_that_change_on_the_way_do_not_make_items_twice():
     """Copilot gives each event another id."""
     events = streamed(
@@ -1346,6 +1386,8 @@ def test_who_answers_is_said_again_where_the_end_says_otherwise():
     events = run(sse(begin, {"type": "response.completed", "response": answer(TEXT)}))
     assert [event.model for event in events if isinstance(event, ResponseStart)] == ["router", "m"]
     assert fold(events).model == "m"
+    barely = run(sse(begin, {"type": "response.completed", "response": {"id": "resp_2"}}))
+    assert (fold(barely).id, fold(barely).model) == ("resp_2", "router")
 
 
 def test_texts_of_one_thought_are_told_apart():

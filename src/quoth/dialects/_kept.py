@@ -65,7 +65,7 @@ def residue(original: Mapping[str, Any], built: Mapping[str, Any], *, absent: bo
         mine = built.get(key, rest)  # rest: a value that no field can be
         if mine is rest:
             rest[key] = value
-        elif mine != value:
+        elif mine != value or type(mine) is not type(value):  # false is 0 to Python, and not on a wire
             nested = isinstance(mine, dict) and isinstance(value, dict)
             below = residue(value, mine, absent=absent) if nested else value
             if below or not nested:

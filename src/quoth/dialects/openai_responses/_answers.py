@@ -16,14 +16,14 @@ from ._words import FIELD, NAME, NO_ID, REASONS, RESIDUES, STATUSES
 __all__ = ["ECHOES", "answer_facts", "body_reasoning", "created_at", "failed", "read_id", "text_of"]
 
 ANSWER_FIELDS = frozenset({
-    "created_at", "error", "id", "model", "object", "output", "service_tier", "status", "usage",
+    "created_at", "error", "id", "model", "output", "service_tier", "status", "usage",
     "output_text",  # the texts of the items once more
 })  # fmt: skip
 """The fields that are read, or repeat another; all that stand beside them are kept, unless null or empty."""
 
-ECHOES: dict[str, Any] = {"parallel_tool_calls": True, "tool_choice": "auto"}
-"""Echoes of what was asked that every answer must have. Nobody asked where they say the default: then they are not
-kept, and the server half fills them in."""
+ECHOES: dict[str, Any] = {"object": "response", "parallel_tool_calls": True, "tool_choice": "auto"}
+"""What every answer must have, and what it says when nobody asked for anything: then it is not kept, and the server
+half fills it in."""
 
 
 def failed(answer: Wire) -> bool:

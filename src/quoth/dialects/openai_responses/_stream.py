@@ -79,9 +79,15 @@ class ResponsesStreamParser:
         self._say_who(answer if isinstance(answer, dict) else {}, events)
 
     def _say_who(self, answer: Wire, events: list[StreamEvent]) -> None:
-        """Say who answers, before anything else, and again where that is said otherwise later."""
-        start = ResponseStart(id=read_id(answer), model=text_of(answer.get("model")), created=created_at(answer))
-        if start != self._start and (self._start is None or start.id or start.model):
+        """Say who answers, before anything else, and again where more or something else is said later."""
+        before = self._start or ResponseStart()
+        created = created_at(answer)
+        start = ResponseStart(
+            id=read_id(answer) or before.id,
+            model=text_of(answer.get("model")) or before.model,
+            created=before.created if created is None else created,
+        )
+        if self._start is None or start != before:
             self._start = start
             events.append(start)
 
@@ -95,6 +101,8 @@ class ResponsesStreamParser:
     def _new_item(self, wire: Wire, place: object, events: list[StreamEvent]) -> _Item:
         if self._start is None:
             self._say_who({}, events)
+        while isinstance(place, int) and len(self._items) < place < _MOST:  # those before it may be told at the end
+            self._items.append(_Item({}, len(self._items), self._take_index))
         item = _Item(wire, place, self._take_index)
         self._items.append(item)
         return item
@@ -106,29 +114,33 @@ class ResponsesStreamParser:
     def _finish_item(self, event: Wire, events: list[StreamEvent]) -> None:
         wire = event.get("item")
         if isinstance(wire, dict):
-            item = self._find(wire.get("id"), event.get("output_index"))
+            item = self._find(item_type(wire), wire.get("id"), event.get("output_index"))
             if item is None or item.whole:
                 item = self._new_item(wire, event.get("output_index"), events)
             item.settle(wire, events)
 
-    def _find(self, id_: object, place: object) -> _Item | None:
-        """The item that an event speaks of: by its id, or (Copilot changes ids on the way) by its place."""
-        if not self._items:
-            return None
-        latest = self._items[-1]
-        if latest.wire.get("id") == id_ if id_ is not None else place is None:  # nearly always
-            return latest
-        before = self._items[::-1]
-        named = next((item for item in before if id_ and item.wire.get("id") == id_), None)
-        return named or next((item for item in before if place is not None and item.place == place), None)
+    def _find(self, kind: str, id_: object, place: object) -> _Item | None:
+        """The item of this type that an event speaks of: by its id, or (Copilot changes ids on the way) by its place.
+
+        Where it names neither, it is the latest one.
+        """
+        if self._items:
+            latest = self._items[-1]
+            if latest.kind == kind and id_ is not None and latest.wire.get("id") == id_:  # nearly always
+                return latest
+        alike = [item for item in reversed(self._items) if item.kind == kind]
+        if id_ is None and place is None:
+            return alike[0] if alike else None
+        named = next((item for item in alike if id_ is not None and item.wire.get("id") == id_), None)
+        return named or next((item for item in alike if place is not None and item.place == place), None)
 
     def _spoken_of(self, event: Wire, kind: str, events: list[StreamEvent]) -> _Item:
-        """The item that a delta goes on with; one of this type, where its beginning was not said."""
-        item = self._find(event.get("item_id"), event.get("output_index"))
+        """The item that a delta goes on with; a new one, where its beginning was not said."""
+        id_, place = event.get("item_id"), event.get("output_index")
+        item = self._find(kind, id_, place)
         if item is None:
-            id_ = text_of(event.get("item_id"))
-            wire = {"type": kind} if id_ is None else {"type": kind, "id": id_}
-            item = self._new_item(wire, event.get("output_index"), events)
+            wire = {"type": kind, "id": id_} if text_of(id_) else {"type": kind}
+            item = self._new_item(wire, place, events)
         return item
 
     def _add_text(self, event: Wire, events: list[StreamEvent]) -> None:
@@ -137,8 +149,13 @@ class ResponsesStreamParser:
     def _add_refusal(self, event: Wire, events: list[StreamEvent]) -> None:
         self._spoken_of(event, "message", events).say(Refusal, event, "refusal", events)
 
+    def _begin_content(self, event: Wire, events: list[StreamEvent]) -> None:
+        part = event.get("part")
+        if isinstance(part, dict) and part.get("type") != THOUGHTS["content"]:
+            self._spoken_of(event, "message", events).slot(_position(event))
+
     def _finish_content(self, event: Wire, _events: list[StreamEvent]) -> None:
-        item = self._find(event.get("item_id"), event.get("output_index"))
+        item = self._find("message", event.get("item_id"), event.get("output_index"))
         if item is not None and isinstance(event.get("part"), dict):
             item.contents[_position(event)] = event["part"]
 
@@ -177,14 +194,16 @@ class ResponsesStreamParser:
         for item, wire in self._matched(wires, events):
             item.settle(wire, events)
         for item in self._items:
-            if not item.whole:
+            if item.wire and not item.whole:
                 item.settle(item.assembled(), events)
         parts = [part for item in self._items for part in item.parts]
         if (reasoning := body_reasoning(answer)) is not None:
             _Slot(self._take_index()).settle(reasoning, events)
             parts.append(reasoning)
         self.ended = True
-        events.append(ResponseEnd(**answer_facts(answer, wires or [item.wire for item in self._items], parts)))
+        events.append(
+            ResponseEnd(**answer_facts(answer, wires or [item.wire for item in self._items if item.wire], parts))
+        )
 
     def _matched(self, wires: Sequence[Wire], events: list[StreamEvent]) -> list[tuple[_Item, Wire]]:
         """The items of the last event, each with the one that was told: by id, else by place, else by type."""
@@ -204,6 +223,7 @@ class ResponsesStreamParser:
         "response.in_progress": _begin,
         "response.output_item.added": _add_item,
         "response.output_item.done": _finish_item,
+        "response.content_part.added": _begin_content,
         "response.content_part.done": _finish_content,
         "response.output_text.delta": _add_text,
         "response.output_text.done": _add_text,
@@ -232,11 +252,11 @@ def _same_id(item: _Item, wire: Wire, _place: int) -> bool:
 
 
 def _same_place(item: _Item, wire: Wire, place: int) -> bool:
-    return item.place == place and _same_type(item, wire, place)
+    return item.place == place and (_same_type(item, wire, place) or not item.wire)
 
 
 def _same_type(item: _Item, wire: Wire, _place: int) -> bool:
-    return item_type(item.wire) == item_type(wire)
+    return item.kind == item_type(wire)
 
 
 class _Slot:
@@ -301,10 +321,11 @@ _DELTAS: dict[type[Part], Callable[[str, int], StreamEvent]] = {
 class _Item:
     """An item while it grows. Its first part takes its place among the parts at once."""
 
-    __slots__ = ("_slots", "_take_index", "_thought", "contents", "parts", "place", "whole", "wire")
+    __slots__ = ("_slots", "_take_index", "_thought", "contents", "kind", "parts", "place", "whole", "wire")
 
     def __init__(self, wire: Wire, place: object, take_index: Callable[[], int]) -> None:
         self.wire = wire
+        self.kind = item_type(wire)
         self.place = place  # where it stands in the output, as the server counts
         self.contents: dict[int, Wire] = {}  # entries of its content that are whole
         self.whole = False
@@ -315,7 +336,7 @@ class _Item:
 
     def begin(self, events: list[StreamEvent]) -> None:
         """Tell what the beginning of an item says."""
-        if item_type(self.wire) in CALLS and text_of(self.wire.get("name")):
+        if self.kind in CALLS and text_of(self.wire.get("name")):
             self._start_call(events)
 
     def _start_call(self, events: list[StreamEvent]) -> None:
@@ -323,14 +344,15 @@ class _Item:
         if isinstance(call, ToolCall):
             self._slots[0].start(call.id, call.name, events)
 
-    def _slot(self, position: int) -> _Slot:
+    def slot(self, position: int) -> _Slot:
+        """The part at this position of the item; those up to it take their places among the parts."""
         while len(self._slots) <= position:
             self._slots.append(_Slot(self._take_index()))
         return self._slots[position]
 
     def say(self, kind: type[Part], event: Wire, field: str, events: list[StreamEvent]) -> None:
         """Tell a piece of an entry; the whole of it stands in ``field`` when it is done."""
-        slot = self._slot(_position(event))
+        slot = self.slot(_position(event))
         if piece := slot.piece(event, field):
             slot.tell(kind, piece, events)
 
@@ -348,14 +370,14 @@ class _Item:
 
     def argue(self, event: Wire, events: list[StreamEvent]) -> None:
         slot = self._slots[0]
-        if piece := slot.piece(event, CALLS.get(item_type(self.wire), "arguments")):
+        if piece := slot.piece(event, CALLS[self.kind]):
             if slot.kind is None:
                 self._start_call(events)
             slot.tell(ToolCall, piece, events)
 
     def assembled(self) -> Wire:
         """The item as its pieces tell it, where no event gave it whole."""
-        wire, kind, told = {**self.wire}, item_type(self.wire), self._slots[0].told
+        wire, kind, told = {**self.wire}, self.kind, self._slots[0].told
         if wire.get("status") == "in_progress":
             wire["status"] = "completed"
         if kind in CALLS:
@@ -370,10 +392,10 @@ class _Item:
 
     def settle(self, wire: Wire, events: list[StreamEvent]) -> None:
         """Take the whole item, and tell what is left of its parts."""
-        self.wire, self.whole = wire, True
+        self.wire, self.kind, self.whole = wire, item_type(wire), True
         self.parts = read_output_item(wire, thought=self._thought and self._thought[0])
         for position, part in enumerate(self.parts):
-            self._slot(position).settle(part, events)
+            self.slot(position).settle(part, events)
 
 
 def _entry(slot: _Slot) -> Wire:
@@ -385,8 +407,8 @@ def _entry(slot: _Slot) -> Wire:
 
 def _position(event: Wire) -> int:
     position = event.get("content_index")
-    return position if isinstance(position, int) and 0 <= position < _MOST_PARTS else 0
+    return position if isinstance(position, int) and 0 <= position < _MOST else 0
 
 
-_MOST_PARTS = 10_000
-"""No item has more entries; a server's number above it is none."""
+_MOST = 10_000
+"""No answer has more items, and no item more entries; a server's number above it is none."""

@@ -18,7 +18,7 @@ from .._posts import HEADERS, STREAM_HEADERS, ask_for_stream, require_tools
 from .._streams import BODY_LIMIT
 from ._answers import answer_facts, body_reasoning, created_at, failed, read_id, text_of
 from ._input import write_input
-from ._items import read_output_item, residue_of
+from ._items import item_type, read_output_item, residue_of
 from ._stream import ResponsesStreamParser
 from ._usage import parse_usage
 from ._words import NAME
@@ -31,6 +31,11 @@ OUTPUT_NAME = "output"
 """The name of a schema that has none: the wire demands one."""
 
 _ANY_OBJECT: Mapping[str, Any] = {"type": "object", "properties": {}}
+"""The parameters of a function that has none: servers refuse null there.
+
+Neither is ``strict`` left out: where nothing is said of it, OpenAI turns it on and rewrites the schema, so that what
+was optional must be given (the echo of a recorded tool without it says ``true``). Nobody asked for that: it is off.
+"""
 
 
 # Requests.
@@ -100,14 +105,18 @@ def _add_parameters(body: Wire, request: ModelRequest, changes: list[str]) -> No
 
 
 def write_tool(tool: Tool) -> Wire:
-    """Spell one entry of ``tools``. The wire demands a schema: without parameters it is that of an empty object."""
-    wire: Wire = {"type": "function", "name": tool.name}
-    if tool.description is not None:
-        wire["description"] = tool.description
-    wire["parameters"] = _ANY_OBJECT if tool.parameters is None else tool.parameters
-    if tool.strict is not None:
-        wire["strict"] = tool.strict
-    return overlay(wire, residue_of(tool))
+    """Spell one entry of ``tools``. One of the server's own is its type, with the fields that it keeps."""
+    rest = residue_of(tool)
+    kind = item_type(rest) or "function"
+    wire: Wire = {"type": kind}
+    if kind in ("function", "custom"):
+        wire["name"] = tool.name
+        if tool.description is not None:
+            wire["description"] = tool.description
+    if kind == "function":
+        wire["parameters"] = _ANY_OBJECT if tool.parameters is None else tool.parameters
+        wire["strict"] = tool.strict or False
+    return overlay(wire, rest)
 
 
 def write_tool_choice(choice: ToolChoice, tools: Sequence[Tool] = ()) -> Any:

@@ -24,7 +24,7 @@ from ._answers import ECHOES
 from ._input import read_input, read_instructions, write_items
 from ._items import exact, item_type, residue_of
 from ._usage import count_searches, write_usage
-from ._words import CALLS, FIELD, INCOMPLETE, NO_ID, REASONS, THOUGHTS
+from ._words import CALLS, FIELD, INCOMPLETE, NAME, NO_ID, REASONS, THOUGHTS
 from .client import OUTPUT_NAME, write_format, write_tool
 
 __all__ = ["build_error", "build_events", "build_response", "parse_request"]
@@ -101,14 +101,16 @@ def _tools(value: Any) -> tuple[Tool, ...] | None:
 
 
 def _tool(wire: Wire) -> Tool:
-    """Read one entry of ``tools``; one without a name has its type for one."""
+    """Read one entry of ``tools``; one without a name has its type for one, and one that is no function keeps it."""
     name, description = wire.get("name", wire.get("type")), wire.get("description")
     parameters = wire.get("parameters")
+    kind = item_type(wire) or "function"
     read = Tool(
+        provider_data={} if kind == "function" else {NAME: {"type": kind}},
         name=name if isinstance(name, str) else "",
         description=description if isinstance(description, str) else None,
         parameters=parameters if isinstance(parameters, dict) else None,
-        strict=flag(wire.get("strict")),
+        strict=flag(wire.get("strict")) or None,  # off is what it is where nothing is said
     )
     return exact(read, wire, write_tool(read))
 
@@ -147,7 +149,6 @@ def _answer(response: Response) -> Wire:
     status, reason = _status(response)
     body: Wire = {
         "id": response.id or NO_ID,
-        "object": "response",
         "created_at": response.created or 0,
         "status": status,
         "error": None,
