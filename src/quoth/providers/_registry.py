@@ -36,7 +36,8 @@ _EARLY_MODELS = ("text-embedding-", "davinci-", "babbage-")
 """OpenAI's models of 2022, of which the last two live on under fine-tuned ones."""
 
 _CHAT_MODELS = ("gpt-audio", "gpt-4o-audio", "gpt-4o-mini-audio", "gpt-4o-search", "gpt-4o-mini-search", "gpt-5-search")
-"""OpenAI's models that hear, speak or always search: on Chat Completions only, says its list of models."""
+"""OpenAI's models that hear, speak or always search: its page of each lists Responses as not supported
+(https://developers.openai.com/api/docs/models/gpt-4o-audio-preview and others)."""
 
 _RESPONSES_MODELS = ("codex-", "computer-use-", "o1-pro", "o3-pro", "o3-deep-research", "o4-mini-deep-research")
 """OpenAI's models of before 2026 that are typed for Responses only in its SDK; the catalog knows the newer ones."""
