@@ -31,6 +31,7 @@ from quoth.errors import APIConnectionError
 from quoth.providers import PROVIDERS, ProviderSpec
 from quoth.testing import Reply, ScriptedTransport
 from quoth.types import CallDetails, Cost, Message, Response, Usage
+from tables import chat_table
 
 SRC = Path(__file__).resolve().parents[1] / "src"
 
@@ -144,6 +145,20 @@ def test_a_retired_model_is_said_to_be_in_one_line_as_the_users_filters_want_it(
     assert (done.returncode, done.stdout, len(said)) == (1, "", lines)
     assert ("gpt-4 was retired on 2026-10-23, according to " in said[0]) == (filters != "ignore")
     assert said[-1].startswith("quoth: openai needs a key") == (filters != "error")
+
+
+@pytest.mark.parametrize(("filters", "lines"), [("default", 2), ("ignore", 1), ("error", 1)])
+@pytest.mark.parametrize("more", [(), ("--no-stream",), ("--json",)])
+def test_what_the_model_will_refuse_is_said_as_the_command_says_things(filters, lines, more):
+    done = subprocess.run(
+        [sys.executable, "-W", f"{filters}::UserWarning", "-m", "quoth", "-m", "claude-haiku-5-5", "--max-tokens",
+         "1000000", *more, "Hello"],
+        capture_output=True, env=environment(), timeout=60, check=False, text=True,
+    )  # fmt: skip
+    said = (done.stderr + done.stdout).splitlines()
+    assert (done.returncode, len(said)) == (1, lines)
+    words = "max_tokens=1,000,000 is above the 128,000 that the catalog gives the model"
+    assert any(line.startswith(f"quoth: anthropic/claude-haiku-5-5: {words}") for line in said) == (filters != "ignore")
 
 
 def test_input_that_is_no_text_exits_2():
@@ -296,7 +311,7 @@ def command(
     model: str | None = "gpt-6-luna",
 ) -> Outcome:
     script = ScriptedTransport(*([reply] if reply is not None else []))
-    models = ModelsAPI(Settings(transport=script, api_keys={"openai": "sk-test"}))
+    models = ModelsAPI(Settings(transport=script, api_keys={"openai": "sk-test"}), providers=chat_table())
     stdin = Screen() if piped is None else io.StringIO(piped)
     out, err = stdout or io.StringIO(), io.StringIO()
     words = [*argv, "-m", model] if model else [*argv]
@@ -777,7 +792,7 @@ def test_a_terminal_shows_each_piece_before_the_next_is_read():
         watching = Watching(
             screen, event({"content": "One "}), event({"content": "\x1b[2Jtwo"}), event({}, "stop"), *END
         )
-        models = ModelsAPI(Settings(transport=watching, api_keys={"openai": "sk-test"}))
+        models = ModelsAPI(Settings(transport=watching, api_keys={"openai": "sk-test"}), providers=chat_table())
         console = Console(stdin=None, stdout=stdout, stderr=io.StringIO())
         assert run(["-m", "gpt-6-luna", "Hello"], models, console, {}) == 0
         assert watching.seen == [b"One ", b"two"]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from warnings import catch_warnings
 
 from .. import ModelBinding, ModelsAPI, __version__
-from ..errors import ModelRetiredWarning, QuothError
+from ..errors import CapabilityWarning, ModelRetiredWarning, QuothError
 from ..events import TextDelta
 from ..providers import PROVIDERS
 from ..types import Response
@@ -26,14 +27,15 @@ def ask(said: Ask, models: ModelsAPI, console: Console, environment: Mapping[str
     prompt = _prompt(said.prompt, console)
     try:
         binding = _bind(said, models, console, environment)
-        if said.json:
-            _answer_as_json(said, binding, prompt, console)
-        else:
-            _answer(said, binding, prompt, console)
+        with _warnings_said(console):
+            if said.json:
+                _answer_as_json(said, binding, prompt, console)
+            else:
+                _answer(said, binding, prompt, console)
     except QuothError as error:
         _tell(error, said, console)
         return 1
-    except ModelRetiredWarning as warning:  # where the user's filters turn warnings into errors
+    except (CapabilityWarning, ModelRetiredWarning) as warning:  # where the user's filters turn warnings into errors
         console.say(f"quoth: {warning}")
         return 1
     return 0
@@ -53,11 +55,19 @@ def _bind(said: Ask, models: ModelsAPI, console: Console, environment: Mapping[s
     choice = choose(said.model, environment, PROVIDERS)
     if choice.reason:
         console.say(f"{choice.model} ({choice.reason})")
-    with catch_warnings(record=True) as warned:  # a model that is retired: said as the command says things
-        binding = models.bind(choice.model, **said.options())
-    for warning in warned:
-        console.say(f"quoth: {warning.message}")
-    return binding
+    with _warnings_said(console):
+        return models.bind(choice.model, **said.options())
+
+
+@contextmanager
+def _warnings_said(console: Console) -> Iterator[None]:
+    """What is warned of inside (a retired model, a temperature that it refuses) is said as the command says things."""
+    with catch_warnings(record=True) as warned:
+        try:
+            yield
+        finally:
+            for warning in warned:
+                console.say(f"quoth: {warning.message}")
 
 
 def _answer_as_json(said: Ask, binding: ModelBinding, prompt: str, console: Console) -> None:
