@@ -25,7 +25,7 @@ from ._usage import write_usage
 from ._words import CHOICES, FINISH_REASONS, STOP_REASONS
 from .client import write_tool
 
-__all__ = ["build_error", "build_events", "build_response", "parse_request"]
+__all__ = ["build_error", "build_events", "build_response", "build_stream_error", "parse_request"]
 
 
 # Requests.
@@ -206,6 +206,11 @@ def _listed(value: Any) -> list[Any]:
 def build_error(info: ErrorInfo) -> WireReply:
     """Spell an error so that ``parse_error`` finds its kind again."""
     return spelled_as(info, KIND_WORDS, _error, parse_error)
+
+
+def build_stream_error(info: ErrorInfo) -> bytes:
+    """Spell an error that comes inside a stream, after a 200."""
+    return b"event: error\ndata: " + build_error(info).body + b"\n\n"
 
 
 def _error(info: ErrorInfo, status: int, type_: str, code: str | None) -> WireReply:
