@@ -35,11 +35,12 @@ from quoth.errors import (
     StreamInterruptedError,
     TransportError,
 )
+from quoth.events import RefusalDelta, TextDelta
 from quoth.providers import PROVIDERS
 from quoth.testing import FakeProvider, Fault
 from quoth.testing.fake import LOAD_FAULTS
 from quoth.testing.fake._wires import PATHS
-from quoth.types import ModelRequest
+from quoth.types import ModelRequest, Refusal
 from quoth.wire import ErrorInfo, Quirks
 
 WIRES = {"chat/m-1": "openai_chat", "messages/m-1": "anthropic_messages", "responses/m-1": "openai_responses"}
@@ -153,6 +154,14 @@ def test_a_streams_pieces_come_one_by_one():
     with FakeProvider("abcdef", piece=2) as fake:
         assert list(api_of(fake).stream(CHAT, "Hi")) == ["ab", "cd", "ef"]
         assert list(api_of(fake).stream(CLAUDE, "Hi")) == ["ab", "cd", "ef"]
+
+
+@every_wire
+def test_a_refusal_comes_in_pieces_too(model):
+    refusal = Response(message=Message.assistant(Refusal(text="abcdef")), finish_reason="content_filter", model="")
+    with FakeProvider(refusal, piece=2) as fake:
+        events = list(api_of(fake).stream(model, "Hi").events())
+    assert [event.text for event in events if isinstance(event, (TextDelta, RefusalDelta))] == ["ab", "cd", "ef"]
 
 
 def test_answers_come_in_order_and_a_script_that_has_run_out_says_so():

@@ -12,7 +12,7 @@ import msgspec
 
 from ... import _json
 from ...errors import InputError
-from ...types import ModelRequest, Part, Reasoning, Response, Text, Tool, ToolCall, ToolChoice
+from ...types import ModelRequest, Part, Reasoning, Refusal, Response, Text, Tool, ToolCall, ToolChoice
 from ...wire import ErrorInfo, Headers, WireReply, WireRequest
 from .._errors import spelled_as, wait_headers
 from .._kept import Wire
@@ -178,7 +178,7 @@ def _block_events(part: Part, piece: int | None) -> tuple[Wire, Iterator[Wire]]:
     wire = write_block(part, [])
     deltas: list[Wire] = []
     match wire.get("type"), part:
-        case "text", Text():
+        case "text", Text() | Refusal():  # in a refusal, which the stop reason tells, the text is no other
             begin = {**wire, "text": ""}
             deltas = [{"type": "text_delta", "text": text} for text in in_pieces(part.text, piece)]
             citations = begin.pop("citations", None)
