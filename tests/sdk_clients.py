@@ -1,0 +1,280 @@
+"""What the official SDKs understand, in JSON. Runs in the environment of tests/sdks.py, which has them.
+
+Reads ``{"openai": base_url, "anthropic": base_url, "key": ..., "calls": [{"name", "wire", "options"}]}`` from standard
+input. Each call is made in every way that the SDK has for it, the model being the call's name. Writes, for each, what
+the SDK's own types hold, or what it raised.
+"""
+
+import asyncio
+import json
+import sys
+
+import anthropic
+import openai
+from pydantic import BaseModel
+
+
+class Person(BaseModel):
+    name: str
+    age: int
+
+
+USAGE = {"stream_options": {"include_usage": True}}
+
+
+# Chat Completions.
+
+
+def chat_heard(completion):
+    (choice,) = completion.choices
+    message = choice.message
+    calls = [[call.id, call.function.name, call.function.arguments] for call in message.tool_calls or []]
+    return {
+        "id": completion.id,
+        "model": completion.model,
+        "text": message.content,
+        "refusal": message.refusal,
+        "reasoning": getattr(message, "reasoning_content", None),
+        "calls": calls,
+        "finish": choice.finish_reason,
+        "usage": completion.usage.model_dump(exclude_none=True),
+        "parsed": dumped(getattr(message, "parsed", None)),
+        "request_id": getattr(completion, "_request_id", None),
+    }
+
+
+def chat(client, name, options):
+    if options.pop("form", None):
+        return chat_heard(client.chat.completions.parse(model=name, response_format=Person, **options))
+    return chat_heard(client.chat.completions.create(model=name, **options))
+
+
+def chat_stream(client, name, options):
+    if options.pop("form", None):
+        options["response_format"] = Person
+    with client.chat.completions.stream(model=name, **USAGE, **options) as stream:
+        events = [event.type for event in stream]
+        return {**chat_heard(stream.get_final_completion()), "events": len(events)}
+
+
+def chat_chunks(client, name, options):
+    """The stream as it comes, without the SDK's own folding."""
+    options.pop("form", None)
+    chunks = list(client.chat.completions.create(model=name, stream=True, **USAGE, **options))
+    deltas = [chunk.choices[0].delta for chunk in chunks if chunk.choices]
+    pieces = [call for delta in deltas for call in delta.tool_calls or []]
+    calls = {}
+    for piece in pieces:
+        call = calls.setdefault(piece.index, [None, None, ""])
+        call[0], call[1] = piece.id or call[0], piece.function.name or call[1]
+        call[2] += piece.function.arguments or ""
+    return {
+        "id": chunks[0].id,
+        "model": chunks[0].model,
+        "text": "".join([delta.content or "" for delta in deltas]) or None,
+        "refusal": "".join([delta.refusal or "" for delta in deltas]) or None,
+        "reasoning": "".join([getattr(delta, "reasoning_content", None) or "" for delta in deltas]) or None,
+        "calls": list(calls.values()),
+        "finish": [chunk.choices[0].finish_reason for chunk in chunks if chunk.choices][-1],
+        "usage": chunks[-1].usage.model_dump(exclude_none=True),
+        "events": len(chunks),
+    }
+
+
+async def chat_async(client, name, options):
+    if options.pop("form", None):
+        return chat_heard(await client.chat.completions.parse(model=name, response_format=Person, **options))
+    return chat_heard(await client.chat.completions.create(model=name, **options))
+
+
+async def chat_stream_async(client, name, options):
+    if options.pop("form", None):
+        options["response_format"] = Person
+    async with client.chat.completions.stream(model=name, **USAGE, **options) as stream:
+        events = [event.type async for event in stream]
+        return {**chat_heard(await stream.get_final_completion()), "events": len(events)}
+
+
+# Responses.
+
+
+def response_heard(response):
+    items = {kind: [item for item in response.output if item.type == kind] for kind in ("reasoning", "message")}
+    content = [part for item in items["message"] for part in item.content]
+    calls = [[item.call_id, item.name, item.arguments] for item in response.output if item.type == "function_call"]
+    thoughts = [part.text for item in items["reasoning"] for part in [*item.summary, *(item.content or [])]]
+    return {
+        "id": response.id,
+        "model": response.model,
+        "text": response.output_text or None,
+        "refusal": "".join([part.refusal for part in content if part.type == "refusal"]) or None,
+        "reasoning": "".join(thoughts) or None,
+        "calls": calls,
+        "finish": response.status if response.status == "completed" else response.incomplete_details.reason,
+        "usage": response.usage.model_dump(exclude_none=True),
+        "parsed": dumped(getattr(response, "output_parsed", None)),
+        "request_id": getattr(response, "_request_id", None),
+    }
+
+
+def responses(client, name, options):
+    if options.pop("form", None):
+        return response_heard(client.responses.parse(model=name, text_format=Person, **options))
+    return response_heard(client.responses.create(model=name, **options))
+
+
+def responses_stream(client, name, options):
+    if options.pop("form", None):
+        options["text_format"] = Person
+    with client.responses.stream(model=name, **options) as stream:
+        events = [event.type for event in stream]
+        return {**response_heard(stream.get_final_response()), "events": len(events)}
+
+
+def responses_chunks(client, name, options):
+    options.pop("form", None)
+    events = list(client.responses.create(model=name, stream=True, **options))
+    places = [event.sequence_number for event in events]
+    text = "".join([event.delta for event in events if event.type == "response.output_text.delta"])
+    heard = response_heard(events[-1].response)
+    return {**heard, "text": text or None, "in order": places == list(range(len(events))), "events": len(events)}
+
+
+async def responses_async(client, name, options):
+    if options.pop("form", None):
+        return response_heard(await client.responses.parse(model=name, text_format=Person, **options))
+    return response_heard(await client.responses.create(model=name, **options))
+
+
+async def responses_stream_async(client, name, options):
+    if options.pop("form", None):
+        options["text_format"] = Person
+    async with client.responses.stream(model=name, **options) as stream:
+        events = [event.type async for event in stream]
+        return {**response_heard(await stream.get_final_response()), "events": len(events)}
+
+
+# Messages.
+
+
+def message_heard(message):
+    blocks = {kind: [block for block in message.content if block.type == kind] for kind in ("text", "thinking")}
+    calls = [[block.id, block.name, json.dumps(block.input)] for block in message.content if block.type == "tool_use"]
+    return {
+        "id": message.id,
+        "model": message.model,
+        "text": "".join([block.text for block in blocks["text"]]) or None,
+        "reasoning": "".join([block.thinking for block in blocks["thinking"]]) or None,
+        "calls": calls,
+        "finish": message.stop_reason,
+        "usage": message.usage.model_dump(exclude_none=True),
+        "parsed": dumped(getattr(message, "parsed_output", None)),
+        "request_id": getattr(message, "_request_id", None),
+    }
+
+
+def messages(client, name, options):
+    if options.pop("form", None):
+        return message_heard(client.messages.parse(model=name, output_format=Person, **options))
+    return message_heard(client.messages.create(model=name, **options))
+
+
+def messages_stream(client, name, options):
+    if options.pop("form", None):
+        options["output_format"] = Person
+    with client.messages.stream(model=name, **options) as stream:
+        events = [event.type for event in stream]
+        return {**message_heard(stream.get_final_message()), "events": len(events)}
+
+
+def messages_chunks(client, name, options):
+    options.pop("form", None)
+    events = list(client.messages.create(model=name, stream=True, **options))
+    deltas = [event.delta for event in events if event.type == "content_block_delta"]
+    return {
+        "text": "".join([delta.text for delta in deltas if delta.type == "text_delta"]) or None,
+        "reasoning": "".join([delta.thinking for delta in deltas if delta.type == "thinking_delta"]) or None,
+        "finish": events[-2].delta.stop_reason,
+        "events": len(events),
+    }
+
+
+async def messages_async(client, name, options):
+    if options.pop("form", None):
+        return message_heard(await client.messages.parse(model=name, output_format=Person, **options))
+    return message_heard(await client.messages.create(model=name, **options))
+
+
+async def messages_stream_async(client, name, options):
+    if options.pop("form", None):
+        options["output_format"] = Person
+    async with client.messages.stream(model=name, **options) as stream:
+        events = [event.type async for event in stream]
+        return {**message_heard(await stream.get_final_message()), "events": len(events)}
+
+
+WAYS = {
+    "openai_chat": (chat, chat_stream, chat_chunks, chat_async, chat_stream_async),
+    "openai_responses": (responses, responses_stream, responses_chunks, responses_async, responses_stream_async),
+    "anthropic_messages": (messages, messages_stream, messages_chunks, messages_async, messages_stream_async),
+}
+NAMES = ("whole", "stream", "chunks", "async", "async stream")
+
+
+def dumped(value):
+    return None if value is None else value.model_dump()
+
+
+def raised(error):
+    """What an exception of an SDK says of itself."""
+    fields = ("status_code", "request_id", "code", "type", "message")
+    said = {name: value for name in fields if isinstance(value := getattr(error, name, None), (str, int))}
+    response = getattr(error, "response", None)
+    retry_after = response.headers.get("retry-after") if response is not None else None
+    kinds = [kind.__name__ for kind in type(error).__mro__]
+    return {"raised": type(error).__name__, "kinds": kinds, "retry_after": retry_after, **said}
+
+
+async def hear(clients, call):
+    """One call in every way."""
+    heard = {}
+    for name, way in zip(NAMES, WAYS[call["wire"]], strict=True):
+        options = {**call["options"]}
+        blocking, in_a_loop = clients[call["wire"]]
+        try:
+            found = way(in_a_loop if "async" in name else blocking, call["name"], options)
+            heard[name] = await found if asyncio.iscoroutine(found) else found
+        except Exception as error:  # noqa: BLE001  # whatever an SDK raises is what it understood
+            heard[name] = raised(error)
+    return heard
+
+
+def models_heard(task):
+    """The lists of models, and what an SDK that tries again makes of a wait."""
+    key = task["key"]
+    first = openai.OpenAI(api_key=key, base_url=task["openai"], max_retries=2)
+    second = anthropic.Anthropic(api_key=key, base_url=task["anthropic"], max_retries=2)
+    say = [{"role": "user", "content": "Hi"}]
+    return {
+        "openai": [model.id for model in first.models.list()],
+        "anthropic": [model.id for model in second.models.list()],
+        "openai again": first.chat.completions.create(model="again", messages=say).choices[0].message.content,
+        "anthropic again": second.messages.create(model="again", messages=say, max_tokens=9).content[0].text,
+    }
+
+
+async def main():
+    task = json.load(sys.stdin)
+    settings = {"api_key": task["key"], "max_retries": 0, "timeout": 20}
+    openais = [kind(base_url=task["openai"], **settings) for kind in (openai.OpenAI, openai.AsyncOpenAI)]
+    anthropics = [
+        kind(base_url=task["anthropic"], **settings) for kind in (anthropic.Anthropic, anthropic.AsyncAnthropic)
+    ]
+    clients = {"openai_chat": openais, "openai_responses": openais, "anthropic_messages": anthropics}
+    heard = {f"{call['wire']} {call['name']}": await hear(clients, call) for call in task["calls"]}
+    versions = {"openai": openai.__version__, "anthropic": anthropic.__version__}
+    json.dump({"versions": versions, "models": models_heard(task), "heard": heard}, sys.stdout)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
