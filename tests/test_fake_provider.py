@@ -623,7 +623,7 @@ def test_a_client_that_goes_is_forgotten():
 
 
 def test_a_client_that_does_not_read_holds_nothing_up():
-    with FakeProvider([Fault(answer="x" * 20_000_000), "well"]) as fake, connect(fake) as sock:
+    with FakeProvider([Fault(answer="x" * 20_000_000, piece=100_000), "well"]) as fake, connect(fake) as sock:
         sock.sendall(post("/v1/chat/completions", {**HELLO, "stream": True}))
         until(lambda: fake.received == 1)
         assert whole(api_of(fake), CHAT).text == "well"
