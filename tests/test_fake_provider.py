@@ -358,10 +358,10 @@ def post_stream(model):
 @every_way
 def test_a_stall_lasts_until_the_client_has_had_enough(model, ask):
     with FakeProvider(Fault(cut="stall", after_bytes=20)) as fake:
-        assert isinstance(raised(ask, api_of(fake), model, timeout=0.2), DeadlineExceededError)
+        assert isinstance(raised(ask, api_of(fake), model, timeout=0.1), DeadlineExceededError)
         until(lambda: fake.open_connections == 0)
     with FakeProvider(Fault(cut="stall")) as fake:
-        error = raised(ask, api_of(fake), model, timeout=0.2)
+        error = raised(ask, api_of(fake), model, timeout=0.1)
         assert (type(error), error.phase) == (DeadlineExceededError, "first_byte")
 
 
@@ -720,6 +720,21 @@ def test_it_runs_as_a_process_of_its_own(tmp_path):
         assert process.wait(10) == 0
     assert done.stdout.split() == ["Hello", "RateLimitError", "StreamInterruptedError", "InternalServerError"]
     assert last["received"] == 4
+
+
+def test_the_command_finds_it_by_the_environment():
+    with FakeProvider() as fake:
+        for model in ("openai/gpt-6-luna", "anthropic/claude-haiku-5-5"):
+            done = subprocess.run(
+                [sys.executable, "-m", "quoth", "--model", model, "Hello there"],
+                env={**os.environ, **fake.environment()},
+                capture_output=True,
+                text=True,
+                check=True,
+                timeout=60,
+                stdin=subprocess.DEVNULL,
+            )
+            assert done.stdout.strip() == "Hello there"
 
 
 @pytest.mark.parametrize("script", ["{}", '[{"no_such_field": 1}]', "[1.5]", "[[]]"])
