@@ -8,6 +8,8 @@ the SDK's own types hold, or what it raised.
 import asyncio
 import json
 import sys
+from collections.abc import Callable
+from typing import NamedTuple
 
 import anthropic
 import openai
@@ -43,24 +45,8 @@ def chat_heard(completion):
     }
 
 
-def chat(client, name, options):
-    if options.pop("form", None):
-        return chat_heard(client.chat.completions.parse(model=name, response_format=Person, **options))
-    return chat_heard(client.chat.completions.create(model=name, **options))
-
-
-def chat_stream(client, name, options):
-    if options.pop("form", None):
-        options["response_format"] = Person
-    with client.chat.completions.stream(model=name, **USAGE, **options) as stream:
-        events = [event.type for event in stream]
-        return {**chat_heard(stream.get_final_completion()), "events": len(events)}
-
-
-def chat_chunks(client, name, options):
-    """The stream as it comes, without the SDK's own folding."""
-    options.pop("form", None)
-    chunks = list(client.chat.completions.create(model=name, stream=True, **USAGE, **options))
+def chat_chunks(stream):
+    chunks = list(stream)
     deltas = [chunk.choices[0].delta for chunk in chunks if chunk.choices]
     pieces = [call for delta in deltas for call in delta.tool_calls or []]
     calls = {}
@@ -79,20 +65,6 @@ def chat_chunks(client, name, options):
         "usage": chunks[-1].usage.model_dump(exclude_none=True),
         "events": len(chunks),
     }
-
-
-async def chat_async(client, name, options):
-    if options.pop("form", None):
-        return chat_heard(await client.chat.completions.parse(model=name, response_format=Person, **options))
-    return chat_heard(await client.chat.completions.create(model=name, **options))
-
-
-async def chat_stream_async(client, name, options):
-    if options.pop("form", None):
-        options["response_format"] = Person
-    async with client.chat.completions.stream(model=name, **USAGE, **options) as stream:
-        events = [event.type async for event in stream]
-        return {**chat_heard(await stream.get_final_completion()), "events": len(events)}
 
 
 # Responses.
@@ -117,41 +89,12 @@ def response_heard(response):
     }
 
 
-def responses(client, name, options):
-    if options.pop("form", None):
-        return response_heard(client.responses.parse(model=name, text_format=Person, **options))
-    return response_heard(client.responses.create(model=name, **options))
-
-
-def responses_stream(client, name, options):
-    if options.pop("form", None):
-        options["text_format"] = Person
-    with client.responses.stream(model=name, **options) as stream:
-        events = [event.type for event in stream]
-        return {**response_heard(stream.get_final_response()), "events": len(events)}
-
-
-def responses_chunks(client, name, options):
-    options.pop("form", None)
-    events = list(client.responses.create(model=name, stream=True, **options))
+def responses_chunks(stream):
+    events = list(stream)
     places = [event.sequence_number for event in events]
     text = "".join([event.delta for event in events if event.type == "response.output_text.delta"])
     heard = response_heard(events[-1].response)
     return {**heard, "text": text or None, "in order": places == list(range(len(events))), "events": len(events)}
-
-
-async def responses_async(client, name, options):
-    if options.pop("form", None):
-        return response_heard(await client.responses.parse(model=name, text_format=Person, **options))
-    return response_heard(await client.responses.create(model=name, **options))
-
-
-async def responses_stream_async(client, name, options):
-    if options.pop("form", None):
-        options["text_format"] = Person
-    async with client.responses.stream(model=name, **options) as stream:
-        events = [event.type async for event in stream]
-        return {**response_heard(await stream.get_final_response()), "events": len(events)}
 
 
 # Messages.
@@ -173,23 +116,8 @@ def message_heard(message):
     }
 
 
-def messages(client, name, options):
-    if options.pop("form", None):
-        return message_heard(client.messages.parse(model=name, output_format=Person, **options))
-    return message_heard(client.messages.create(model=name, **options))
-
-
-def messages_stream(client, name, options):
-    if options.pop("form", None):
-        options["output_format"] = Person
-    with client.messages.stream(model=name, **options) as stream:
-        events = [event.type for event in stream]
-        return {**message_heard(stream.get_final_message()), "events": len(events)}
-
-
-def messages_chunks(client, name, options):
-    options.pop("form", None)
-    events = list(client.messages.create(model=name, stream=True, **options))
+def messages_chunks(stream):
+    events = list(stream)
     deltas = [event.delta for event in events if event.type == "content_block_delta"]
     return {
         "text": "".join([delta.text for delta in deltas if delta.type == "text_delta"]) or None,
@@ -199,26 +127,72 @@ def messages_chunks(client, name, options):
     }
 
 
-async def messages_async(client, name, options):
-    if options.pop("form", None):
-        return message_heard(await client.messages.parse(model=name, output_format=Person, **options))
-    return message_heard(await client.messages.create(model=name, **options))
+# The ways to call.
 
 
-async def messages_stream_async(client, name, options):
-    if options.pop("form", None):
-        options["output_format"] = Person
-    async with client.messages.stream(model=name, **options) as stream:
+class Wire(NamedTuple):
+    """How an SDK is asked on one wire: where, what its own helpers are called, and who reads what they give."""
+
+    resource: Callable
+    form: str
+    final: str
+    heard: Callable
+    chunks: Callable
+    streaming: dict
+
+
+WIRES = {
+    "openai_chat": Wire(
+        lambda client: client.chat.completions,
+        "response_format",
+        "get_final_completion",
+        chat_heard,
+        chat_chunks,
+        USAGE,
+    ),
+    "openai_responses": Wire(
+        lambda client: client.responses, "text_format", "get_final_response", response_heard, responses_chunks, {}
+    ),
+    "anthropic_messages": Wire(
+        lambda client: client.messages, "output_format", "get_final_message", message_heard, messages_chunks, {}
+    ),
+}
+
+
+def whole(wire, client, options, form):
+    resource = wire.resource(client)
+    return wire.heard(resource.parse(**options, **form) if form else resource.create(**options))
+
+
+def stream(wire, client, options, form):
+    with wire.resource(client).stream(**options, **form, **wire.streaming) as stream:
+        events = [event.type for event in stream]
+        return {**wire.heard(getattr(stream, wire.final)()), "events": len(events)}
+
+
+def chunks(wire, client, options, _form):
+    """The stream as it comes, without the SDK's own folding."""
+    return wire.chunks(wire.resource(client).create(**options, **wire.streaming, stream=True))
+
+
+async def async_whole(wire, client, options, form):
+    resource = wire.resource(client)
+    return wire.heard(await (resource.parse(**options, **form) if form else resource.create(**options)))
+
+
+async def async_stream(wire, client, options, form):
+    async with wire.resource(client).stream(**options, **form, **wire.streaming) as stream:
         events = [event.type async for event in stream]
-        return {**message_heard(await stream.get_final_message()), "events": len(events)}
+        return {**wire.heard(await getattr(stream, wire.final)()), "events": len(events)}
 
 
 WAYS = {
-    "openai_chat": (chat, chat_stream, chat_chunks, chat_async, chat_stream_async),
-    "openai_responses": (responses, responses_stream, responses_chunks, responses_async, responses_stream_async),
-    "anthropic_messages": (messages, messages_stream, messages_chunks, messages_async, messages_stream_async),
+    "whole": whole,
+    "stream": stream,
+    "chunks": chunks,
+    "async": async_whole,
+    "async stream": async_stream,
 }
-NAMES = ("whole", "stream", "chunks", "async", "async stream")
 
 
 def dumped(value):
@@ -237,12 +211,13 @@ def raised(error):
 
 async def hear(clients, call):
     """One call in every way."""
-    heard = {}
-    for name, way in zip(NAMES, WAYS[call["wire"]], strict=True):
-        options = {**call["options"]}
-        blocking, in_a_loop = clients[call["wire"]]
+    wire, heard = WIRES[call["wire"]], {}
+    blocking, in_a_loop = clients[call["wire"]]
+    options = {**call["options"], "model": call["name"]}
+    form = {wire.form: Person} if options.pop("form", None) else {}
+    for name, way in WAYS.items():
         try:
-            found = way(in_a_loop if "async" in name else blocking, call["name"], options)
+            found = way(wire, in_a_loop if "async" in name else blocking, options, form)
             heard[name] = await found if asyncio.iscoroutine(found) else found
         except Exception as error:  # noqa: BLE001  # whatever an SDK raises is what it understood
             heard[name] = raised(error)
