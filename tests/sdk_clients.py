@@ -1,8 +1,8 @@
 """What the official SDKs understand, in JSON. Runs in the environment of tests/sdks.py, which has them.
 
-Reads ``{"openai": base_url, "anthropic": base_url, "key": ..., "calls": [{"name", "wire", "options"}]}`` from standard
-input. Each call is made in every way that the SDK has for it, the model being the call's name. Writes, for each, what
-the SDK's own types hold, or what it raised.
+Reads from standard input ``{"openai": base_url, "anthropic": base_url, "key": ..., "tools": {wire: options},
+"calls": [{"name", "wire", "options"}]}``. Each call is made in every way that the SDK has for it, the model being the
+call's name. Writes, for each, what the SDK's own types hold, or what it raised.
 """
 
 import asyncio
@@ -224,6 +224,32 @@ async def hear(clients, call):
     return heard
 
 
+def loops(clients, options):
+    """Tools in a loop, as the SDKs' own pages show it: what was answered is sent back as the SDK holds it."""
+    first, second = clients["openai_chat"][0], clients["anthropic_messages"][0]
+    chat, tools = first.chat.completions, options["openai_chat"]["tools"]
+    turns = [{"role": "user", "content": "Weather?"}]
+    asked = chat.create(model="tools", messages=turns, tools=tools).choices[0].message
+    turns += [asked, *[{"role": "tool", "tool_call_id": call.id, "content": "Rain."} for call in asked.tool_calls]]
+    heard = {"openai_chat": chat.create(model="loop", messages=turns, tools=tools).choices[0].message.content}
+
+    tools = options["openai_responses"]["tools"]
+    items = [{"role": "user", "content": "Weather?"}]
+    items += first.responses.create(model="tools", input=items, tools=tools).output
+    calls = [item for item in items[1:] if item.type == "function_call"]
+    items += [{"type": "function_call_output", "call_id": call.call_id, "output": "Rain."} for call in calls]
+    heard["openai_responses"] = first.responses.create(model="loop", input=items, tools=tools).output_text
+
+    more = options["anthropic_messages"]
+    turns = [{"role": "user", "content": "Weather?"}]
+    asked = second.messages.create(model="tools", messages=turns, **more).content
+    calls = [block for block in asked if block.type == "tool_use"]
+    results = [{"type": "tool_result", "tool_use_id": call.id, "content": "Rain."} for call in calls]
+    turns += [{"role": "assistant", "content": asked}, {"role": "user", "content": results}]
+    heard["anthropic_messages"] = second.messages.create(model="loop", messages=turns, **more).content[0].text
+    return heard
+
+
 def models_heard(task):
     """The lists of models, and what an SDK that tries again makes of a wait."""
     key = task["key"]
@@ -248,7 +274,8 @@ async def main():
     clients = {"openai_chat": openais, "openai_responses": openais, "anthropic_messages": anthropics}
     heard = {f"{call['wire']} {call['name']}": await hear(clients, call) for call in task["calls"]}
     versions = {"openai": openai.__version__, "anthropic": anthropic.__version__}
-    json.dump({"versions": versions, "models": models_heard(task), "heard": heard}, sys.stdout)
+    told = {"versions": versions, "models": models_heard(task), "loops": loops(clients, task["tools"]), "heard": heard}
+    json.dump(told, sys.stdout)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import sdks
 from quoth import Message, Reasoning, Response, ToolCall, Usage, errors
 from quoth.dialects import load_client
 from quoth.testing import FakeProvider, Fault
-from quoth.types import Refusal
+from quoth.types import Refusal, ToolResult
 from quoth.wire import Quirks
 
 CHAT, RESPONSES, MESSAGES = WIRES = ("openai_chat", "openai_responses", "anthropic_messages")
@@ -46,6 +46,7 @@ ANSWERS = {
     "length": said("and so", finish="length"),
     "form": said('{"name":"Ann","age":30}'),
     "rich": said("understood"),
+    "loop": said("It rains in both."),
 }
 KINDS = {
     "bad_request": ("BadRequestError", "BadRequestError"),
@@ -193,6 +194,10 @@ def options_of(wire, name):
     return PLAIN[wire] | more | ({"form": True} if name == "form" else {})
 
 
+LOOPED = {wire: {"tools": TOOLS[wire]} for wire in WIRES}
+LOOPED[MESSAGES]["max_tokens"] = 99
+
+
 def surroundings():
     """The environment without proxies, and without what the SDKs would read of it."""
     theirs = re.compile("openai|anthropic|.*_proxy$", re.IGNORECASE)
@@ -203,7 +208,8 @@ class Heard:
     """What the SDKs understood, and what FakeProvider was sent."""
 
     def __init__(self, told, requests):
-        self.versions, self.models, self.calls = told["versions"], told["models"], told["heard"]
+        self.versions, self.models, self.loops = told["versions"], told["models"], told["loops"]
+        self.calls = told["heard"]
         self.requests = requests
 
     def __call__(self, wire, name, way):
@@ -227,7 +233,7 @@ def heard():
         program = Path(__file__).with_name("sdk_clients.py")
         done = subprocess.run(
             [python, str(program)],
-            input=json.dumps({**task, "calls": calls}),
+            input=json.dumps({**task, "calls": calls, "tools": LOOPED}),
             capture_output=True,
             text=True,
             encoding="utf-8",
@@ -383,6 +389,20 @@ def test_an_sdk_lists_models_and_waits_as_it_is_told(heard):
     }
 
 
+@every_wire
+def test_tools_go_round(heard, wire):
+    """The SDK sends back what it was answered, in its own types, with the results; it is read as what was scripted."""
+    assert heard.loops[wire] == "It rains in both."
+    *_, last = [each.request for each in heard.requests if each.wire == wire and each.request.model == "loop"]
+    calls = [part for message in last.messages for part in message.parts if isinstance(part, ToolCall)]
+    results = [part for message in last.messages for part in message.parts if isinstance(part, ToolResult)]
+    scripted = ANSWERS["tools"].tool_calls
+    assert [(call.id, call.name, call.parse_arguments()) for call in calls] == [
+        (call.id, call.name, call.parse_arguments()) for call in scripted
+    ]
+    assert [(result.call_id, result.parts[0].text) for result in results] == [(call.id, "Rain.") for call in scripted]
+
+
 # What they sent.
 
 
@@ -415,7 +435,7 @@ def test_what_an_sdk_sends_has_its_meaning(heard, wire):
     assert rich.extra["of_tomorrow"] == {"a": [1, None, "x"]}
     assert rich.tool_choice.mode == ("required" if wire == RESPONSES else "tool")
     assert [part.data for message in rich.messages for part in message.parts if hasattr(part, "media_type")]
-    (result,) = [part for message in rich.messages for part in message.parts if hasattr(part, "call_id")]
+    (result,) = [part for message in rich.messages for part in message.parts if isinstance(part, ToolResult)]
     assert (result.call_id, result.parts[0].text) == ("t1", "Rain.")
     (call,) = [part for message in rich.messages for part in message.parts if isinstance(part, ToolCall)]
     assert (call.id, call.name, call.parse_arguments()) == ("t1", "weather", {"city": "Paris"})

@@ -11,14 +11,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ... import ModelsAPI, Settings, _json
-from ...dialects.server import build_models, load_server
-from ...errors import ClosedError, InputError, NotBuiltError
+from ...dialects.server import build_models
+from ...errors import ClosedError, InputError
 from ...providers import PROVIDERS, ProviderSpec, ProviderTable
 from ...types import ModelRequest
 from ...wire import Headers, WireRequest
 from ._play import Step, steps
 from ._script import LOAD_FAULTS, Answer, Fault, Script, as_fault, failed, filled
-from ._wires import PATHS, Reply, error_of, spell, wire_of
+from ._wires import PATHS, Reply, server_of, spell, wire_of
 
 if TYPE_CHECKING:
     from ._server import Message, Server
@@ -107,7 +107,7 @@ class FakeProvider:
         """How many requests have come."""
         self._demands_key = key is not None
         self._defaults = Fault(delay=delay, pace=pace, piece=piece, chunk=chunk)
-        self._script = Script(script, fault_rate, faults, seed)
+        self._script = Script(self._defaults if script is None else script, fault_rate, faults, seed)
         self._model_ids = tuple(model_ids)
         self._kept: deque[Received] = deque(maxlen=keep)
         self._lock = allocate_lock()
@@ -226,8 +226,8 @@ class FakeProvider:
         wire, request, why = wire_of(path), None, ""
         if wire is not None and message.method == "POST":
             try:
-                request = load_server(wire).parse_request(WireRequest(path=path, body=message.body))
-            except (InputError, NotBuiltError) as error:
+                request = server_of(wire).parse_request(WireRequest(path=path, body=message.body))
+            except InputError as error:
                 why = error.message
             except Exception as error:  # noqa: BLE001  # whatever reading breaks on, the client must hear of it
                 why = f"{type(error).__name__}: {error}"
@@ -244,26 +244,27 @@ class FakeProvider:
         return received, why
 
     def _reply(self, message: Message, received: Received, why: str) -> tuple[Fault, Reply]:
-        wire = received.wire if received.wire is not None else "openai_chat"
-        fault = Fault()
+        wire, request = received.wire or "openai_chat", received.request or ModelRequest(model="", messages=())
         try:
-            if self._demands_key and not self._has_key(message):
-                fault = Fault(kind="authentication", message="the key is not the one that this FakeProvider has")
-            elif message.method == "GET" and received.path.rstrip("/").endswith("/models"):
-                return fault, Reply.whole(build_models(self._model_ids))
-            elif received.request is None:
-                fault = self._not_understood(received, why)
-            else:
-                fault = filled(as_fault(self._script.next(), received.request), self._defaults)
-            request = received.request or ModelRequest(model="", messages=())
+            if received.method == "GET" and received.path.rstrip("/").endswith("/models") and self._admits(message):
+                return Fault(), Reply.whole(build_models(self._model_ids))
+            fault = self._answer(message, received, why)
             return fault, spell(wire, request, fault, self.received)
         except Exception as error:  # noqa: BLE001  # a script that fails is told to the client, which waits for it
             fault = failed(f"the script of this FakeProvider failed: {type(error).__name__}: {error}")
-            return fault, Reply.whole(load_server(wire).build_error(error_of(wire, fault)))
+            return fault, spell(wire, request, fault, self.received)
 
-    def _has_key(self, message: Message) -> bool:
+    def _answer(self, message: Message, received: Received, why: str) -> Fault:
+        if not self._admits(message):
+            return Fault(kind="authentication", message="the key is not the one that this FakeProvider has")
+        if received.request is None:
+            return self._not_understood(received, why)
+        return filled(as_fault(self._script.next(), received.request), self._defaults)
+
+    def _admits(self, message: Message) -> bool:
+        """Whether the request has the key, or none is demanded."""
         given = [value for name, value in message.headers if name in KEY_HEADERS]
-        return any(value in (self.key, f"Bearer {self.key}") for value in given)
+        return not self._demands_key or any(value in (self.key, f"Bearer {self.key}") for value in given)
 
     def _not_understood(self, received: Received, why: str) -> Fault:
         if received.wire is not None and received.method == "POST":

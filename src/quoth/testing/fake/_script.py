@@ -15,7 +15,7 @@ from ...errors import KINDS, APIStatusError, InputError, InputTypeError
 from ...types import ModelRequest, Response
 from ...wire import Headers
 
-__all__ = ["AT_ONCE", "LOAD_FAULTS", "Answer", "Cut", "Fault", "Script", "as_fault"]
+__all__ = ["AT_ONCE", "LOAD_FAULTS", "Answer", "Cut", "Fault", "Script", "as_fault", "failed", "filled"]
 
 Cut: TypeAlias = Literal["close", "reset", "stall", "end", "malformed", "garbage", "error"]
 """How a reply is broken off.
@@ -141,9 +141,7 @@ LOAD_FAULTS: tuple[Fault, ...] = (
 class Script:
     """Gives the answer of each request in turn. Not for several threads."""
 
-    def __init__(
-        self, answers: Answer | Iterable[Answer] | None, rate: float, faults: Sequence[Fault], seed: int
-    ) -> None:
+    def __init__(self, answers: Answer | Iterable[Answer], rate: float, faults: Sequence[Fault], seed: int) -> None:
         if not 0 <= rate <= 1:
             raise InputError(f"fault_rate is a share from 0 to 1, not {rate}")
         if rate and not faults:
@@ -165,10 +163,8 @@ class Script:
         return answer
 
 
-def _endless(answers: Answer | Iterable[Answer] | None) -> Iterator[Answer]:
+def _endless(answers: Answer | Iterable[Answer]) -> Iterator[Answer]:
     """The answers in order; one that stands alone is given to every request."""
-    if answers is None:
-        answers = Fault()
     if isinstance(answers, Iterable) and not isinstance(answers, str):
         return iter(answers)
     if not callable(answers):
@@ -214,6 +210,8 @@ def as_fault(answer: object, request: ModelRequest | None = None) -> Fault:
 
 def filled(fault: Fault, defaults: Fault) -> Fault:
     """The fault, with what it leaves out as the FakeProvider has it."""
+    if fault is defaults:
+        return fault
     names = ("delay", "pace", "piece", "chunk")
     missing = {name: value for name in names if (value := getattr(defaults, name)) is not None}
     wanted = {name: value for name, value in missing.items() if getattr(fault, name) is None}

@@ -14,7 +14,7 @@ from ...types import Document, Message, ModelRequest, Part, Response, Text, Tool
 from ...wire import ErrorInfo, Headers, WireReply
 from ._script import Fault
 
-__all__ = ["PATHS", "Reply", "spell", "wire_of"]
+__all__ = ["PATHS", "Reply", "error_of", "server_of", "spell", "wire_of"]
 
 PATHS: Mapping[str, str] = {
     "/chat/completions": "openai_chat",
@@ -53,16 +53,19 @@ def wire_of(path: str) -> str | None:
     return next((name for end, name in PATHS.items() if path.endswith(end)), None)
 
 
+@cache
+def server_of(wire: str) -> ServerDialect:
+    """The server half of a dialect, looked up once."""
+    return load_server(wire)
+
+
 def spell(wire: str, request: ModelRequest, fault: Fault, number: int) -> Reply:
-    """The reply to a request, complete: what breaks it off comes later.
-
-    Raises NotBuiltError where no server half speaks this wire.
-    """
-    server = load_server(wire)
-    return _labelled(_spelled(wire, server, request, fault, number), fault)
+    """The reply to a request, complete: what breaks it off comes later."""
+    return _labelled(_spelled(wire, request, fault, number), fault)
 
 
-def _spelled(wire: str, server: ServerDialect, request: ModelRequest, fault: Fault, number: int) -> Reply:
+def _spelled(wire: str, request: ModelRequest, fault: Fault, number: int) -> Reply:
+    server = server_of(wire)
     if fault.body is not None or (fault.status not in (None, 200) and not fault.refuses and fault.cut != "error"):
         kind = "text/html" if (fault.body or b"").lstrip()[:1] == b"<" else "application/json"
         return Reply(status=fault.status or 200, headers=(("content-type", kind),), pieces=[fault.body or b""])
@@ -123,7 +126,7 @@ def error_of(wire: str, fault: Fault) -> ErrorInfo:
 @cache
 def id_header(wire: str) -> str:
     """The header in which this wire names a request."""
-    headers = load_server(wire).build_error(ErrorInfo(kind="server", message="", request_id="?")).headers
+    headers = server_of(wire).build_error(ErrorInfo(kind="server", message="", request_id="?")).headers
     return next((name for name, value in headers if value == "?"), "x-request-id")
 
 
