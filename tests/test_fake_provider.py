@@ -685,7 +685,7 @@ def test_it_can_be_started_again():
 
 
 def test_a_port_that_is_taken_is_an_error():
-    with FakeProvider() as fake, pytest.raises(OSError, match="in use"):
+    with FakeProvider() as fake, pytest.raises(OSError):
         FakeProvider(port=int(fake.url.rpartition(":")[2])).start()
 
 
