@@ -473,6 +473,15 @@ def test_requests_are_kept_without_their_keys(model):
     assert "[redacted]" in dict(received.headers).values()
 
 
+@pytest.mark.parametrize("name", ["Authorization", "x-goog-api-key", "cf-aig-authorization", "X-Api-Key", "cookie"])
+def test_no_headers_key_is_kept(name):
+    with FakeProvider() as fake:
+        exchange(fake, post("/v1/messages", HELLO, LAST, f"{name}: s3cret", "x-kept: yes"))
+        (received,) = fake.requests
+    headers = dict(received.headers)
+    assert (headers[name.lower()], headers["x-kept"]) == ("[redacted]", "yes")
+
+
 def test_as_many_requests_are_kept_as_asked():
     with FakeProvider(keep=2) as fake:
         api = api_of(fake)

@@ -28,8 +28,8 @@ __all__ = ["FakeProvider", "Received"]
 KEY = "fake-key-0123456789"
 """The key that ``models()`` and ``environment()`` give, where none is demanded."""
 
-KEY_HEADERS = frozenset({"api-key", "authorization", "cookie", "proxy-authorization", "x-api-key", "x-goog-api-key"})
-"""Headers whose values are not kept."""
+SECRETS = ("api-key", "authorization", "cookie", "secret", "token")
+"""What the names of headers contain whose values are not kept, whosever they are."""
 
 
 class Received(Struct, frozen=True, kw_only=True, gc=False):
@@ -235,7 +235,7 @@ class FakeProvider:
             method=message.method,
             path=path,
             query=query,
-            headers=tuple([(name, "[redacted]" if name in KEY_HEADERS else text) for name, text in message.headers]),
+            headers=tuple([(name, "[redacted]" if is_secret(name) else text) for name, text in message.headers]),
             body=message.body,
             wire=wire,
             request=request,
@@ -263,7 +263,7 @@ class FakeProvider:
 
     def _admits(self, message: Message) -> bool:
         """Whether the request has the key, or none is demanded."""
-        given = [value for name, value in message.headers if name in KEY_HEADERS]
+        given = [value for name, value in message.headers if is_secret(name)]
         return not self._demands_key or any(value in (self.key, f"Bearer {self.key}") for value in given)
 
     def _not_understood(self, received: Received, why: str) -> Fault:
@@ -274,3 +274,8 @@ class FakeProvider:
             kind="not_found",
             message=f"FakeProvider has nothing at {received.method} {received.path}; it has GET .../models, {known}",
         )
+
+
+def is_secret(name: str) -> bool:
+    """Whether a header of this name carries a key, or what is as good as one."""
+    return any(word in name for word in SECRETS)
