@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given, strategies as st
+from msgspec import Struct
 
 from quoth import Message, ModelsAPI, Reasoning, Response, Settings, Text, Tool, ToolCall, Usage, errors
 from quoth.dialects import CLIENTS, load_client
@@ -512,12 +513,62 @@ def test_it_stands_behind_every_providers_base_url(monkeypatch):
     with FakeProvider() as fake:
         for name, value in fake.environment().items():
             monkeypatch.setenv(name, value)
-        fakes = fake.models()
+        fakes, apart, asked = fake.models(), ModelsAPI(), 0
         for row in PROVIDERS:
-            if row.dialect in SERVERS and row.base_url.startswith("https:"):
+            if row.dialect in SERVERS and row.base_url.startswith("https:") and not getattr(row, "rewrite", None):
                 assert fakes(f"{row.name}/some-model", "Hello").text == "Hello"
-                if row.base_url_variables:
-                    assert ModelsAPI()(f"{row.name}/some-model", "Hello").text == "Hello"
+                asked += 1
+                if row.base_url_variables and not getattr(row, "parts", ()):
+                    assert apart(f"{row.name}/some-model", "Hello").text == "Hello"
+                    asked += 1
+        apart.close()
+        assert fake.received == asked >= 4
+
+
+def test_no_url_of_any_row_leads_elsewhere():
+    with FakeProvider() as fake:
+        for row in PROVIDERS:
+            assert "https:" not in str(
+                [getattr(fake._moved(row), name) for name in row.__struct_fields__ if name not in WORDS]
+            )
+
+
+WORDS = ("hint", "note", "headers")
+"""Fields of a row that may speak of an address."""
+
+
+class Further(Struct, frozen=True):
+    dialect: str
+    base_url: str | None = None
+
+
+class Sketch(Struct, frozen=True):
+    """A row with all that can lead elsewhere."""
+
+    base_url: str
+    path: str
+    query: tuple[tuple[str, str], ...]
+    endpoints: tuple[Further, ...]
+    base_url_variables: tuple[str, ...] = ("SOME_URL",)
+    parts: tuple[tuple[str, tuple[str, ...]], ...] = (("region", ("SOME_REGION",)),)
+    relocate: str | None = "somehow"
+
+
+def test_no_part_of_a_row_leads_elsewhere():
+    further = (Further("a", "https://other.test/anthropic"), Further("b"))
+    query = (("version", "{api_version}"),)
+    row = Sketch("https://{region}.llm.test/v1/{region}", "/{region}/{model}:ask", query, further)
+    with FakeProvider() as fake:
+        moved = Further("a", f"{fake.url}/anthropic")
+        assert fake._moved(row) == Sketch(
+            f"{fake.url}/v1/region",
+            "/region/{model}:ask",
+            (("version", "api_version"),),
+            (moved, further[1]),
+            (),
+            (),
+            None,
+        )
 
 
 def test_the_environment_does_not_lead_its_models_elsewhere(monkeypatch):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from _thread import allocate_lock
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -13,7 +14,7 @@ from msgspec.structs import replace
 from ... import ModelsAPI, Settings, _json
 from ...dialects.server import build_models
 from ...errors import ClosedError, InputError
-from ...providers import PROVIDERS, ProviderSpec, ProviderTable
+from ...providers import PROVIDERS, ProviderTable
 from ...types import ModelRequest
 from ...wire import Headers, WireRequest
 from ._play import Step, steps
@@ -25,8 +26,16 @@ if TYPE_CHECKING:
 
 __all__ = ["FakeProvider", "Received"]
 
+Row = TypeVar("Row", bound=Struct)
+
 KEY = "fake-key-0123456789"
 """The key that ``models()`` and ``environment()`` give, where none is demanded."""
+
+LEADS_ELSEWHERE: Mapping[str, Any] = {"base_url_variables": (), "root_variables": (), "parts": (), "relocate": None}
+"""Fields of a row by which variables decide where it is, and their values where none does."""
+
+OPEN_FIELDS = ("headers", "path", "query")
+"""Fields beside the URL in which names stand in braces, for variables to fill."""
 
 SECRETS = ("api-key", "authorization", "cookie", "secret", "token")
 """What the names of headers contain whose values are not kept, whosever they are."""
@@ -162,22 +171,33 @@ class FakeProvider:
         row = PROVIDERS.get(provider)
         if row is None:
             raise InputError(f"there is no provider {provider!r}")
-        return self._base_url(row)
+        return self._here(row.base_url)
 
-    def _base_url(self, row: ProviderSpec) -> str:
-        _, _, path = row.base_url.partition("://")[2].partition("/")
-        return f"{self.url}/{path}".rstrip("/")
+    def _here(self, base_url: str) -> str:
+        _, _, path = base_url.partition("://")[2].partition("/")
+        return f"{self.url}/{closed(path)}".rstrip("/")
+
+    def _moved(self, row: Row) -> Row:
+        """A row, or a further wire that one holds, with every URL at this address and nothing that leads elsewhere."""
+        changes: dict[str, Any] = {}
+        for name in row.__struct_fields__:
+            value = getattr(row, name)
+            if name in LEADS_ELSEWHERE:
+                changes[name] = LEADS_ELSEWHERE[name]
+            elif name == "base_url" and value is not None:
+                changes[name] = self._here(value)
+            elif name in OPEN_FIELDS and value:
+                changes[name] = closed(value) if isinstance(value, str) else _closed_lines(value)
+            elif isinstance(value, tuple) and value and isinstance(value[0], Struct):
+                changes[name] = tuple([self._moved(each) for each in value])
+        return replace(row, **changes)
 
     def models(self, **settings: Any) -> ModelsAPI:
         """A ModelsAPI that finds every provider here, whatever the environment says; it is closed with this.
 
         ``settings`` are the fields of ``quoth.Settings``.
         """
-        rows = [
-            replace(row, base_url=self._base_url(row), base_url_variables=())
-            for row in PROVIDERS
-            if not row.base_url.startswith("local:")
-        ]
+        rows = [self._moved(row) for row in PROVIDERS if not row.base_url.startswith("local:")]
         keys = {**{row.name: self.key for row in rows}, **settings.pop("api_keys", {})}
         api = ModelsAPI(Settings(api_keys=keys, **settings), providers=ProviderTable(rows))
         self._apis.append(api)
@@ -188,7 +208,7 @@ class FakeProvider:
         variables = {}
         for row in PROVIDERS:
             if row.base_url_variables:
-                variables.update(dict.fromkeys(row.base_url_variables, self._base_url(row)))
+                variables.update(dict.fromkeys(row.base_url_variables, self._here(row.base_url)))
                 variables.update(dict.fromkeys(row.key_variables, self.key))
         return variables
 
@@ -274,6 +294,15 @@ class FakeProvider:
             kind="not_found",
             message=f"FakeProvider has nothing at {received.method} {received.path}; it has GET .../models, {known}",
         )
+
+
+def closed(text: str) -> str:
+    """The text with what is open in it called by its name; the model's alone is filled at each call."""
+    return re.sub(r"{(?!model})(\w+)}", r"\1", text)
+
+
+def _closed_lines(lines: Headers) -> Headers:
+    return tuple([(name, closed(value)) for name, value in lines])
 
 
 def is_secret(name: str) -> bool:

@@ -18,6 +18,7 @@ __all__ = ["PATHS", "Reply", "error_of", "server_of", "spell", "wire_of"]
 
 PATHS: Mapping[str, str] = {
     "/chat/completions": "openai_chat",
+    "/v1/chat": "openai_chat",  # Writer's
     "/messages": "anthropic_messages",
     "/responses": "openai_responses",
 }
