@@ -11,7 +11,7 @@ TEST := .venv-test
 SYSTEM := You are a helpful AI assistant. Answer briefly.
 PROMPT := Hello! Tell me one thing about the sea.
 
-.PHONY: hello test lint types architecture bench clean
+.PHONY: hello test sdks lint types architecture bench clean
 
 hello: $(HELLO)/ready
 	@echo
@@ -23,6 +23,10 @@ hello: $(HELLO)/ready
 
 test: $(TEST)/ready
 	$(TEST)/$(BIN)/python -m pytest
+
+# The official SDKs that the tests hold against FakeProvider, in an environment of their own, .venv-sdk.
+sdks: $(TEST)/ready
+	$(TEST)/$(BIN)/python tests/sdks.py
 
 lint: $(TEST)/ready
 	$(TEST)/$(BIN)/ruff check .
@@ -56,4 +60,4 @@ $(TEST)/ready: pyproject.toml requirements-local.txt requirements-dev.txt
 	$(call install,$(TEST),-r requirements-dev.txt)
 
 clean:
-	rm -rf $(HELLO) $(TEST)
+	rm -rf $(HELLO) $(TEST) .venv-sdk

@@ -52,7 +52,7 @@ HOUSE: dict[str, Room] = {
     "cli": room("the command: a user of the public package like any other", f"{PUBLIC} _json"),
     "testing": room(
         "what tests of programs and of wires stand on: scripted answers, a fake provider, conformance",
-        f"{NOUNS} _framing _json dialects providers transport",
+        f"{PUBLIC} {NOUNS} _framing _json dialects providers transport",
     ),
     # The door.
     "quoth": room(
@@ -120,7 +120,7 @@ FOR_TYPES = {
 
 OUTSIDE = {
     "msgspec": frozenset(HOUSE) - {"data", "_version", "quoth"},
-    "httptools": frozenset({"transport"}),
+    "httptools": frozenset({"transport", "testing"}),
     "httpx2": frozenset({"transport"}),
     "truststore": frozenset({"transport"}),
     "xllamacpp": frozenset({"providers"}),
@@ -455,6 +455,9 @@ WAITS: dict[tuple[str, str], str] = {
     ("quoth.providers._local", "threading"): "a lock: many calls at once load the weights once",
     ("quoth._registry", "quoth.transport._clock"): "the day: when a provider is built, its model may be retired",
     ("quoth._listing", "quoth.transport._clock"): "what is retired and what it costs, today",
+    ("quoth.testing.fake._server", "asyncio"): "a server, on a loop of its own: no call of ours waits in it",
+    ("quoth.testing.fake._server", "socket"): "its listener",
+    ("quoth.testing.fake._server", "threading"): "its thread",
 }
 """(module, imported module) outside the waiting rooms, and why. Never instrumentation: it is told the time."""
 

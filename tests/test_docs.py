@@ -36,6 +36,10 @@ def test_the_examples_of_how_requests_travel_run():
     run(blocks("docs/http.md", "python"))
 
 
+def test_the_examples_of_testing_run():
+    run(blocks("docs/testing.md", "python"))
+
+
 def run(examples):
     """All examples of a page in one fresh process, as a reader would paste them one after the other."""
     done = subprocess.run(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
+from .. import _json
 from ..errors import NotBuiltError
 from ..types import ModelRequest, Response
 from ..wire import ErrorInfo, WireReply, WireRequest
 
-__all__ = ["SERVERS", "ServerDialect", "load_server"]
+__all__ = ["SERVERS", "ServerDialect", "build_models", "load_server"]
 
 
 class ServerDialect(Protocol):
@@ -33,6 +34,10 @@ class ServerDialect(Protocol):
 
     def build_error(self, info: ErrorInfo) -> WireReply:
         """Spell a "no", so that ``parse_error`` finds its kind again."""
+        ...
+
+    def build_stream_error(self, info: ErrorInfo) -> bytes:
+        """Spell a "no" that comes after the head, as the last event of a stream."""
         ...
 
 
@@ -72,3 +77,22 @@ def load_server(name: str) -> ServerDialect:
     if loader is None:
         raise NotBuiltError(f"this version of quoth does not serve {name!r}; it serves {', '.join(sorted(SERVERS))}")
     return loader()
+
+
+def build_models(ids: Sequence[str]) -> WireReply:
+    """Say which models there are, so that whoever asks in either spelling (see ``_models``) finds what it reads."""
+    entries = [
+        {
+            "id": id_,
+            "object": "model",
+            "type": "model",
+            "created": 0,
+            "created_at": "1970-01-01T00:00:00Z",
+            "owned_by": "",
+            "display_name": id_,
+        }
+        for id_ in ids
+    ]
+    ends = {"first_id": ids[0] if ids else None, "last_id": ids[-1] if ids else None}
+    body = {"object": "list", "data": entries, "has_more": False, **ends}
+    return WireReply(status=200, headers=(("content-type", "application/json"),), body=_json.encode(body))

@@ -30,6 +30,7 @@ CODES: dict[str, str] = {
     "request_body_too_large_after_decoding": "request_too_large",
     # What gateways to this wire say in OpenAI's words, and our own server half where this wire has none.
     "context_length_exceeded": "context_length",
+    "exceed_context_size_error": "context_length",  # llama.cpp's server
     "content_filter": "content_blocked",
     "model_not_found": "model_not_found",
     # Types.

@@ -12,7 +12,7 @@ import msgspec
 
 from ... import _json
 from ...errors import InputError
-from ...types import ModelRequest, Part, Reasoning, Response, Text, Tool, ToolCall, ToolChoice
+from ...types import ModelRequest, Part, Reasoning, Refusal, Response, Text, Tool, ToolCall, ToolChoice
 from ...wire import ErrorInfo, Headers, WireReply, WireRequest
 from .._errors import spelled_as, wait_headers
 from .._kept import Wire
@@ -26,7 +26,7 @@ from ._usage import write_usage
 from ._words import CHOICES, FINISH_REASONS, NO_ID, RESIDUES, STOP_REASONS
 from .client import write_tool
 
-__all__ = ["build_error", "build_events", "build_response", "parse_request"]
+__all__ = ["build_error", "build_events", "build_response", "build_stream_error", "parse_request"]
 
 
 # Requests.
@@ -194,7 +194,7 @@ def _block_events(part: Part, piece: int | None) -> tuple[Wire, Iterator[Wire]]:
     wire = _answer_block(part)
     deltas: list[Wire] = []
     match wire.get("type"), part:
-        case "text", Text():
+        case "text", Text() | Refusal():  # in a refusal, which the stop reason tells, the text is no other
             begin = {**wire, "text": ""}
             deltas = [{"type": "text_delta", "text": text} for text in in_pieces(part.text, piece)]
             citations = begin.pop("citations", None)
@@ -222,6 +222,11 @@ def _listed(value: Any) -> list[Any]:
 def build_error(info: ErrorInfo) -> WireReply:
     """Spell an error so that ``parse_error`` finds its kind again."""
     return spelled_as(info, KIND_WORDS, _error, parse_error)
+
+
+def build_stream_error(info: ErrorInfo) -> bytes:
+    """Spell an error that comes inside a stream, after a 200."""
+    return b"event: error\ndata: " + build_error(info).body + b"\n\n"
 
 
 def _error(info: ErrorInfo, status: int, type_: str, code: str | None) -> WireReply:

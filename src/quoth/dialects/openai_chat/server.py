@@ -28,7 +28,7 @@ from ...types import (
     ToolChoice,
     ToolResult,
 )
-from ...wire import Headers, WireReply, WireRequest
+from ...wire import ErrorInfo, Headers, WireReply, WireRequest
 from .._kept import Wire, overlay
 from .._openai_errors import build_error
 from .._requests import Fields, flag, number, read_body, read_fields, stops, whole
@@ -41,7 +41,14 @@ from ._usage import write_usage
 from ._words import CALL_KINDS, DONE, FIELD, FINISH_REASONS, FORM, NAME, NO_ID, REASONING_FIELDS, RESIDUES, ROLES
 from .client import write_tool
 
-__all__ = ["build_error", "build_events", "build_response", "parse_message", "parse_request"]
+__all__ = [
+    "build_error",
+    "build_events",
+    "build_response",
+    "build_stream_error",
+    "parse_message",
+    "parse_request",
+]
 
 CAPS = ("max_tokens", "max_completion_tokens")
 """Both names of the cap on the output; a request that has both keeps them in ``extra``."""
@@ -320,6 +327,14 @@ def _call_deltas(call: ToolCall, index: int, piece: int | None) -> Iterator[Wire
     kind = call_kind(begun)
     for text in in_pieces(call.arguments, piece):
         yield {"tool_calls": [{"index": index, kind: {CALL_KINDS[kind]: text}}]}
+
+
+# Errors.
+
+
+def build_stream_error(info: ErrorInfo) -> bytes:
+    """Spell an error that comes inside a stream, after a 200."""
+    return b"data: " + build_error(info).body + b"\n\n"
 
 
 _JSON: Headers = (("content-type", "application/json"),)

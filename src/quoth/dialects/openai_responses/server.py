@@ -14,7 +14,7 @@ from typing import Any
 from ... import _json
 from ...errors import InputError
 from ...types import Message, ModelRequest, OutputFormat, Reasoning, Response, Tool, ToolChoice
-from ...wire import Headers, WireReply, WireRequest
+from ...wire import ErrorInfo, Headers, WireReply, WireRequest
 from .._counts import usage_word
 from .._kept import Wire
 from .._openai_errors import build_error
@@ -27,7 +27,7 @@ from ._usage import count_searches, write_usage
 from ._words import CALLS, FIELD, INCOMPLETE, NAME, NO_ID, REASONS, THOUGHTS
 from .client import OUTPUT_NAME, write_format, write_tool
 
-__all__ = ["build_error", "build_events", "build_response", "parse_request"]
+__all__ = ["build_error", "build_events", "build_response", "build_stream_error", "parse_request"]
 
 
 # Requests.
@@ -348,6 +348,14 @@ def _listed(value: Any) -> list[Any]:
 def _text_in(entry: Any) -> str:
     text = entry.get("text") if isinstance(entry, Mapping) else None
     return text if isinstance(text, str) else ""
+
+
+# Errors.
+
+
+def build_stream_error(info: ErrorInfo) -> bytes:
+    """Spell an error that comes inside a stream, after a 200: the error object stands in an event, as on a reply."""
+    return _event({"type": "error", "sequence_number": 0, **_json.decode(build_error(info).body)})
 
 
 _JSON: Headers = (("content-type", "application/json"),)
