@@ -17,7 +17,7 @@ from statistics import median
 from time import process_time
 
 from quoth import Message, ModelsAPI, Response, Settings, Usage
-from quoth.dialects.openai_chat.server import build_response
+from quoth.dialects.openai_responses.server import build_response
 from quoth.instrumentation import CallRecord, Journal
 from quoth.testing import Reply, ScriptedTransport
 from quoth.transport import Deadline

@@ -57,17 +57,25 @@ assert answer.usage.total_tokens == 9, answer.usage
 assert answer.cost.femto == 1_700_000_000, answer.cost
 """
 
-WHOLE = b"""{"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "gpt-6-luna", "choices": [{
-"index": 0, "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}],
-"usage": {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9}}"""
+ANSWER = (
+    '{"id": "resp_1", "object": "response", "created_at": 1, "status": "completed", "model": "gpt-6-luna", '
+    '"output": [{"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", '
+    '"content": [{"type": "output_text", "text": "Hello", "annotations": []}]}], '
+    '"usage": {"input_tokens": 7, "output_tokens": 2, "total_tokens": 9}}'
+)
+WHOLE = ANSWER.encode()
 
-CHUNK = '{"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "gpt-6-luna", "choices": '
+ITEM = '{"type": "message", "id": "msg_1", "role": "assistant", "status": "in_progress", "content": []}'
+PLACE = '"item_id": "msg_1", "output_index": 0, "content_index": 0'
 STREAM = "".join([
-    f'data: {CHUNK}[{{"index": 0, "delta": {{"role": "assistant", "content": "Hel"}}, "finish_reason": null}}]}}\n\n',
-    f'data: {CHUNK}[{{"index": 0, "delta": {{"content": "lo"}}, "finish_reason": null}}]}}\n\n',
-    f'data: {CHUNK}[{{"index": 0, "delta": {{}}, "finish_reason": "stop"}}]}}\n\n',
-    f'data: {CHUNK}[], "usage": {{"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9}}}}\n\n',
-    "data: [DONE]\n\n",
+    f"event: {json.loads(data)['type']}\ndata: {data}\n\n"
+    for data in (
+        '{"type": "response.created", "response": {"id": "resp_1", "status": "in_progress", "model": "gpt-6-luna"}}',
+        f'{{"type": "response.output_item.added", "output_index": 0, "item": {ITEM}}}',
+        f'{{"type": "response.output_text.delta", {PLACE}, "delta": "Hel"}}',
+        f'{{"type": "response.output_text.delta", {PLACE}, "delta": "lo"}}',
+        f'{{"type": "response.completed", "response": {ANSWER}}}',
+    )
 ]).encode()  # fmt: skip
 
 EVENTS = (("content-type", "text/event-stream"),)

@@ -7,6 +7,7 @@ import traceback
 
 import pytest
 from hypothesis import example, given, settings, strategies as st
+from msgspec.structs import replace
 
 from quoth import ModelsAPI, QuothError, Settings
 from quoth.errors import APIConnectionError, AuthenticationError, ConfigurationError, MissingKeyError
@@ -14,6 +15,7 @@ from quoth.providers import ProviderSpec, ProviderTable
 from quoth.providers._address import Address, Given, check_base_url, check_key, find_address, is_loopback
 from quoth.testing import Reply, ScriptedTransport
 from quoth.wire import HTTPRequest
+from tables import chat_table
 
 settings.register_profile("no deadline", deadline=None)  # the machine may be busy
 settings.load_profile("no deadline")
@@ -153,6 +155,51 @@ def test_a_provider_that_needs_no_key_is_never_asked_for_one(picked):
     url, key = find(**only({(source, at) for source, at in picked if at}), row=KEYLESS)
     assert key is None
     assert url in (CALL_URL, SETTINGS_URL, KEYLESS.base_url)
+
+
+OPTIONAL = replace(ROW, key_optional=True)
+
+
+@given(PICKS)
+def test_a_key_that_is_optional_is_sent_by_the_same_law_and_missed_by_nobody(picked):
+    first_key, first_url = (min((SOURCES.index(of) for of, which in picked if which == at), default=3) for at in (0, 1))
+    if first_key < first_url < 3:  # it was given for another place: not dropped in silence
+        with pytest.raises(MissingKeyError, match="is not sent to"):
+            find(**only(picked), row=OPTIONAL)
+        return
+    url, key = find(**only(picked), row=OPTIONAL)
+    assert key is None or (key, url) in EVERYWHERE.values() or url == ROW.base_url
+    assert key is not None or url != ROW.base_url or not any(at == 0 for _, at in picked)
+
+
+OPEN = replace(ROW, base_url="https://{resource}.openai.azure.com/openai/v1", parts=(("resource", ("RESOURCE",)),))
+OPEN_URL = "https://mine.openai.azure.com/openai/v1"
+
+
+@given(PICKS)
+def test_a_url_whose_open_part_a_variable_fills_is_the_providers_own(picked):
+    """So any key may go there: the end of its host stands in the row."""
+    sources = only(picked)
+    around = {**environment(*sources.pop("variables")), "RESOURCE": "mine"}
+    given = [Given(api_key=key, base_url=url) for key, url in sources.values()]
+    try:
+        address = find_address(OPEN, *given, around)
+    except MissingKeyError:
+        return
+    assert (address.api_key, address.base_url) in EVERYWHERE.values() or address.base_url == OPEN_URL
+
+
+@given(PICKS)
+def test_a_url_whose_whole_host_a_variable_says_is_that_variables(picked):
+    row = replace(OPEN, base_url="https://{resource}/v1")
+    sources = only({(source, at) for source, at in picked if at == 0})
+    around = {**environment(*sources.pop("variables")), "RESOURCE": "elsewhere.example"}
+    given = [Given(api_key=key, base_url=url) for key, url in sources.values()]
+    try:
+        address = find_address(row, *given, around)
+    except MissingKeyError:
+        return
+    assert (address.base_url, address.api_key) == ("https://elsewhere.example/v1", VARIABLE_KEY)
 
 
 @pytest.mark.parametrize("name", ["OPENAI_BASE_URL", "OPENAI_URL_OF_OLD"])
@@ -325,7 +372,7 @@ def script(monkeypatch):
 
 def sent_by(script, *, settings=None, **options):
     """The URL and the headers of the request that a call sends."""
-    api = ModelsAPI(Settings(transport=script, **(settings or {})), providers=ProviderTable())
+    api = ModelsAPI(Settings(transport=script, **(settings or {})), providers=chat_table())
     with pytest.raises(AuthenticationError):
         api("gpt-4", "Hi", **options)
     request = script.requests[-1]
@@ -352,7 +399,7 @@ def test_a_row_may_say_otherwise(script):
 
 
 def test_a_key_is_read_at_each_call_so_that_a_rotated_one_is_used(script, monkeypatch):
-    api = ModelsAPI(Settings(transport=script), providers=ProviderTable())
+    api = ModelsAPI(Settings(transport=script), providers=chat_table())
     binding = api.bind("gpt-4")  # needs no key
     with pytest.raises(MissingKeyError):
         binding("Hi")
@@ -369,7 +416,7 @@ def test_a_key_is_read_at_each_call_so_that_a_rotated_one_is_used(script, monkey
 
 def test_the_environments_key_is_not_sent_to_a_base_url_of_the_call(script, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", VARIABLE_KEY)
-    api = ModelsAPI(Settings(transport=script), providers=ProviderTable())
+    api = ModelsAPI(Settings(transport=script), providers=chat_table())
     with pytest.raises(MissingKeyError):
         api("gpt-4", "Hi", base_url="https://evil.example")
     assert script.requests == []
@@ -397,7 +444,7 @@ def test_a_header_of_the_caller_replaces_ours_of_the_same_name(script):
 def objects_with_a_key():
     script = ScriptedTransport()
     settings = Settings(api_keys={"openai": CALL_KEY}, transport=script)
-    api = ModelsAPI(settings, providers=ProviderTable())
+    api = ModelsAPI(settings, providers=chat_table())
     binding = api.bind("gpt-4", api_key=CALL_KEY, headers={"x-secret": CALL_KEY})
     call = binding.prepare("Hi")
     wire = call.provider.build(call.request)
@@ -450,9 +497,7 @@ def test_no_error_holds_the_key_in_text_fields_pickle_or_locals(case, monkeypatc
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     script, options = failing_calls()[case]
     with pytest.raises(QuothError) as caught:
-        ModelsAPI(Settings(transport=script), providers=ProviderTable())(
-            "gpt-4", "Hi", **{"api_key": CALL_KEY, **options}
-        )
+        ModelsAPI(Settings(transport=script), providers=chat_table())("gpt-4", "Hi", **{"api_key": CALL_KEY, **options})
     error = caught.value
     for shown in (str(error), repr(error), repr(vars(error))):
         assert CALL_KEY not in shown
@@ -464,7 +509,7 @@ def test_a_traceback_with_the_locals_of_every_frame_shows_no_key(monkeypatch):
     """As crash reporters take it."""
     monkeypatch.setenv("OPENAI_API_KEY", VARIABLE_KEY)
     script = ScriptedTransport(APIConnectionError("refused"))
-    api = ModelsAPI(Settings(transport=script), providers=ProviderTable())
+    api = ModelsAPI(Settings(transport=script), providers=chat_table())
     with pytest.raises(APIConnectionError) as caught:
         api("gpt-4", "Hi")
     shown = "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
@@ -476,7 +521,7 @@ def test_a_key_that_looks_like_none_is_not_echoed_by_an_error(monkeypatch):
     key = "correct horse battery"
     script = ScriptedTransport(Reply(status=401, body=f'{{"error": "bad key: {key}"}}'.encode()))
     with pytest.raises(AuthenticationError) as caught:
-        ModelsAPI(Settings(transport=script), providers=ProviderTable())("gpt-4", "Hi", api_key=key)
+        ModelsAPI(Settings(transport=script), providers=chat_table())("gpt-4", "Hi", api_key=key)
     assert key not in str(caught.value)
 
 
@@ -484,7 +529,7 @@ def test_a_key_that_looks_like_none_is_not_echoed_by_an_error(monkeypatch):
 def test_the_dummy_key_of_a_local_server_does_not_black_out_the_words_of_an_error(key):
     script = ScriptedTransport(Reply(status=404, body=b'{"error": "ollama: no such model, EMPTY cache"}'))
     with pytest.raises(QuothError, match="ollama: no such model, EMPTY cache"):
-        ModelsAPI(Settings(transport=script), providers=ProviderTable())("gpt-4", "Hi", api_key=key)
+        ModelsAPI(Settings(transport=script), providers=chat_table())("gpt-4", "Hi", api_key=key)
 
 
 def test_a_request_shows_no_query():

@@ -42,6 +42,7 @@ from quoth.errors import (
 from quoth.providers import ProviderTable
 from quoth.testing import Reply, ScriptedTransport
 from quoth.types import ModelRequest, ToolResult
+from tables import chat_table
 
 settings.register_profile("no deadline", deadline=None)  # the machine may be busy
 settings.load_profile("no deadline")
@@ -73,7 +74,7 @@ def api(script):
 
 def api_of(script):
     settings = Settings(transport=script, async_transport=script.aio, api_keys={"openai": "k"})
-    return ModelsAPI(settings, providers=ProviderTable())
+    return ModelsAPI(settings, providers=chat_table())
 
 
 def last_body(script):
@@ -123,7 +124,7 @@ def test_headers_reach_the_request_in_lower_case_after_ours(api, script):
 
 def test_every_option_was_tried_and_is_typed():
     assert (
-        set(SPELLED) | {"timeout", "api_key", "base_url", "headers", "tags"}
+        set(SPELLED) | {"timeout", "api_key", "base_url", "headers", "tags", "dialect", "check", "reasoning"}
         == set(CHECKS)
         == set(CallOptions.__annotations__)
     )
@@ -162,6 +163,9 @@ GOOD = {
     "seed": [0, -1, 2**40],
     "tools": [[], [Tool(name="f")], ({"name": "f"},)],
     "tool_choice": ["auto", "none", "required", "my_tool", ToolChoice(mode="auto")],
+    "reasoning": ["low", "none", "xhigh", 0, 1024],
+    "dialect": ["chat", "openai_chat", "messages"],
+    "check": ["warn", "strict", "off"],
     "timeout": [1, 0.001, 1e9],
     "api_key": ["k", " k\n", Secret("k"), EnvironmentKey("A_KEY"), lambda: "k"],
     "base_url": ["https://x.example", "http://localhost:1/"],
@@ -178,6 +182,9 @@ BAD = {
     "seed": [1.0, "1", True, -(2**63) - 1],
     "tools": ["f", {"name": "f"}, [5], ["f"], [{}], [{"name": 5}], [{"name": "f", "code": 1}], [{"function": "f"}]],
     "tool_choice": [5, {"mode": "auto"}, ["auto"]],
+    "reasoning": ["", " ", "a lot", "LOW", -1, 1.5, True, ["low"], b"low"],
+    "dialect": [5, "", "smoke", "Chat", ["chat"], "gemini"],
+    "check": [5, "", "loud", True, ["warn"]],
     "timeout": [0, -1, math.nan, math.inf, "5", True],
     "api_key": [5, "", " ", "a\nb", "é", Secret(""), Secret("é"), b"k", ["k"]],
     "base_url": [5, "", "x.example", "http://x.example"],
@@ -407,7 +414,7 @@ OPENAI_STYLE = [
 
 
 def test_dicts_in_openais_form_are_read_and_sent_as_they_are(api, script):
-    api("gpt-4", OPENAI_STYLE)
+    api("gpt-6-luna", OPENAI_STYLE)
     assert last_body(script)["messages"] == OPENAI_STYLE
     roles = [message.role for message in conversation(OPENAI_STYLE)]
     assert roles == ["system", "system", "user", "assistant", "tool", "user"]
@@ -591,7 +598,7 @@ def test_an_unknown_model_or_a_bad_option_is_refused_when_it_is_bound(api):
 
 def test_binding_needs_no_key_and_sends_nothing():
     script = ScriptedTransport()
-    binding = ModelsAPI(Settings(transport=script), providers=ProviderTable()).bind("gpt-4")
+    binding = ModelsAPI(Settings(transport=script), providers=chat_table()).bind("gpt-4")
     assert binding.id == "openai/gpt-4"
     assert script.requests == []
 
@@ -665,7 +672,7 @@ def test_bad_input_is_refused_by_the_async_words_too(api, script):
 
 def test_a_transport_without_its_async_twin_is_named():
     script = ScriptedTransport()
-    api = ModelsAPI(Settings(transport=script, api_keys={"openai": "k"}), providers=ProviderTable())
+    api = ModelsAPI(Settings(transport=script, api_keys={"openai": "k"}), providers=chat_table())
 
     async def main():
         await api.aio("gpt-4", "Hi")

@@ -18,6 +18,7 @@ import re
 import sys
 import tokenize
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -67,7 +68,7 @@ HOUSE: dict[str, Room] = {
     "_listing": room(
         "what list, info and providers answer", f"{NOUNS} _catalog _settings dialects providers transport"
     ),
-    "_options": room("the keyword options and their checks", f"{NOUNS} _catalog _scope providers"),
+    "_options": room("the keyword options and their checks", f"{NOUNS} _catalog _scope providers dialects"),
     "_prompt": room("what a prompt means; dicts in OpenAI's form are read by that dialect", f"{NOUNS} dialects"),
     # The service: one call from its beginning to its record. It alone joins what stands below.
     "_service": room(
@@ -349,24 +350,26 @@ def dialect_folders() -> set[str]:
 # Law: nothing below the registry compares a provider's name.
 
 ABOVE_THE_REGISTRY = frozenset({"quoth", "cli", "testing", "_api", "_options", "_prompt", "data"})
-OTHER_MEANINGS = frozenset({"local"})
-"""Names of providers that are other things too (``local`` is a URL scheme and a kind of cost): compared freely
-unless what they are compared with is a provider."""
+OTHER_MEANINGS = frozenset({"local", "llmgateway"})
+"""Names of providers that are other things too (``local`` is a URL scheme and a kind of cost, ``llmgateway`` a source
+of dates): compared freely unless what they are compared with is a provider."""
 NAMES_OF_NAMES = frozenset({"provider", "provider_name", "provider_id", "vendor"})
 HOLDERS_OF_NAMES = re.compile(r"spec|provider|row")
 COMPARES: dict[str, str] = {}
 """Modules that may compare names of providers, and why."""
 
 
+@cache
 def provider_names() -> frozenset[str]:
-    """The names and aliases of the rows, read from the table's source."""
-    path = SOURCE / "quoth" / "providers" / "_registry.py"
+    """The names and aliases of the rows, read from the tables' sources."""
+    folder = SOURCE / "quoth" / "providers"
     names = set()
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "ProviderSpec":
-            for keyword in node.keywords:
-                if keyword.arg in ("name", "aliases"):
-                    names |= set(_strings(keyword.value, {}))
+    for path in (folder / "_registry.py", *sorted(folder.glob("_rows/*.py"))):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "ProviderSpec":
+                for keyword in node.keywords:
+                    if keyword.arg in ("name", "aliases"):
+                        names |= set(_strings(keyword.value, {}))
     return frozenset(names)
 
 
@@ -709,7 +712,7 @@ def _long_things() -> Iterator[str]:
 
 
 def test_the_providers_are_read_from_their_table():
-    assert {"openai", "anthropic", "claude", "google", "local"} <= provider_names()
+    assert {"openai", "anthropic", "claude", "google", "local", "groq", "ollama", "azure"} <= provider_names()
 
 
 # The laws can be broken: each bad snippet is one way to do it, each good one looks like it and is none.

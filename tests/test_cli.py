@@ -31,6 +31,7 @@ from quoth.errors import APIConnectionError
 from quoth.providers import PROVIDERS, ProviderSpec
 from quoth.testing import Reply, ScriptedTransport
 from quoth.types import CallDetails, Cost, Message, Response, Usage
+from tables import chat_table
 
 SRC = Path(__file__).resolve().parents[1] / "src"
 
@@ -296,7 +297,7 @@ def command(
     model: str | None = "gpt-6-luna",
 ) -> Outcome:
     script = ScriptedTransport(*([reply] if reply is not None else []))
-    models = ModelsAPI(Settings(transport=script, api_keys={"openai": "sk-test"}))
+    models = ModelsAPI(Settings(transport=script, api_keys={"openai": "sk-test"}), providers=chat_table())
     stdin = Screen() if piped is None else io.StringIO(piped)
     out, err = stdout or io.StringIO(), io.StringIO()
     words = [*argv, "-m", model] if model else [*argv]
@@ -777,7 +778,7 @@ def test_a_terminal_shows_each_piece_before_the_next_is_read():
         watching = Watching(
             screen, event({"content": "One "}), event({"content": "\x1b[2Jtwo"}), event({}, "stop"), *END
         )
-        models = ModelsAPI(Settings(transport=watching, api_keys={"openai": "sk-test"}))
+        models = ModelsAPI(Settings(transport=watching, api_keys={"openai": "sk-test"}), providers=chat_table())
         console = Console(stdin=None, stdout=stdout, stderr=io.StringIO())
         assert run(["-m", "gpt-6-luna", "Hello"], models, console, {}) == 0
         assert watching.seen == [b"One ", b"two"]

@@ -1,6 +1,7 @@
 """The examples of README.md and of the pages that are not run elsewhere do what they say: they are run, in order."""
 
 import importlib.util
+import os
 import re
 import subprocess
 import sys
@@ -56,3 +57,17 @@ def test_every_link_to_a_file_leads_somewhere(page):
     folder = (ROOT / page).parent
     links = re.findall(r"\]\(([^)#:]+)\)", (ROOT / page).read_text(encoding="utf-8"))
     assert [link for link in links if not (folder / link).exists()] == []
+
+
+def test_the_examples_of_the_page_of_providers_run_without_a_network():
+    code = "".join(blocks("docs/providers.md", "python"))
+    assert code.count("models.bind(") >= 7
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, "QUOTH_OFFLINE": "1", "PYTHONPATH": str(ROOT / "src")},
+    )
+    assert (done.returncode, done.stderr) == (0, "")

@@ -21,10 +21,10 @@ from quoth import Message, ModelsAPI, QuothError, Response, Settings, Usage
 from quoth.dialects.openai_chat.server import build_error, build_events, build_response
 from quoth.errors import APIConnectionError, ConfigurationError, InputError, InputTypeError
 from quoth.instrumentation import CallRecord, Journal, Tally, UsageReport, UsageTotals, _usage
-from quoth.providers import ProviderTable
 from quoth.testing import Reply, ScriptedTransport
 from quoth.types import Cost
 from quoth.wire import ErrorInfo
+from tables import chat_table
 
 PATIENCE = 30.0
 """Seconds after which a test gives up on another thread: it is never waited for in a test that passes."""
@@ -74,7 +74,7 @@ class Waiting:
 def api_of(**more):
     script = ScriptedTransport(respond)
     given = {"transport": script, "async_transport": Waiting(script), "api_keys": {"openai": "k"}, **more}
-    return ModelsAPI(Settings(**given), providers=ProviderTable())
+    return ModelsAPI(Settings(**given), providers=chat_table())
 
 
 def total_of(records):
@@ -700,7 +700,7 @@ def test_a_forked_child_does_not_tell_what_waited_in_its_parent():
 def test_a_record_holds_no_prompt_no_answer_and_no_key(verb):
     """Whatever a hook writes of it: its repr, its pickle, its JSON, and the totals."""
     script = ScriptedTransport(respond)
-    api = ModelsAPI(Settings(transport=script, api_keys={"openai": "sk-secret-0123456789"}), providers=ProviderTable())
+    api = ModelsAPI(Settings(transport=script, api_keys={"openai": "sk-secret-0123456789"}), providers=chat_table())
     records = []
     api.on_call(records.append)
     for ask in (api, lambda *args, **options: api.stream(*args, **options).read()):

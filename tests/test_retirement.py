@@ -21,6 +21,7 @@ from quoth.dialects.openai_chat.server import build_response
 from quoth.errors import KINDS, ModelRetiredWarning
 from quoth.providers import PROVIDERS
 from quoth.testing import Reply, ScriptedTransport
+from tables import chat_table
 
 SOURCE = Path(__file__).resolve().parents[1] / "src"
 
@@ -30,7 +31,8 @@ BEFORE = f"""
 from quoth import ModelsAPI, Settings
 from quoth.testing import Reply, ScriptedTransport
 script = ScriptedTransport(lambda request: Reply(body={ANSWER!r}))
-models = ModelsAPI(Settings(transport=script, api_keys={{"openai": "k", "mine": "k"}}))
+places = {{"openai": "https://chat.example/v1"}}
+models = ModelsAPI(Settings(transport=script, api_keys={{"openai": "k", "mine": "k"}}, base_urls=places))
 """
 
 
@@ -181,7 +183,7 @@ def test_an_alias_is_not_said_to_retire_with_its_family(alias):
 def test_a_hit_asks_the_catalog_nothing():
     """The check is part of the construction: the second call resolves, checks and warns nothing."""
     script = ScriptedTransport(lambda request: Reply(body=ANSWER))
-    api = ModelsAPI(Settings(transport=script, api_keys={"openai": "k"}))
+    api = ModelsAPI(Settings(transport=script, api_keys={"openai": "k"}), providers=chat_table())
     api("gpt-4.1", "Hi")
     asked = []
 

@@ -9,10 +9,10 @@ from hypothesis import given, settings, strategies as st
 
 from quoth import ModelsAPI, Settings
 from quoth.errors import APIConnectionError, DeadlineExceededError, RateLimitError, TransportError
-from quoth.providers import ProviderTable
 from quoth.testing import Reply, ScriptedTransport
 from quoth.transport import Deadline
 from quoth.wire import HTTPRequest
+from tables import chat_table
 
 settings.register_profile("no deadline", deadline=None)  # the machine may be busy
 settings.load_profile("no deadline")
@@ -165,7 +165,7 @@ def test_the_example_of_the_docstring_works():
         Reply(body=b'{"choices": [{"message": {"role": "assistant", "content": "Hello"}}]}'), Reply(status=429)
     )
     settings = Settings(transport=script, async_transport=script.aio, api_keys={"openai": "k"})
-    models = ModelsAPI(settings, providers=ProviderTable())
+    models = ModelsAPI(settings, providers=chat_table())
     assert models("gpt-4", "Hi").text == "Hello"
     with pytest.raises(RateLimitError):
         models("gpt-4", "Hi")
@@ -174,7 +174,7 @@ def test_the_example_of_the_docstring_works():
 def test_a_scripts_headers_are_found_however_they_are_written():
     stream = b'data: {"choices": [{"delta": {"content": "Hello"}}]}\n\ndata: [DONE]\n\n'
     script = ScriptedTransport(Reply(headers=(("Content-Type", "text/event-stream"),), body=stream))
-    models = ModelsAPI(Settings(transport=script, api_keys={"openai": "k"}), providers=ProviderTable())
+    models = ModelsAPI(Settings(transport=script, api_keys={"openai": "k"}), providers=chat_table())
     assert models("gpt-4", "Hi").text == "Hello"
 
 

@@ -40,6 +40,7 @@ from quoth.providers import ProviderTable
 from quoth.testing import Reply, ScriptedTransport
 from quoth.transport._router import Router
 from quoth.wire import ErrorInfo, HTTPRequest, Quirks
+from tables import chat_table
 
 settings.register_profile("no deadline", deadline=None)  # the machine may be busy
 settings.load_profile("no deadline")
@@ -73,7 +74,7 @@ class KeepingJournal(Journal):
 def api_of(script, *, keys=True, table=None, **more):
     """A ModelsAPI over a script, whose journal keeps its records."""
     more = {"api_keys": {"openai": KEY}, **more} if keys else more
-    api = ModelsAPI(Settings(transport=script, async_transport=script.aio, **more), providers=table or ProviderTable())
+    api = ModelsAPI(Settings(transport=script, async_transport=script.aio, **more), providers=table or chat_table())
     api._service.journal = KeepingJournal()
     return api
 
@@ -952,7 +953,7 @@ def test_who_gives_a_transport_for_one_world_does_not_reach_the_network_by_the_o
     script = ScriptedTransport(answering())
     transport = {"transport": script, "async_transport": script.aio}
     missing = (set(transport) - {given}).pop()
-    api = ModelsAPI(Settings(api_keys={"openai": KEY}, **{given: transport[given]}), providers=ProviderTable())
+    api = ModelsAPI(Settings(api_keys={"openai": KEY}, **{given: transport[given]}), providers=chat_table())
     for name, ask in WAYS.items():
         if name.startswith("async") == (given == "async_transport"):
             assert ask(api).text == "Hello"

@@ -18,9 +18,9 @@ from quoth import Message, ModelsAPI, Response, Settings, Usage
 from quoth.dialects.openai_chat.server import build_events, build_response
 from quoth.instrumentation import CallRecord, Journal, UsageReport, UsageTotals
 from quoth.instrumentation._record import new_call_id
-from quoth.providers import ProviderTable
 from quoth.testing import Reply, ScriptedTransport
 from quoth.types import TOKEN_BUCKETS, Cost
+from tables import chat_table
 
 settings.register_profile("no deadline", deadline=None)  # the machine may be busy
 settings.load_profile("no deadline")
@@ -212,7 +212,7 @@ def test_the_usage_report_is_the_exact_sum_of_the_answers(answers, data):
             return Reply(headers=SSE, body=tuple(build_events(response)))
         return Reply(body=build_response(response).body)
 
-    api = ModelsAPI(Settings(transport=ScriptedTransport(answer), api_keys={"openai": "k"}), providers=ProviderTable())
+    api = ModelsAPI(Settings(transport=ScriptedTransport(answer), api_keys={"openai": "k"}), providers=chat_table())
     given_back = []
     for number, response in enumerate(answers):
         ask = api if data.draw(st.booleans()) else lambda *args, **kw: api.stream(*args, **kw).read()
@@ -286,7 +286,7 @@ def test_a_call_that_ends_while_totals_are_counted_waits_for_nobody_and_is_count
 def test_a_stream_that_garbage_collection_ends_while_totals_are_counted_is_counted(batch):
     hello = Response(message=Message.assistant("Hello"), finish_reason="stop", model="gpt-4")
     script = ScriptedTransport(Reply(headers=SSE, body=tuple(build_events(hello))))
-    api = ModelsAPI(Settings(transport=script, api_keys={"openai": "k"}), providers=ProviderTable())
+    api = ModelsAPI(Settings(transport=script, api_keys={"openai": "k"}), providers=chat_table())
     journal = api._service.journal = Journal(batch=batch)
     cycle = [api.stream("gpt-4", "Hi").open()]
     cycle.append(cycle)

@@ -1,4 +1,4 @@
-"""Write the generated parts of docs/configuration.md: what stands between its marks comes from the tables.
+"""Write the generated parts of the pages: what stands between their marks comes from the tables.
 
 ::
 
@@ -17,9 +17,24 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))  # this checkout's tables, whatever is installed
 
 from quoth._settings import SHARED_VARIABLES, VARIABLES  # noqa: E402  # the path comes first
+from quoth.providers import ProviderSpec  # noqa: E402
 from quoth.providers._registry import ROWS  # noqa: E402
+from quoth.providers._rows import clouds, gateways, hosts, makers, servers  # noqa: E402
+from quoth.providers._spec import SHORT_NAMES  # noqa: E402
 
-PAGE = ROOT / "docs" / "configuration.md"
+DOCS = ROOT / "docs"
+GROUPS = {
+    "first": ROWS,
+    "makers": makers.MAKERS,
+    "clouds": clouds.CLOUDS,
+    "gateways": gateways.GATEWAYS,
+    "hosts": hosts.HOSTS,
+    "servers": servers.SERVERS,
+}
+"""The tables of docs/providers.md."""
+
+SURE = {"recorded": "recorded", "two_sources": "two sources", "one_source": "**one source**", None: ""}
+WIRES = {dialect: short for short, dialect in SHORT_NAMES.items()}
 
 
 def variables() -> str:
@@ -32,13 +47,30 @@ def shared() -> str:
     return _table(("variable", "meaning"), [(f"`{name}`", meaning) for name, meaning in SHARED_VARIABLES.items()])
 
 
-def providers() -> str:
-    """The variables that each provider's row reads, the first that is set first."""
-    rows = [
-        (f"`{row.name}`", _names(row.key_variables), _names(row.base_url_variables), f"`{row.base_url}`")
-        for row in ROWS
-    ]
-    return _table(("provider", "key", "base URL", "its own base URL"), rows)
+def providers(rows: Sequence[ProviderSpec]) -> str:
+    """Everything that one has to know of each row to call it."""
+    head = ("provider", "wires", "base URL", "key", "URL and its parts", "rests on", "notes")
+    return _table(head, [_provider(row) for row in rows])
+
+
+def _provider(row: ProviderSpec) -> tuple[str, ...]:
+    aliases = f" ({_names(row.aliases)})" if row.aliases else ""
+    wires = ", ".join(WIRES.get(dialect, dialect) for dialect in row.dialects)
+    parts = [f"{{{name}}}: {_names(of)}" for name, of in row.parts]
+    url = "; ".join([*([_names(row.base_url_variables)] if row.base_url_variables else []), *parts])
+    key = _names(row.key_variables) + (", optional" if row.key_optional and row.key_variables else "")
+    roots = [f"{WIRES.get(end.dialect, end.dialect)}: `{end.base_url}`" for end in row.endpoints if end.base_url]
+    prefixes = [f"bare ids: {_names(row.model_prefixes)}"] if row.model_prefixes else []
+    notes = " ".join(f"{note.rstrip('.')}." for note in (row.note, *prefixes) if note)
+    return (
+        f"`{row.name}`{aliases}",
+        wires,
+        ", ".join([f"`{row.base_url}`", *roots]),
+        key,
+        url or "none",
+        SURE[row.confidence],
+        notes,
+    )
 
 
 def _names(names: tuple[str, ...]) -> str:
@@ -63,8 +95,11 @@ def filled(text: str, parts: Mapping[str, str]) -> str:
 
 def pages() -> dict[Path, str]:
     """Each page and the text that it should have."""
-    parts = {"variables": variables(), "shared": shared(), "providers": providers()}
-    return {PAGE: filled(PAGE.read_text("utf-8"), parts)}
+    parts = {
+        DOCS / "configuration.md": {"variables": variables(), "shared": shared()},
+        DOCS / "providers.md": {name: providers(rows) for name, rows in GROUPS.items()},
+    }
+    return {page: filled(page.read_text("utf-8"), own) for page, own in parts.items()}
 
 
 def main() -> int:

@@ -19,7 +19,7 @@ from .errors import ConfigurationError, InputTypeError
 from .providers._address import Given
 from .providers._provider import Provider
 from .providers._registry import PROVIDERS, ProviderTable
-from .providers._spec import ProviderSpec
+from .providers._spec import CheckLevel, ProviderSpec
 from .types import Message, ModelRequest, Response
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AsyncModelBinding", "AsyncModels", "ModelBinding", "ModelsAPI"]
 
-_REQUEST = frozenset({"max_tokens", "temperature", "top_p", "stop", "seed", "tools", "tool_choice"})
+_REQUEST = frozenset({"max_tokens", "temperature", "top_p", "stop", "seed", "tools", "tool_choice", "reasoning"})
 """The options that are fields of a ModelRequest under their own name."""
 
 _PLANNED = frozenset({
@@ -222,10 +222,19 @@ class ModelsAPI:
 class ModelBinding:
     """A model and its options, checked and prepared once: ``fast = models.bind("gpt-6-luna", temperature=0)``."""
 
-    __slots__ = ("_given", "_headers", "_model", "_options", "_system", "_tags", "_template", "_timeout", "service")
+    __slots__ = (
+        "_check", "_dialect", "_given", "_headers", "_model", "_options", "_system", "_tags", "_template", "_timeout",
+        "service",
+    )  # fmt: skip
 
     def __init__(self, service: ModelService, model: str, options: Mapping[str, Any]) -> None:
-        provider = service.registry.get(model)
+        self._check: CheckLevel = options.get("check", "warn")
+        self._dialect: str | None = options.get("dialect")
+        provider = service.registry.get(model, quiet=self._check == "off")
+        if self._dialect is not None:
+            from .providers._choosing import check_dialect
+
+            check_dialect(provider, self._dialect)
         self.service = service
         self._model = model
         self._options = options
@@ -244,7 +253,7 @@ class ModelBinding:
     @property
     def id(self) -> str:
         """The canonical id, ``provider/model``."""
-        return self.service.registry.get(self._model).id
+        return self.service.registry.get(self._model, quiet=True).id
 
     @property
     def aio(self) -> AsyncModelBinding:
@@ -270,8 +279,10 @@ class ModelBinding:
         messages: tuple[Message, ...] = conversation(prompt, self._system)
         around = surroundings()
         return ModelCall(
-            provider=self.service.registry.get(self._model),
+            provider=self.service.registry.get(self._model, quiet=self._check == "off"),
             request=replace(self._template, messages=messages),
+            dialect=self._dialect,
+            check=self._check,
             given=self._given,
             headers=self._headers,
             timeout=self._timeout,

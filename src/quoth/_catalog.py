@@ -38,6 +38,11 @@ _MAKERS = (
 )  # fmt: skip
 """Who makes models: a bare id that stands in the catalog is theirs before it is a host's."""
 
+_LISTERS = (frozenset({"litellm"}), frozenset({"models.dev", "llmgateway"}))
+"""Sources that list for each model what it can do: one of each group, before their silence says something."""
+
+_TOOL_WORDS = {"tools", "tool_choice"}
+
 _DAY = len("2026-11-23")
 
 
@@ -94,6 +99,17 @@ class ModelInfo(Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaults=
         """
         rate = self.price.rates.get(bucket) if self.price else None
         return None if rate is None else rate / 10**9
+
+    def denied(self) -> frozenset[str]:
+        """What the catalog says that it cannot do or read: of ``tools image audio`` those that its sources would state.
+
+        A medium is denied where a source states what the model reads; tools where litellm and one more list what it
+        can do, and neither a tool nor a choice of one is among it. Silence denies nothing.
+        """
+        told = {source.partition(" ")[0] for source in self.sources}
+        tools = {"tools"} if all(told & group for group in _LISTERS) and not _TOOL_WORDS & {*self.features} else set()
+        media = {"image", "audio"} - {*self.inputs} if self.inputs and not self.inferred else set()
+        return frozenset(tools | media)
 
     def is_retired(self, day: date) -> bool:
         """Whether a source says that it is not served any more on this day."""
@@ -207,7 +223,7 @@ def warn_of_retirement(id: str, today: date) -> None:
     from warnings import warn
 
     try:
-        warn(_retirement(id, info, today), ModelRetiredWarning, stacklevel=_depth_of_caller())
+        warn(_retirement(id, info, today), ModelRetiredWarning, stacklevel=depth_of_caller())
     except ModelRetiredWarning:
         del _warned[info.id]  # it is an error here, and so each time
         raise
@@ -223,7 +239,7 @@ def _retirement(id: str, info: ModelInfo, today: date) -> str:
     return f"{id} is deprecated and retires on {info.retires}, according to the package {info.retires_source}{instead}"
 
 
-def _depth_of_caller() -> int:
+def depth_of_caller() -> int:
     """The ``stacklevel`` that names the line outside of quoth from which ``warn_of_retirement`` was reached."""
     depth = 1
     frame = sys._getframe(1)  # noqa: SLF001  # `warnings` counts the same frames
@@ -252,7 +268,8 @@ def nearest(model: str, more: Iterable[str], providers: Collection[str]) -> list
     for id_ in (*more, *catalog.ROWS):
         provider, _, name = id_.partition("/")
         if provider in providers:
-            known[id_.lower()] = known[name.lower()] = id_
+            known[id_.lower()] = id_
+            known.setdefault(name.lower(), id_)  # the maker's own, which stand before those of its hosts
     found = [known[name] for name in closest(model, known, 6)]
     return list(dict.fromkeys(found))[:3]
 

@@ -16,7 +16,7 @@ from ._catalog import Kind, ModelInfo, closest, known_models, model_info, neares
 from ._settings import Settings, named
 from .dialects import CLIENTS
 from .errors import ConfigurationError, InputError, InputTypeError, UnknownModelError
-from .providers._address import check_base_url, first_set
+from .providers._address import Given, first_set, url_in_force
 from .providers._registry import ProviderTable
 from .providers._spec import ProviderSpec
 from .transport._clock import time, today
@@ -39,10 +39,12 @@ class ProviderInfo(Struct, frozen=True, kw_only=True, gc=False):
     key_variable: str | None
     """The one of them that is set and is used; None where none is, or the settings come before it."""
     base_url: str | None
-    """Where a call goes that names no other URL; None where what was set is none, which ``problem`` then says."""
+    """Where a call goes that names no other URL; None where that cannot be said, and ``problem`` then says why."""
     base_url_variables: tuple[str, ...]
     base_url_variable: str | None
     dialect: str
+    dialects: tuple[str, ...]
+    """The wires that it can be asked for with ``dialect=``, the usual one first."""
     spoken: bool
     """Whether this version of quoth speaks its dialect."""
     default_model: str | None
@@ -149,7 +151,9 @@ class Listing:
             raise InputTypeError(f"provider is a name such as 'openai', not {type(provider).__name__}")
         row = self._table.get(provider)
         if row is None:
-            raise UnknownModelError(f"no provider is called {provider!r}{_meant(provider, self._names())}")
+            near = closest(provider, self._names())
+            meant = f"did you mean {near[0]!r}?" if near else "models.providers() lists those that there are"
+            raise UnknownModelError(f"no provider is called {provider!r}: {meant}")
         return [row]
 
     def _names(self) -> list[str]:
@@ -173,12 +177,17 @@ class Listing:
         key_variable = None if told else first_set(row.key_variables, environment)
         own_url = named(self._settings.base_urls, names)
         url_variable = None if own_url else first_set(row.base_url_variables, environment)
-        base_url, problem = _checked(row, own_url, url_variable, environment)
+        base_url: str | None = None
+        problem: str | None = None
+        try:
+            base_url = url_in_force(row, Given(base_url=own_url), environment)
+        except ConfigurationError as error:
+            problem = error.message
         return ProviderInfo(
             name=row.name,
             display_name=row.display_name or row.name,
             aliases=row.aliases,
-            needs_key=bool(row.key_variables),
+            needs_key=bool(row.key_variables) and not row.key_optional,
             has_key=told or key_variable is not None,
             key_variables=row.key_variables,
             key_variable=key_variable,
@@ -186,6 +195,7 @@ class Listing:
             base_url_variables=row.base_url_variables,
             base_url_variable=url_variable,
             dialect=row.dialect,
+            dialects=row.dialects,
             spoken=row.dialect in CLIENTS,
             default_model=row.default_model,
             hint=row.hint,
@@ -260,23 +270,3 @@ def _listed(column: str, asked: Any) -> frozenset[str]:
     if wrong:
         raise InputTypeError(f"{column} are asked for by a str, or several, not {wrong[0]}")
     return frozenset(words)
-
-
-def _checked(
-    row: ProviderSpec, told: str | None, variable: str | None, environment: Mapping[str, str]
-) -> tuple[str | None, str | None]:
-    """The base URL in force, or None and what is wrong with it."""
-    try:
-        if told:
-            return check_base_url(told, f"base_urls[{row.name!r}] of the settings"), None
-        if variable:
-            return check_base_url(environment[variable].strip(), f"the environment variable {variable}"), None
-    except ConfigurationError as error:
-        return None, error.message
-    return row.base_url, None
-
-
-def _meant(word: str, known: Iterable[str]) -> str:
-    names = sorted(known)
-    near = closest(word, names)
-    return f": did you mean {near[0]!r}?" if near else f"; known: {', '.join(names)}"

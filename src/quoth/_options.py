@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from types import NoneType
-from typing import Any, TypeAlias, TypedDict
+from typing import Any, TypeAlias, TypedDict, get_args
 
 from ._scope import check_tags, merge_tags
+from .dialects import CLIENTS
 from .errors import ConfigurationError, InputError, InputTypeError, NotBuiltError
 from .providers._address import check_base_url
 from .providers._auth import KeySource, as_source
+from .providers._spec import SHORT_NAMES, CheckLevel
 from .types import Tool, ToolChoice
 from .wire import Headers
 
@@ -35,10 +37,16 @@ class CallOptions(TypedDict, total=False):
     seed: int
     tools: Sequence[Tool | Mapping[str, Any]]
     """Functions the model may ask for, as ``Tool`` or in OpenAI's form. They are never executed."""
+    reasoning: str | int | None
+    """How much it may think: an effort in the provider's word (``low``), or a number of tokens."""
     tool_choice: ToolChoice | str
     """``auto``, ``none``, ``required``, or the name of the one tool that must be called."""
     timeout: float
     """Seconds for the whole call."""
+    dialect: str
+    """The wire to speak, of those that the provider has: ``chat``, ``responses``, ``messages``, or a dialect's name."""
+    check: CheckLevel
+    """What to do about what the catalog says will be refused: ``warn`` (once), ``strict`` (an error), ``off``."""
     api_key: KeySource
     """The key: a str, a Secret, an EnvironmentKey, or a function that is asked at each call."""
     base_url: str
@@ -52,7 +60,7 @@ class CallOptions(TypedDict, total=False):
 
 PLANNED = frozenset(
     {
-        "budget", "check", "dialect", "fallback", "on_budget", "output", "price", "reasoning", "retries",
+        "budget", "fallback", "on_budget", "output", "price", "retries",
     }
 )  # fmt: skip
 """Options that the design promises and this version does not have."""
@@ -109,6 +117,29 @@ def _seconds(name: str, value: Any) -> float:
     if seconds == 0:
         raise InputError(f"{name} must be above 0 seconds")
     return float(seconds)
+
+
+def _reasoning(name: str, value: Any) -> str | int:
+    if isinstance(value, int):
+        return int(_whole(0)(name, value))
+    if not isinstance(value, str):
+        raise _wrong(name, "an effort such as 'low', or a number of tokens", value)
+    if not re.fullmatch(r"[a-z][a-z_-]*", value):
+        raise InputError(f"{name} is an effort such as 'low', or a number of tokens, not {value[:80]!r}")
+    return value
+
+
+def _dialect(name: str, value: Any) -> str:
+    dialect = SHORT_NAMES.get(_text(name, value), value)
+    if dialect not in {*CLIENTS, *SHORT_NAMES.values()}:
+        raise InputError(f"{name} is one of {', '.join(SHORT_NAMES)}, or the name of a dialect, not {value[:80]!r}")
+    return str(dialect)
+
+
+def _check(name: str, value: Any) -> str:
+    if _text(name, value) not in get_args(CheckLevel):
+        raise InputError(f"{name} is one of {', '.join(get_args(CheckLevel))}, not {value[:80]!r}")
+    return str(value)
 
 
 def _stop(name: str, value: Any) -> tuple[str, ...]:
@@ -233,7 +264,10 @@ CHECKS: dict[str, Check] = {
     "seed": _whole(-(2**63)),
     "tools": _tools,
     "tool_choice": _tool_choice,
+    "reasoning": _reasoning,
     "timeout": _seconds,
+    "dialect": _dialect,
+    "check": _check,
     "api_key": _key,
     "base_url": _base_url,
     "headers": _headers,

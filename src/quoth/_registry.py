@@ -3,8 +3,7 @@
 The lock guards the two dictionaries only. It is never held while a provider is built: two threads that race
 for the same id wait for one construction, other ids are not held up, and a hit takes no lock at all (a
 dictionary's ``get`` is atomic). A failed construction is not cached: all who waited see its error, the next
-caller tries again. What is built is checked against the catalog then and there, so that a hit need not be: an id
-that its provider has retired warns once.
+caller tries again. What is built is looked up in the catalog then and there, so that a hit need not be.
 """
 
 from __future__ import annotations
@@ -29,16 +28,22 @@ class SimpleModelRegistry:
         self._live: dict[str, Provider] = {}
         self._building: dict[str, _Building] = {}
 
-    def get(self, model: str) -> Provider:
-        """The live provider for an id; raise UnknownModelError, InputError or NotBuiltError."""
+    def get(self, model: str, *, quiet: bool = False) -> Provider:
+        """The live provider for an id; raise UnknownModelError, InputError or NotBuiltError.
+
+        Warns once where the model is retired, unless ``quiet``.
+        """
         try:
             provider = self._live.get(model)
         except TypeError:  # not even hashable
             provider = None
-        if provider is not None and provider.version == self.table.version:
-            return provider
-        check_id(model)
-        return self._build(model)
+        if provider is None or provider.version != self.table.version:
+            check_id(model)
+            provider = self._build(model)
+        if provider.warns and not quiet:
+            _warn_of_retirement(provider.id)  # it raises each time where the program makes warnings errors
+            provider.warns = False
+        return provider
 
     def clear(self) -> None:
         """Forget all that was built."""
@@ -69,9 +74,7 @@ class SimpleModelRegistry:
         try:
             version = self.table.version  # read first: a row that is replaced from here on makes this provider stale
             spec, name = self.table.resolve(model)
-            provider = Provider(spec, name, version)
-            _warn_where_retired(provider.id)
-            built = provider
+            built = provider = _looked_up(Provider(spec, name, version))
         except Exception as raised:
             error = raised
             raise
@@ -90,7 +93,15 @@ class SimpleModelRegistry:
                 self._live[model] = provider
 
 
-def _warn_where_retired(id: str) -> None:
+def _looked_up(provider: Provider) -> Provider:
+    """The provider with what the catalog has of its model."""
+    from ._catalog import model_info
+
+    provider.learn(model_info(provider.id), today())
+    return provider
+
+
+def _warn_of_retirement(id: str) -> None:
     from ._catalog import warn_of_retirement
 
     warn_of_retirement(id, today())

@@ -33,9 +33,10 @@ from .errors import (
 from .events import ResponseStart, StreamEvent
 from .instrumentation._journal import Journal
 from .instrumentation._record import CallRecord, Operation, new_call_id
-from .providers._address import Given, find_address, host_of, key_name
+from .providers._address import Given, find_address, host_of, is_foreign, key_name
 from .providers._auth import KeySource, Secret, read_key
 from .providers._provider import AnswerReader, Provider
+from .providers._spec import CheckLevel, ProviderSpec
 from .transport import AsyncTransport, Transport
 from .transport._router import AsyncRouter, Router
 from .types import Attempt, CallDetails, Cost, Ending, ModelRequest, Response, Usage
@@ -52,6 +53,9 @@ class ModelCall(Struct, frozen=True, kw_only=True, gc=False):
 
     provider: Provider
     request: ModelRequest
+    dialect: str | None = None
+    """The wire that the caller asked for."""
+    check: CheckLevel = "warn"
     given: Given = Given()
     headers: Headers = ()
     timeout: float | None = None
@@ -176,11 +180,13 @@ class ModelService:
         return tuple(ids)
 
     def _generate(self, call: ModelCall, scope: _CallScope) -> Flow[Never, Response]:
+        call = self._choose(call, scope)
         reply = yield from self._send(call, scope, self._spell(call, scope, stream=False), stream=False)
         reader = scope.reader = AnswerReader(call.provider, reply)
         return self._account(reader.read(reply.body), scope)
 
     def _stream(self, call: ModelCall, scope: _CallScope) -> Flow[StreamOutput, Response]:
+        call = self._choose(call, scope)
         reply = yield from self._send(call, scope, self._spell(call, scope, stream=True), stream=True)
         yield _OPENED
         reader = scope.reader = AnswerReader(call.provider, reply)
@@ -199,11 +205,25 @@ class ModelService:
         yield Finish()
         return response
 
+    def _choose(self, call: ModelCall, scope: _CallScope) -> ModelCall:
+        """The call on the wire that suits it. What is known to be refused there is said before it is sent."""
+        from .providers._choosing import advise, choose_wire
+
+        spec = call.provider.spec
+
+        def foreign() -> bool:
+            return is_foreign(spec, call.given, _told_of(spec, scope.settings), os.environ)
+
+        provider, change = choose_wire(call.provider, call.request, call.dialect, foreign)
+        scope.changes = (change,) if change else ()
+        advise(provider, call.request, call.check)
+        return call if provider is call.provider else replace(call, provider=provider)
+
     def _spell(self, call: ModelCall, scope: _CallScope, *, stream: bool) -> WireRequest:
         """The request on the provider's wire. What is wrong with it, or with the prices, is said before it is sent."""
         scope.prices.load()
         wire = call.provider.build(replace(call.request, stream=stream))
-        scope.changes = wire.changes
+        scope.changes += wire.changes
         return wire
 
     def _send(
@@ -226,16 +246,12 @@ class ModelService:
 
     def _address(self, call: ModelCall, scope: _CallScope, wire: WireRequest) -> Generator[Step, Any, HTTPRequest]:
         provider, settings = call.provider, scope.settings
-        names = (provider.spec.name, *provider.spec.aliases)
-        own, given = (
-            call.given,
-            Given(api_key=named(settings.api_keys, names), base_url=named(settings.base_urls, names)),
-        )
+        own, given = call.given, _told_of(provider.spec, settings)
         if own.api_key:
             own = replace(own, api_key=(yield from _key_now(own.api_key, "api_key")))
         elif given.api_key:
             given = replace(given, api_key=(yield from _key_now(given.api_key, key_name(provider.spec))))
-        address = find_address(provider.spec, own, given, os.environ)
+        address = find_address(provider.spec, own, given, os.environ, provider.wire)
         if not address.base_url.startswith("local:"):
             _refuse_offline(settings)
         scope.secret = address.api_key
@@ -293,6 +309,17 @@ class ModelService:
         from .transport._aio import AsyncHTTPTransport
 
         return AsyncHTTPTransport(self.settings.http)
+
+
+def _told_of(spec: ProviderSpec, settings: Settings) -> Given:
+    """What the settings say of a provider's address, under its name or an alias."""
+    if not settings.api_keys and not settings.base_urls:
+        return _NOTHING
+    names = (spec.name, *spec.aliases)
+    return Given(api_key=named(settings.api_keys, names), base_url=named(settings.base_urls, names))
+
+
+_NOTHING = Given()
 
 
 def _served_region(response: Response) -> str | None:
@@ -460,6 +487,7 @@ class _CallScope(Scope):
             seconds=self.elapsed(),
             first_output_seconds=self._first_output,
             attempts=tuple(self._attempts),
+            changes=self.changes,
         )
 
     def _unanswered_cost(self, error: BaseException | None) -> Cost | None:

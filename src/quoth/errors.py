@@ -36,7 +36,8 @@
 
 Each class has one stable ``kind``, the label in records and metrics. Errors are plain data: they pickle and
 copy, and hold no request, no header and no key. Their text is bounded, without control characters and
-without anything that looks like a key. One warning stands beside the tree: ``ModelRetiredWarning``.
+without anything that looks like a key. Two warnings stand beside the tree: ``ModelRetiredWarning`` and
+``CapabilityWarning``.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ __all__ = [
     "APITimeoutError",
     "AuthenticationError",
     "BadRequestError",
+    "CapabilityWarning",
     "ClosedError",
     "ConfigurationError",
     "ConflictError",
@@ -418,6 +420,14 @@ class ModelRetiredWarning(FutureWarning):
     """A source says that this model was retired, or when it will be; it is asked for all the same.
 
     Shown once for each model in a process; silenced, or made an error, by the usual filters of ``warnings``.
+    """
+
+
+class CapabilityWarning(UserWarning):
+    """According to the catalog the model will refuse, or ignore, something that was asked; it is sent all the same.
+
+    Shown once for each model and matter in a process; ``check="strict"`` refuses the call instead, ``check="off"`` says
+    nothing.
     """
 
 

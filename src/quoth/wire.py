@@ -6,13 +6,26 @@ from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
 
-__all__ = ["ErrorInfo", "HTTPRequest", "Headers", "Quirks", "StreamEnd", "WireReply", "WireRequest", "header"]
+__all__ = [
+    "ErrorInfo",
+    "HTTPRequest",
+    "Headers",
+    "Quirks",
+    "ReasoningDial",
+    "StreamEnd",
+    "WireReply",
+    "WireRequest",
+    "header",
+]
 
 Headers: TypeAlias = tuple[tuple[str, str], ...]
 """Header lines in order; names in lower case."""
 
 StreamEnd: TypeAlias = Literal["done", "finish_reason"]
 """How a whole stream ends: with a ``[DONE]`` line, or with a finish reason and then a clean end."""
+
+ReasoningDial: TypeAlias = Literal["reasoning_effort", "reasoning", "thinking", "enable_thinking"]
+"""How a server of the Chat wire is told how much to think: the field of the body that is its dial."""
 
 
 def header(headers: Headers, name: str) -> str | None:
@@ -79,6 +92,12 @@ class Quirks(Struct, frozen=True, kw_only=True, gc=False):
 
     max_tokens_field: str = "max_tokens"
     """The body field that caps the output on the Chat wire."""
+    reasoning_field: str | None = None
+    """The field of a Chat message in which reasoning is sent back; None where no source names one."""
+    reasoning_dial: ReasoningDial = "reasoning_effort"
+    """What says on the Chat wire how much to think: ``reasoning_effort`` takes a word; ``reasoning`` an object with
+    an effort or a number of tokens (OpenRouter); ``thinking`` turns it on or off beside the word (Z.ai, DeepSeek);
+    ``enable_thinking`` does so beside a number of tokens (Qwen)."""
     stream_end: StreamEnd = "done"
     stream_usage_option: bool = True
     """Ask for usage in streams with ``stream_options.include_usage``."""

@@ -82,6 +82,8 @@ def values_are_built_by_keyword() -> None:
 
 def options() -> None:
     models("gpt-4", "Hi", system="Be brief.", temperature=0, max_tokens=200, timeout=30, seed=1, top_p=0.5)
+    models("gpt-4", "Hi", dialect="chat", check="strict", reasoning="low")
+    models("gpt-4", "Hi", reasoning=1024)
     models("gpt-4", "Hi", stop="END")
     models("gpt-4", "Hi", stop=["END", "STOP"])
     models("gpt-4", "Hi", api_key="k", base_url="https://host/v1", headers={"x-team": "a"})
@@ -105,6 +107,7 @@ def options_of_wrong_types() -> None:
     models("gpt-4", "Hi", max_tokens="200")  # type: ignore[arg-type]
     models("gpt-4", "Hi", temperature="hot")  # type: ignore[arg-type]
     models("gpt-4", "Hi", stop=1)  # type: ignore[arg-type]
+    models("gpt-4", "Hi", check="loud")  # type: ignore[arg-type]
     models("gpt-4", "Hi", headers=["x-team: a"])  # type: ignore[arg-type]
     models("gpt-4", "Hi", extra={"openai": True})  # type: ignore[dict-item]
     models(4, "Hi")  # type: ignore[arg-type]

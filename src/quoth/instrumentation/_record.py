@@ -52,6 +52,8 @@ class CallRecord(Struct, frozen=True, kw_only=True, gc=False):
     seconds: float
     first_output_seconds: float | None = None
     attempts: tuple[Attempt, ...] = ()
+    changes: tuple[str, ...] = ()
+    """What was moved or renamed in the request to fit the wire, in words; as on the response."""
     schema: int = SCHEMA
 
 

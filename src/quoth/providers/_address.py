@@ -5,30 +5,38 @@ the call, else the settings, else its variables. To the provider's own URL, the 
 To another URL goes only a key of the same source: else whoever sets ``OPENAI_BASE_URL`` would be sent the key that
 a program keeps, and whoever calls with a ``base_url`` the one in the environment. A server on this machine needs
 no key, and may be sent one that a caller gave.
+
+A row's URL may leave parts open (``https://{resource}.openai.azure.com``), which variables fill. It stays the
+provider's own as long as the end of its host stands in the row; where a variable says the whole host, that URL is the
+variable's. So a variable that holds the whole URL of such a host (``AZURE_OPENAI_ENDPOINT``) is sent the key of a call
+or of the settings too; but no base URL of these is sent the key of the environment.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from msgspec import Struct
 
 from ..errors import ConfigurationError, MissingKeyError
 from ._auth import KeySource, check_key, read_key
-from ._spec import ProviderSpec
+from ._spec import ProviderSpec, Wire
 
 __all__ = [
     "Address",
     "Given",
     "check_base_url",
     "check_key",
+    "fill",
     "find_address",
     "first_set",
     "host_of",
+    "is_foreign",
     "is_loopback",
     "key_name",
+    "url_in_force",
 ]
 
 _URL = (
@@ -56,6 +64,8 @@ class Address(Struct, frozen=True, kw_only=True, gc=False):
 
     base_url: str
     api_key: str | None
+    parts: Mapping[str, str] = {}
+    """What stands for the names in braces of the wire's path, query and headers."""
 
     def __repr__(self) -> str:
         return f"Address({self.base_url!r})"
@@ -70,6 +80,8 @@ class _Found(Struct, frozen=True, gc=False):
     value: str
     rank: int
     source: str
+    bare: bool = False
+    """Whether it is a URL that stands for scheme and host only."""
 
     def __repr__(self) -> str:
         return f"_Found({self.source})"
@@ -81,13 +93,44 @@ class _Found(Struct, frozen=True, gc=False):
 _CALL, _SETTINGS, _VARIABLE, _ROW = range(4)
 
 
-def find_address(spec: ProviderSpec, call: Given, settings: Given, environment: Mapping[str, str]) -> Address:
+def find_address(
+    spec: ProviderSpec, call: Given, settings: Given, environment: Mapping[str, str], wire: Wire | None = None
+) -> Address:
     """The address of one call. Raises MissingKeyError, with the line that sets the key, or ConfigurationError."""
-    url = _find_url(spec, call, settings, environment)
-    return Address(base_url=url.value, api_key=_permitted(spec, url, _find_key(spec, call, settings, environment)))
+    wire = wire or spec.wire(spec.dialect)
+    url = _find_url(spec, wire, call, settings, environment)
+    return Address(
+        base_url=url.value,
+        api_key=_permitted(spec, url, _find_key(spec, call, settings, environment)),
+        parts=_parts(spec, _names_in(wire), environment) if spec.parts else {},
+    )
 
 
-def _find_url(spec: ProviderSpec, call: Given, settings: Given, environment: Mapping[str, str]) -> _Found:
+def is_foreign(spec: ProviderSpec, call: Given, settings: Given, environment: Mapping[str, str]) -> bool:
+    """Whether a call goes to a host that is none of the provider's own, because somebody gave another base URL."""
+    given = _given_url(spec, call, settings, environment)
+    if given is None or _origin(given.value) == _origin(spec.base_url):
+        return False
+    return not _is_own(spec, given.value)
+
+
+def url_in_force(spec: ProviderSpec, settings: Given, environment: Mapping[str, str]) -> str:
+    """Where a call goes that names no URL itself. Raises ConfigurationError where that cannot be said."""
+    return _find_url(spec, spec.wire(spec.dialect), Given(), settings, environment).value
+
+
+def _find_url(spec: ProviderSpec, wire: Wire, call: Given, settings: Given, environment: Mapping[str, str]) -> _Found:
+    given = _given_url(spec, call, settings, environment)
+    if given is None:
+        return _own_url(spec, wire, environment)
+    own = _path_of(wire.base_url)
+    if given.bare or (given.rank != _CALL and own != _path_of(spec.base_url) and _is_own(spec, given.value)):
+        path = fill(own, _parts(spec, _braces(own), environment))  # each wire keeps its own path there
+        return _Found(_origin(given.value) + path, given.rank, given.source)
+    return given
+
+
+def _given_url(spec: ProviderSpec, call: Given, settings: Given, environment: Mapping[str, str]) -> _Found | None:
     if call.base_url:
         return _Found(call.base_url, _CALL, "base_url")  # checked with the call's other options
     if settings.base_url:
@@ -95,8 +138,105 @@ def _find_url(spec: ProviderSpec, call: Given, settings: Given, environment: Map
         return _Found(check_base_url(settings.base_url, source), _SETTINGS, source)
     if variable := first_set(spec.base_url_variables, environment):
         source = f"the environment variable {variable}"
-        return _Found(check_base_url(environment[variable].strip(), source), _VARIABLE, source)
-    return _Found(spec.base_url, _ROW, "")
+        url = check_base_url(_relocated(spec, environment[variable].strip()), source)
+        return _Found(url, _VARIABLE, source, bare=variable in spec.root_variables and url == _origin(url))
+    return None
+
+
+def _is_own(spec: ProviderSpec, url: str) -> bool:
+    from ._urls import is_own_host
+
+    return is_own_host(spec, url)
+
+
+def _is_surely_own(spec: ProviderSpec, url: str) -> bool:
+    """Whether a URL leads to a host whose end at least stands in the row, so that nobody else can be there."""
+    from ._urls import is_own_host, own_hosts
+
+    return is_own_host(spec, url) and all(_ends_in_row(f"//{host}") for host in own_hosts(spec))
+
+
+def _own_url(spec: ProviderSpec, wire: Wire, environment: Mapping[str, str]) -> _Found:
+    """The row's own URL, its open parts filled in."""
+    if "{" not in wire.base_url:
+        return _Found(wire.base_url, _ROW, "")
+    names = _braces(wire.base_url)
+    filled = fill(wire.base_url, _parts(spec, names, environment))
+    variables = [first_set(of, environment) for name, of in spec.parts if name in names]
+    source = f"the environment variable {', '.join(filter(None, variables))}"
+    rank = _ROW if _ends_in_row(_origin(wire.base_url)) else _VARIABLE
+    return _Found(check_base_url(_relocated(spec, filled), source), rank, source)
+
+
+def _ends_in_row(origin: str) -> bool:
+    """Whether the end of a host, two whole labels at least, stands in the row: no variable leads elsewhere then."""
+    return re.search(r"[./][a-z0-9-]+\.[a-z0-9-]+(:\d+)?$", origin) is not None
+
+
+def _relocated(spec: ProviderSpec, url: str) -> str:
+    if spec.relocate is None:
+        return url
+    from ._rewrites import LOCATIONS
+
+    return LOCATIONS[spec.relocate](url)
+
+
+_OPEN_PART = r"{(\w+)}"
+_PART = r"[A-Za-z0-9][A-Za-z0-9._:-]*"
+
+
+def _parts(spec: ProviderSpec, names: Collection[str], environment: Mapping[str, str]) -> dict[str, str]:
+    """What variables hold for these names in braces. Raises ConfigurationError, naming the variable that is missing."""
+    known = dict(spec.parts)
+    found = {}
+    for name in names:
+        variables = known.get(name, ())
+        variable = first_set(variables, environment)
+        if variable is None:
+            raise _missing_part(spec, name, variables)
+        value = environment[variable].strip()
+        if not re.fullmatch(_PART, value):
+            raise ConfigurationError(
+                f"{spec.name}: the environment variable {variable} is no {name.replace('_', ' ')}: it holds more than "
+                "letters, digits, '.', '_', ':' and '-'"
+            )
+        found[name] = value
+    return found
+
+
+def _missing_part(spec: ProviderSpec, name: str, variables: tuple[str, ...]) -> ConfigurationError:
+    ways = [f"export {variable}=..." for variable in variables[:1]]
+    if name in _braces(spec.base_url):  # a base URL of the caller's own leaves nothing open there
+        ways += [f"export {variable}=https://..." for variable in spec.base_url_variables[:1]]
+        ways += ["pass base_url=..."]
+    return ConfigurationError(
+        f"{spec.name} needs to know the {name.replace('_', ' ')}, which its address leaves open: {'; or '.join(ways)}",
+        provider=spec.name,
+    )
+
+
+def fill(text: str, parts: Mapping[str, str]) -> str:
+    """The text with each name in braces replaced by what stands for it."""
+    return re.sub(_OPEN_PART, lambda match: parts[match[1]], text) if "{" in text else text
+
+
+def _braces(*texts: str) -> list[str]:
+    return [name for text in texts for name in re.findall(_OPEN_PART, text)]
+
+
+def _names_in(wire: Wire) -> list[str]:
+    """The names in braces of a wire's path, query and headers but ``model``, which no variable holds."""
+    texts = [wire.path, *[value for _, value in (*wire.query, *wire.headers)]]
+    return [name for name in _braces(*texts) if name != "model"]
+
+
+def _origin(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.partition('/')[0]}"
+
+
+def _path_of(url: str) -> str:
+    return url.removeprefix(_origin(url))
 
 
 def _find_key(spec: ProviderSpec, call: Given, settings: Given, environment: Mapping[str, str]) -> _Found | None:
@@ -118,7 +258,7 @@ def key_name(spec: ProviderSpec) -> str:
 
 def _permitted(spec: ProviderSpec, url: _Found, key: _Found | None) -> str | None:
     """The key that may go to this URL; None where none is needed. Raises MissingKeyError."""
-    if key is not None and url.rank in (key.rank, _ROW):
+    if key is not None and (url.rank in (key.rank, _ROW) or (key.rank < url.rank and _is_surely_own(spec, url.value))):
         return key.value
     if is_loopback(url.value) or not spec.key_variables:
         return key.value if key is not None and key.rank < url.rank else None
@@ -128,6 +268,8 @@ def _permitted(spec: ProviderSpec, url: _Found, key: _Found | None) -> str | Non
             "(base_url= beside api_key=), or neither",
             provider=spec.name,
         )
+    if spec.key_optional:
+        return None
     if url.rank in (_VARIABLE, _ROW):
         raise _missing(spec)
     raise MissingKeyError(

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from ..errors import ConfigurationError, InputTypeError, MissingKeyError
 from ..wire import Headers
-from ._spec import ProviderSpec
+from ._spec import Wire
 
 __all__ = ["EnvironmentKey", "KeySource", "Secret", "as_source", "auth_headers", "check_key", "read_key"]
 
@@ -155,6 +155,6 @@ def check_key(key: str, source: str) -> str:
     return key
 
 
-def auth_headers(spec: ProviderSpec, api_key: str | None) -> Headers:
+def auth_headers(wire: Wire, api_key: str | None) -> Headers:
     """The header that proves who calls; none where the call needs no key."""
-    return ((spec.auth_header, spec.auth_prefix + api_key),) if api_key else ()
+    return ((wire.auth_header, wire.auth_prefix + api_key),) if api_key else ()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, TypeVar
 
 from msgspec.structs import replace
 
-from ..dialects import ClientDialect, StreamParser, load_client
+from ..dialects import CLIENTS, ClientDialect, StreamParser, load_client
 from ..errors import (
     APIConnectionError,
     APIStatusError,
@@ -20,11 +21,14 @@ from ..errors import (
 from ..events import ResponseFold, StreamEvent, unfold
 from ..types import ModelRequest, Response
 from ..wire import Headers, HTTPRequest, WireReply, WireRequest
-from ._address import Address
+from ._address import Address, fill
 from ._auth import auth_headers
 from ._spec import ProviderSpec
 
 if TYPE_CHECKING:
+    from datetime import date
+
+    from .._catalog import ModelInfo
     from ..dialects._models import ModelPage
 
 __all__ = ["AnswerReader", "Provider"]
@@ -33,29 +37,86 @@ Read = TypeVar("Read")
 
 
 class Provider:
-    """One model of one provider, ready to be called."""
+    """One model of one provider on one of its wires, ready to be called."""
 
-    __slots__ = ("dialect", "id", "model", "spec", "version")
+    __slots__ = (
+        "_dialect", "_others", "demanded", "denied", "dialects", "id", "known", "model", "retired", "spec", "version",
+        "warns", "wire",
+    )  # fmt: skip
 
-    def __init__(self, spec: ProviderSpec, model: str, version: int = 0) -> None:
+    def __init__(self, spec: ProviderSpec, model: str, version: int = 0, dialect: str | None = None) -> None:
+        self.dialects = spec.dialects
+        if not any(wire in CLIENTS for wire in self.dialects):
+            load_client(spec.dialect, spec.name)
         self.spec = spec
         self.model = model
         self.id = f"{spec.name}/{model}"
         """Canonical: the same in caches, prices, records."""
         self.version = version
-        self.dialect: ClientDialect = load_client(spec.dialect, spec.name)
+        self.known: ModelInfo | None = None
+        """What the catalog has of the model; see ``learn``."""
+        self.denied: frozenset[str] = frozenset()
+        """What it says that the model cannot do or read."""
+        self.retired = False
+        """Whether a source says that it is not served any more."""
+        self.warns = False
+        """Whether a day is known from which it is not, of which nobody was told yet."""
+        self.demanded = _wire_of_model(spec, model, ())
+        """The one wire that the model answers on, where the row or the catalog says so."""
+        self.wire = spec.wire(dialect or spec.dialect)
+        self._dialect: ClientDialect | None = None
+        self._others: dict[str, Provider] = {}
+
+    def learn(self, known: ModelInfo | None, today: date) -> None:
+        """Take what the catalog has of the model, so that no call has to ask it."""
+        if known is None:
+            return
+        self.known, self.denied = known, known.denied()
+        self.warns, self.retired = known.retires is not None, known.is_retired(today)
+        self.demanded = _wire_of_model(self.spec, self.model, known.features)
 
     def __repr__(self) -> str:
-        return f"Provider({self.id!r}, dialect={self.spec.dialect!r})"
+        return f"Provider({self.id!r}, dialect={self.wire.dialect!r})"
+
+    @property
+    def dialect(self) -> ClientDialect:
+        """The dialect of its wire, loaded when it is first asked for. Raises NotBuiltError where there is none."""
+        dialect = self._dialect
+        if dialect is None:
+            dialect = self._dialect = load_client(self.wire.dialect, self.spec.name)
+        return dialect
+
+    def speaking(self, dialect: str) -> Provider:
+        """The same model on another wire of its provider. Raises KeyError where it does not speak it."""
+        if dialect == self.wire.dialect:
+            return self
+        other = self._others.get(dialect)
+        if other is None:
+            other = Provider(self.spec, self.model, self.version, dialect)
+            other.known, other.denied, other.retired = self.known, self.denied, self.retired
+            other.demanded = self.demanded
+            other = self._others.setdefault(dialect, other)
+        return other
 
     def build(self, request: ModelRequest) -> WireRequest:
         """The request on this provider's wire, not yet addressed."""
         try:
-            return self.dialect.build_request(request, self.spec.quirks)
+            return self._placed(self.dialect.build_request(request, self.wire.quirks))
         except QuothError:
             raise
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise InputTypeError(f"the request holds a value that JSON cannot say: {error}") from None
+
+    def _placed(self, request: WireRequest) -> WireRequest:
+        """The request where this provider takes it, and as it wants it."""
+        wire = self.wire
+        if request.path != wire.path or wire.query:
+            request = replace(request, path=wire.path, query=(*request.query, *wire.query))
+        if wire.rewrite is not None:
+            from ._rewrites import WIRES
+
+            request = WIRES[wire.rewrite](request)
+        return request
 
     def build_listing(self, after: str | None) -> WireRequest:
         """The question which models there are. Raises NotBuiltError where the provider answers it nowhere."""
@@ -73,14 +134,19 @@ class Provider:
 
     def address(self, wire: WireRequest, address: Address, headers: Headers) -> HTTPRequest:
         """The request as it is sent: absolute, signed, with the caller's own headers."""
-        query = "&".join([f"{name}={value}" for name, value in wire.query])
-        own = wire.headers + self.spec.headers + auth_headers(self.spec, address.api_key)
+        path, query = wire.path, "&".join([f"{name}={value}" for name, value in wire.query])
+        row = self.wire.headers
+        if address.parts or "{" in path:
+            parts = {"model": _quoted(self.model), **address.parts}
+            path, query = fill(path, parts), fill(query, parts)
+            row = tuple([(name, fill(value, parts)) for name, value in row])
+        own = wire.headers + row + auth_headers(self.wire, address.api_key)
         if headers:  # the caller's word stands in place of ours
             given = {name for name, _ in headers}
             own = tuple([line for line in own if line[0] not in given]) + headers
         return HTTPRequest(
             method=wire.method,
-            url=f"{address.base_url}{wire.path}{'?' if query else ''}{query}",
+            url=f"{address.base_url}{path}{'?' if query else ''}{query}",
             headers=own,
             body=wire.body,
         )
@@ -90,6 +156,27 @@ class Provider:
         from ..dialects._errors import error_from
 
         return error_from(self.dialect.parse_error(reply))
+
+
+_ONE_WIRE = (("responses_only", "openai_responses"), ("chat_only", "openai_chat"))
+"""Features of the catalog that say so."""
+
+
+def _wire_of_model(spec: ProviderSpec, model: str, features: Collection[str]) -> str | None:
+    lowered = model.lower()
+    for prefix, dialect in spec.model_wires:
+        if lowered.startswith(prefix):
+            return dialect
+    return next((dialect for word, dialect in _ONE_WIRE if word in features and dialect in spec.dialects), None)
+
+
+def _quoted(model: str) -> str:
+    """A model's id as one segment of a path, whatever it holds."""
+    return re.sub(r"[^A-Za-z0-9._~@-]", _percent, model)
+
+
+def _percent(match: re.Match[str]) -> str:
+    return "".join([f"%{byte:02X}" for byte in match[0].encode("utf-8", "surrogatepass")])
 
 
 _BLANK = b"\xef\xbb\xbf \t\r\n"
@@ -146,7 +233,7 @@ class AnswerReader:
             self._pieces.append(chunk)
             if self._whole_body or not self._is_stream():
                 return []
-            self._parser = self._provider.dialect.stream_parser(self._provider.spec.quirks)
+            self._parser = self._provider.dialect.stream_parser(self._provider.wire.quirks)
             chunk = self._pieces.pop()
         return self._kept(self._parser.feed, chunk)
 
@@ -177,7 +264,7 @@ class AnswerReader:
         return (self._reply.header("content-type") or "").startswith("text/event-stream")
 
     def _read_whole(self, body: bytes) -> Response:
-        return self._provider.dialect.parse_response(replace(self._reply, body=body), self._provider.spec.quirks)
+        return self._provider.dialect.parse_response(replace(self._reply, body=body), self._provider.wire.quirks)
 
     def _kept(self, read: Callable[[bytes], list[StreamEvent]], chunk: bytes) -> list[StreamEvent]:
         events = self._guarded(read, chunk)

@@ -1,4 +1,8 @@
-"""Every provider on one page, as data; and how a model id finds its provider.
+"""The providers as data, and how a model id finds its provider.
+
+Here stand the rows that most programs ask for; the others, under ``_rows/``, are loaded when a name, an id or a
+listing needs them, so that importing quoth does not pay for them. No prefix there begins as one here does: which rows
+are loaded changes no answer.
 
 ``provider/model`` is canonical. A bare id goes to the provider that lists it, else to the one whose
 documented prefix it bears (the longest wins). An id is split at its first ``/`` only where the head is a
@@ -21,7 +25,7 @@ import msgspec
 
 from ..errors import ConfigurationError, InputError, InputTypeError, UnknownModelError
 from ._address import check_base_url
-from ._spec import ProviderSpec, Quirks
+from ._spec import Endpoint, ProviderSpec, Quirks
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -31,16 +35,32 @@ __all__ = ["PROVIDERS", "ROWS", "ForkSafeLock", "ProviderTable", "check_id", "re
 _EARLY_MODELS = ("text-embedding-", "davinci-", "babbage-")
 """OpenAI's models of 2022, of which the last two live on under fine-tuned ones."""
 
+_CHAT_MODELS = ("gpt-audio", "gpt-4o-audio", "gpt-4o-mini-audio", "gpt-4o-search", "gpt-4o-mini-search", "gpt-5-search")
+"""OpenAI's models that hear, speak or always search: on Chat Completions only, says its list of models."""
+
+_RESPONSES_MODELS = ("codex-", "computer-use-", "o1-pro", "o3-pro", "o3-deep-research", "o4-mini-deep-research")
+"""OpenAI's models of before 2026 that are typed for Responses only in its SDK; the catalog knows the newer ones."""
+
 ROWS = (
     ProviderSpec(
         name="openai",
         display_name="OpenAI",
         base_url="https://api.openai.com/v1",
+        hosts=("{region}.api.openai.com",),
+        dialect="openai_responses",
+        endpoints=(Endpoint(dialect="openai_chat"),),
         key_variables=("OPENAI_API_KEY",),
         base_url_variables=("OPENAI_BASE_URL",),
         model_prefixes=("gpt-", "chatgpt-", "o1", "o3", "o4", "codex-", "computer-use-", *_EARLY_MODELS),
+        model_wires=(
+            *[(prefix, "openai_chat") for prefix in _CHAT_MODELS],
+            *[(prefix, "openai_responses") for prefix in _RESPONSES_MODELS],
+        ),
+        reasons_with_tools_on_responses=("gpt-5.6", "gpt-6"),
+        fixed_temperature=True,
         default_model="gpt-6-luna",
         quirks=Quirks(max_tokens_field="max_completion_tokens"),
+        confidence="recorded",
         hint="create one at https://platform.openai.com/api-keys",
     ),
     ProviderSpec(
@@ -50,19 +70,20 @@ ROWS = (
         base_url="https://api.anthropic.com",
         dialect="anthropic_messages",
         key_variables=("ANTHROPIC_API_KEY",),
-        base_url_variables=("ANTHROPIC_BASE_URL",),
+        base_url_variables=("ANTHROPIC_BASE_URL", "ANTHROPIC_API_BASE"),
         auth_header="x-api-key",
         auth_prefix="",
         headers=(("anthropic-version", "2023-06-01"),),
         models_path="/v1/models",
         model_prefixes=("claude-",),
         default_model="claude-haiku-5-5",
+        confidence="recorded",
         hint="create one at https://console.anthropic.com/settings/keys",
     ),
     ProviderSpec(
         name="google",
         display_name="Google Gemini API",
-        aliases=("gemini", "deepmind"),
+        aliases=("gemini", "deepmind", "google-genai", "google_genai", "google-ai-studio", "google-gla"),
         base_url="https://generativelanguage.googleapis.com",
         dialect="gemini",
         key_variables=("GOOGLE_API_KEY", "GEMINI_API_KEY"),
@@ -73,6 +94,8 @@ ROWS = (
         model_prefixes=("gemini-",),
         default_model="gemini-3.8-flash",
         quirks=Quirks(stream_end="finish_reason"),
+        otel_name="gcp.gemini",
+        confidence="recorded",
         hint="create one at https://aistudio.google.com/apikey",
     ),
     ProviderSpec(
@@ -124,37 +147,67 @@ class ForkSafeLock:
 class ProviderTable:
     """The rows by name and alias. Reading takes no lock: a change publishes a new dictionary."""
 
-    def __init__(self, rows: Iterable[ProviderSpec] = ROWS) -> None:
+    def __init__(self, rows: Iterable[ProviderSpec] | None = None) -> None:
         self._lock = ForkSafeLock()
+        self._whole = rows is not None
+        """Whether all rows are here: else those that are loaded late are not."""
         self._rows: dict[str, ProviderSpec] = {}
         self._names: dict[str, str] = {}
         self.version = 0
         """Counts registrations: who keeps something made from a row compares it."""
-        for row in rows:
+        for row in ROWS if rows is None else rows:
             self._add(row)
 
     def __iter__(self) -> Iterator[ProviderSpec]:
+        self._complete()
         return iter(self._rows.values())
 
     def get(self, name: str) -> ProviderSpec | None:
         """The row with this name or alias, in any case, or None."""
-        return self._rows.get(self._names.get(name.lower(), ""))
+        key = name.lower()
+        if key not in self._names:
+            self._complete()
+        return self._rows.get(self._names.get(key, ""))
+
+    def of_url(self, url: str) -> tuple[ProviderSpec, str] | None:
+        """The row and the dialect that a request to this URL belongs to; None where it is nobody's."""
+        from ._urls import row_of_url
+
+        return row_of_url(self, url)
+
+    def _complete(self) -> None:
+        """Load the rows that are not here yet. Nothing that was found before means anything else after."""
+        if self._whole:
+            return
+        from ._rows import MORE_ROWS
+
+        with self._lock:
+            if not self._whole:  # the rows before the word that they are here: readers take no lock
+                self._put(MORE_ROWS)
+                self._whole = True
 
     def register(self, provider: ProviderSpec | str, **fields: Any) -> ProviderSpec:
         """Add a provider, or replace the one of that name; see ``ProviderSpec`` for the fields."""
         row = _row(provider, fields)
+        self._complete()  # else a row that is loaded later would take this one's place
         self._check(row)
-        row = msgspec.structs.replace(row, base_url=check_base_url(row.base_url, f"base_url of provider {row.name!r}"))
+        row = _with_plain_urls(row)
         with self._lock:
             self._add(row)
         return row
 
     def _add(self, row: ProviderSpec) -> None:
-        rows = {**self._rows, row.name: row}
-        names = {alias: name for alias, name in self._names.items() if name != row.name}
-        names.update(dict.fromkeys((row.name, *row.aliases), row.name))
-        self._rows, self._names = rows, names
+        self._put((row,))
         self.version += 1
+
+    def _put(self, added: Iterable[ProviderSpec]) -> None:
+        rows, names = dict(self._rows), dict(self._names)
+        for row in added:
+            if row.name in rows:
+                names = {alias: name for alias, name in names.items() if name != row.name}
+            rows[row.name] = row
+            names.update(dict.fromkeys((row.name, *row.aliases), row.name))
+        self._rows, self._names = rows, names
 
     def _check(self, row: ProviderSpec) -> None:
         for name in (row.name, *row.aliases):
@@ -185,9 +238,15 @@ class ProviderTable:
 
     def _owner(self, model: str) -> ProviderSpec | None:
         lowered = model.lower().removeprefix("ft:")  # a fine-tuned model is its family's
-        owners = [(prefix, row) for row in self for prefix in row.model_prefixes if lowered.startswith(prefix)]
-        if owners:
-            return max(owners, key=lambda owner: len(owner[0]))[1]
+        while True:
+            whole = self._whole
+            known = self._rows.values()
+            owners = [(prefix, row) for row in known for prefix in row.model_prefixes if lowered.startswith(prefix)]
+            if owners:
+                return max(owners, key=lambda owner: len(owner[0]))[1]
+            if whole:
+                break
+            self._complete()
         from .._catalog import owner
 
         name = owner(model)
@@ -199,12 +258,28 @@ class ProviderTable:
         known = [f"{row.name}/{row.default_model}" for row in self if row.default_model]
         near = nearest(model, known, {row.name for row in self})
         meant = f"did you mean {' or '.join(near)}? " if near else ""
-        providers = ", ".join(sorted(row.name for row in self))
+        makers = sorted(row.name for row in self if row.model_prefixes)
         return UnknownModelError(
             f"no provider is known for the model {model!r}: {meant}"
-            f"write 'provider/model' with a provider of: {providers}; or add one with models.register_provider(...)",
+            f"write 'provider/model' with a provider such as {', '.join(makers)} "
+            f"(models.providers() lists all {len(self._rows)}); or add one with models.register_provider(...)",
             model=model,
         )
+
+
+def _with_plain_urls(row: ProviderSpec) -> ProviderSpec:
+    """The row with its base URLs checked. What names in braces stand for is checked when a call fills them in."""
+    source = f"base_url of provider {row.name!r}"
+    endpoints = [
+        msgspec.structs.replace(wire, base_url=_plain_url(wire.base_url, source)) if wire.base_url else wire
+        for wire in row.endpoints
+    ]
+    return msgspec.structs.replace(row, base_url=_plain_url(row.base_url, source), endpoints=tuple(endpoints))
+
+
+def _plain_url(url: str, source: str) -> str:
+    plain = check_base_url(re.sub(r"{\w+}", "x", url), source)
+    return url.rstrip("/") if "{" in url else plain
 
 
 def _row(provider: ProviderSpec | str, fields: dict[str, Any]) -> ProviderSpec:

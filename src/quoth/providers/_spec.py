@@ -2,15 +2,70 @@
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias
+
 from msgspec import Struct
 
 from ..wire import Headers, Quirks
 
-__all__ = ["ProviderSpec", "Quirks"]
+__all__ = ["PATHS", "SHORT_NAMES", "CheckLevel", "Confidence", "Endpoint", "ProviderSpec", "Query", "Quirks", "Wire"]
+
+Confidence: TypeAlias = Literal["recorded", "two_sources", "one_source"]
+"""What a row rests on: recorded traffic of its host, two independent packages that agree, or one."""
+
+CheckLevel: TypeAlias = Literal["warn", "strict", "off"]
+"""What to do about what the row or the catalog knows to be refused."""
+
+SHORT_NAMES = {"chat": "openai_chat", "messages": "anthropic_messages", "responses": "openai_responses"}
+"""What a caller may say in place of a dialect's name."""
+
+Query: TypeAlias = tuple[tuple[str, str], ...]
+
+PATHS = {
+    "anthropic_messages": "/v1/messages",
+    "openai_chat": "/chat/completions",
+    "openai_responses": "/responses",
+}
+"""Where each wire is behind a base URL, unless a row says otherwise."""
 
 
-class ProviderSpec(Struct, frozen=True, kw_only=True, gc=False):
-    """One provider. Adding one that speaks a known dialect is adding a row."""
+class Endpoint(Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaults=True):
+    """A further wire of a provider. What is None here is as in its row."""
+
+    dialect: str
+    base_url: str | None = None
+    path: str | None = None
+    """What follows the base URL; None: the usual path of the wire."""
+    query: Query = ()
+    """Sent with every request, and so are the headers."""
+    headers: Headers = ()
+    auth_header: str | None = None
+    auth_prefix: str | None = None
+    quirks: Quirks | None = None
+    rewrite: str | None = None
+    """The function of ``_rewrites.py`` that changes each request; None: none does."""
+
+
+class Wire(Struct, frozen=True, kw_only=True, gc=False):
+    """One wire of a provider with all that it needs; ``Endpoint`` and ``ProviderSpec`` say what the fields are."""
+
+    dialect: str
+    base_url: str
+    path: str
+    query: Query
+    headers: Headers
+    auth_header: str
+    auth_prefix: str
+    quirks: Quirks
+    rewrite: str | None
+
+
+class ProviderSpec(Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaults=True):
+    """One provider. Adding one that speaks a known dialect is adding a row.
+
+    ``base_url``, ``path``, ``query`` and ``headers`` may name the ``parts`` in braces, here and in ``endpoints``; and a
+    path ``{model}``.
+    """
 
     name: str
     """Canonical, lower case: the first part of ``provider/model``."""
@@ -18,17 +73,41 @@ class ProviderSpec(Struct, frozen=True, kw_only=True, gc=False):
     """What a request's path is appended to; no slash at the end."""
     display_name: str = ""
     dialect: str = "openai_chat"
+    """The wire that is spoken unless a call, a foreign base URL or the model says otherwise."""
+    endpoints: tuple[Endpoint, ...] = ()
+    """The other wires that it speaks."""
     aliases: tuple[str, ...] = ()
     key_variables: tuple[str, ...] = ()
     """Environment variables that may hold the key; the first that is set wins. None: no key is needed."""
+    key_optional: bool = False
+    """It answers without a key, but takes one: a server of one's own."""
     base_url_variables: tuple[str, ...] = ()
     """Environment variables that may replace ``base_url``; the first that is set wins."""
+    root_variables: tuple[str, ...] = ()
+    """Those of them that usually hold no path: the path of the wire's own base URL is put behind such a value."""
+    parts: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """What stands for each name in braces: environment variables, of which the first that is set wins."""
+    relocate: str | None = None
+    """The function of ``_rewrites.py`` that changes a base URL of the row or of a variable; None: none does."""
+    hosts: tuple[str, ...] = ()
+    """Hosts that are its own, beside those of its base URLs."""
+    path: str | None = None
+    """What follows the base URL; None: the usual path of the wire."""
+    query: Query = ()
+    """Always sent, as are the headers."""
+    headers: Headers = ()
     auth_header: str = "authorization"
     auth_prefix: str = "Bearer "
-    headers: Headers = ()
-    """Always sent."""
+    rewrite: str | None = None
+    """The function of ``_rewrites.py`` that changes each request; None: none does."""
     model_prefixes: tuple[str, ...] = ()
     """Beginnings of bare model ids that are this provider's own (``gpt-``)."""
+    model_wires: tuple[tuple[str, str], ...] = ()
+    """Beginnings of its ids that answer on one wire only, each with that wire."""
+    reasons_with_tools_on_responses: tuple[str, ...] = ()
+    """Beginnings of its ids that take function tools together with a reasoning effort on Responses only."""
+    fixed_temperature: bool = False
+    """Its models that reason take no temperature but their own."""
     models_path: str | None = "/models"
     """Where it says which models it has, behind the base URL; None where nowhere."""
     default_model: str | None = None
@@ -36,10 +115,48 @@ class ProviderSpec(Struct, frozen=True, kw_only=True, gc=False):
     quirks: Quirks = Quirks()
     price_namespace: str | None = None
     """The provider's name in the price table, where it differs from ``name``."""
+    reported_cost: str | None = None
+    """Where an answer's body states its own cost, as a path (``usage.cost``)."""
+    reported_cost_units: int = 1
+    """How many of the units of ``reported_cost`` make a US dollar."""
+    otel_name: str | None = None
+    """The value of ``gen_ai.provider.name``, where it differs from ``name``."""
+    confidence: Confidence | None = None
+    """What the row rests on; None for a row of the user's own."""
     hint: str = ""
     """What to do when its key is missing, beside the ``export`` line."""
+    note: str = ""
+    """What one has to know before using it, for the page of providers."""
 
     @property
     def prices(self) -> str:
         """The provider's name in the price table."""
         return self.price_namespace or self.name
+
+    @property
+    def telemetry_name(self) -> str:
+        """The value of ``gen_ai.provider.name``."""
+        return self.otel_name or self.name
+
+    @property
+    def dialects(self) -> tuple[str, ...]:
+        """The wires that it speaks, the usual one first."""
+        return (self.dialect, *[endpoint.dialect for endpoint in self.endpoints])
+
+    def wire(self, dialect: str) -> Wire:
+        """One of its wires. Raises KeyError where it does not speak it."""
+        own = next((each for each in self.endpoints if each.dialect == dialect), None)
+        if own is None and dialect != self.dialect:
+            raise KeyError(dialect)
+        there: ProviderSpec | Endpoint = own or self
+        return Wire(
+            dialect=dialect,
+            base_url=there.base_url or self.base_url,
+            path=there.path or PATHS.get(dialect, ""),
+            query=there.query,
+            headers=there.headers,
+            auth_header=there.auth_header or self.auth_header,
+            auth_prefix=self.auth_prefix if there.auth_prefix is None else there.auth_prefix,
+            quirks=there.quirks or self.quirks,
+            rewrite=there.rewrite,
+        )

@@ -1,0 +1,176 @@
+"""Which wire a call takes, and what is known to be refused there, before anything is sent.
+
+The wire: what the call says; else Chat Completions at a foreign base URL, where that is what one may expect; else the
+wire that the model demands; else the row's own. What is known comes from the row and the catalog. Where they are silent
+nothing is said, and what a provider accepts is never forbidden but where ``check="strict"`` asks for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..dialects import CLIENTS
+from ..errors import CapabilityWarning, NotBuiltError, UnsupportedContentError, UnsupportedParameterError
+from ..types import Audio, Image, ModelRequest
+from ._provider import Provider
+from ._spec import CheckLevel
+
+__all__ = ["advise", "check_dialect", "choose_wire"]
+
+_CHAT, _RESPONSES = "openai_chat", "openai_responses"
+
+
+def check_dialect(provider: Provider, dialect: str | None) -> None:
+    """Raise UnsupportedParameterError or NotBuiltError where a provider cannot be spoken to so, naming how it can."""
+    wanted = dialect or provider.spec.dialect
+    if wanted in CLIENTS and wanted in provider.dialects:
+        return
+    name = provider.spec.name
+    spoken = " or ".join([repr(wire) for wire in provider.dialects if wire in CLIENTS])
+    ways = f"{name} can be spoken to by dialect={spoken}"
+    if wanted in provider.dialects:
+        raise NotBuiltError(f"this version of quoth does not speak {wanted!r}; {ways}", provider=name)
+    raise UnsupportedParameterError(f"{name} does not speak {wanted!r}; {ways}", provider=name)
+
+
+def choose_wire(
+    provider: Provider, request: ModelRequest, asked: str | None, foreign: Callable[[], bool]
+) -> tuple[Provider, str | None]:
+    """The provider on the wire for this call; and what to say of it, where the caller could not expect it.
+
+    ``foreign`` tells whether the call goes to a host that is none of the provider's own.
+    """
+    if asked is not None:
+        check_dialect(provider, asked)
+        return provider.speaking(asked), None
+    usual, dialects, demanded = provider.spec.dialect, provider.dialects, provider.demanded
+    if _CHAT in dialects and (demanded or usual) != _CHAT and foreign():
+        demanded = _CHAT
+    dialect, change = demanded or usual, None
+    if dialect == _CHAT and _RESPONSES in dialects and _reasons_with_tools(provider, request):
+        dialect, change = _RESPONSES, "sent by Responses: function tools with a reasoning effort go there only"
+    elif dialect == _RESPONSES and demanded is None and _CHAT in dialects and _needs_chat(provider, request):
+        dialect, change = _CHAT, "sent by Chat Completions: Responses has no stop sequences and no seed"
+    if dialect == usual:
+        check_dialect(provider, None)
+    return provider.speaking(dialect), change
+
+
+def _reasons_with_tools(provider: Provider, request: ModelRequest) -> bool:
+    prefixes = provider.spec.reasons_with_tools_on_responses
+    thinks = request.reasoning not in (None, "none", 0)
+    return bool(prefixes and request.tools and thinks and provider.model.lower().startswith(prefixes))
+
+
+def _needs_chat(provider: Provider, request: ModelRequest) -> bool:
+    """Whether Responses has no word for what was asked, and Chat has: the same models answer on both."""
+    return bool(request.stop or request.seed is not None) and not _reasons_with_tools(provider, request)
+
+
+# What is known to be refused.
+
+
+def advise(provider: Provider, request: ModelRequest, level: CheckLevel) -> None:
+    """Say what the row and the catalog know to be refused: a warning each, once; an error under ``strict``.
+
+    Raises UnsupportedParameterError or UnsupportedContentError.
+    """
+    if level == "off" or not _is_to_look_at(provider, request):
+        return
+    for matter, finds in _MATTERS.items():
+        words = finds(provider, request)
+        if words is None or (matter == _RETIRED and level == "warn"):  # of that the registry warns
+            continue
+        if level == "strict":
+            error = UnsupportedContentError if matter == _CONTENT else UnsupportedParameterError
+            raise error(f'{provider.id}: {words}; check="warn" sends it all the same', provider=provider.spec.name)
+        _warn(provider.id, matter, words)
+
+
+def _is_to_look_at(provider: Provider, request: ModelRequest) -> bool:
+    """Whether any of the matters may be one: mostly none may, and every call asks."""
+    asks = request.tools or request.temperature is not None or request.max_tokens is not None
+    return bool(asks or provider.denied or provider.retired)
+
+
+def _retired(provider: Provider, request: ModelRequest) -> str | None:  # noqa: ARG001  # one form for all matters
+    return "according to the catalog the model is retired" if provider.retired else None
+
+
+def _tools(provider: Provider, request: ModelRequest) -> str | None:
+    if request.tools and "tools" in provider.denied:
+        return "according to the catalog the model takes no tools"
+    return None
+
+
+def _tools_on_chat(provider: Provider, request: ModelRequest) -> str | None:
+    if provider.wire.dialect == _CHAT and _reasons_with_tools(provider, request):
+        return "the model takes function tools with a reasoning effort on Responses only, and this is Chat Completions"
+    return None
+
+
+def _temperature(provider: Provider, request: ModelRequest) -> str | None:
+    """OpenAI's documentation of its reasoning models: no temperature but 1, unless they do not reason."""
+    known = provider.known
+    if request.temperature in (None, 1) or not provider.spec.fixed_temperature or known is None:
+        return None
+    may_not_reason = "effort_none" in known.features and request.reasoning in (None, "none", 0)
+    if "reasoning" not in known.features or may_not_reason:
+        return None
+    return f"a model that reasons takes no temperature of {request.temperature:g}"
+
+
+def _max_tokens(provider: Provider, request: ModelRequest) -> str | None:
+    most = provider.known.max_output_tokens if provider.known else None
+    if request.max_tokens is None or most is None or request.max_tokens <= most:
+        return None
+    return f"max_tokens={request.max_tokens:,} is above the {most:,} that the catalog gives the model"
+
+
+_MEDIA = (("image", Image), ("audio", Audio))
+
+
+def _content(provider: Provider, request: ModelRequest) -> str | None:
+    unread = [(medium, kind) for medium, kind in _MEDIA if medium in provider.denied]
+    if not unread:
+        return None
+    kinds = {part.__class__ for message in request.messages for part in message.parts}
+    for medium, kind in unread:
+        if kind in kinds:
+            return f"according to the catalog the model reads no {medium}"
+    return None
+
+
+_RETIRED, _CONTENT = "retired", "content"
+
+_MATTERS: dict[str, Callable[[Provider, ModelRequest], str | None]] = {
+    _RETIRED: _retired,
+    "tools": _tools,
+    "tools on Chat": _tools_on_chat,
+    "temperature": _temperature,
+    "max_tokens": _max_tokens,
+    _CONTENT: _content,
+}
+"""What is looked at: each gives the words of what will be refused, or None."""
+
+_warned: dict[tuple[str, str], object] = {}
+"""The models and matters of which this process was warned."""
+
+_MOST_WARNED = 10_000
+"""No program that makes up ids fills the memory with them."""
+
+
+def _warn(id: str, matter: str, words: str) -> None:
+    """Warn once in a process of each matter. Raises CapabilityWarning where the program makes it an error."""
+    mine = object()
+    if len(_warned) > _MOST_WARNED or _warned.setdefault((id, matter), mine) is not mine:
+        return
+    from warnings import warn
+
+    from .._catalog import depth_of_caller
+
+    try:
+        warn(f"{id}: {words}; it is sent all the same", CapabilityWarning, stacklevel=depth_of_caller())
+    except CapabilityWarning:
+        del _warned[id, matter]  # it is an error here, and so each time
+        raise

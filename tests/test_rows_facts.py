@@ -1,0 +1,160 @@
+"""The rows against the facts that were gathered of each provider, value by value. Skips where the facts are absent.
+
+What differs stands in a table here, with its reason; one that does not differ any more fails.
+"""
+
+import json
+
+import pytest
+
+from quoth.dialects import CLIENTS
+from quoth.providers import PROVIDERS
+from recordings import SHARED
+
+FACTS = SHARED / "facts" / "providers.json"
+
+pytestmark = pytest.mark.skipif(not FACTS.is_file(), reason=f"no facts in {FACTS} (QUOTH_SHARED names another)")
+
+ROWS = json.loads(FACTS.read_text("utf-8"))["providers"] if FACTS.is_file() else []
+every_fact = pytest.mark.parametrize("fact", ROWS, ids=lambda fact: fact["name"])
+
+NO_ROW = {
+    "jina": "embeddings and rerank only: no wire of a conversation",
+    "voyage": "embeddings and rerank only: no wire of a conversation",
+}
+
+DIFFERS = {
+    ("ollama", "base_url"): "by its compatible API, until its own wire is spoken",
+    ("ollama", "dialect"): "by its compatible API, until its own wire is spoken",
+    ("ollama", "chat_path"): "by its compatible API, until its own wire is spoken",
+    ("ollama", "models_path"): "by its compatible API, until its own wire is spoken",
+    ("vertex", "api_key_env"): "the variable of an access token, where the facts name none",
+    ("vertex-anthropic", "api_key_env"): "the variable of an access token, where the facts name none",
+    ("aws-anthropic", "auth"): "by key: signatures are not spoken",
+    ("anthropic", "api_key_env"): "ANTHROPIC_AUTH_TOKEN travels as a bearer, which is another way than the row's",
+}
+
+NO_WIRE = {
+    ("bedrock", "anthropic_messages"): "streams in the framing of AWS events",
+    ("cortecs", "anthropic_messages"): "the facts name no path",
+    ("edenai", "anthropic_messages"): "the facts name no path",
+    ("ollama-cloud", "ollama_chat"): "its own wire is not spoken",
+    ("opencode", "anthropic_messages"): "the facts name no path",
+    ("opencode", "gemini"): "that wire is not spoken",
+    ("tencent", "anthropic_messages"): "the facts name no path",
+}
+
+USUAL = {"openai_chat": "/chat/completions", "openai_responses": "/responses", "anthropic_messages": "/v1/messages"}
+
+
+def row_of(fact):
+    return PROVIDERS.get(fact["name"])
+
+
+@every_fact
+def test_every_provider_of_the_facts_is_a_row_or_left_out_with_a_reason(fact):
+    assert (row_of(fact) is None) == (fact["name"] in NO_ROW)
+
+
+def url_and_query(wire):
+    query = "&".join(f"{name}={value}" for name, value in wire.query)
+    return f"{wire.path}?{query}" if query else wire.path
+
+
+def auth_of(wire):
+    return "bearer" if wire.auth_header == "authorization" else f"header:{wire.auth_header}"
+
+
+def told(row):
+    """A row in the words of the facts."""
+    wire = row.wire(row.dialect)
+    return {
+        "display_name": row.display_name,
+        "aliases": [*row.aliases],
+        "base_url": row.base_url,
+        "api_key_env": [*row.key_variables],
+        "auth": auth_of(wire),
+        "dialect": row.dialect,
+        "chat_path": url_and_query(wire),
+        "models_path": row.models_path,
+        "extra_headers": dict(row.headers),
+        "base_url_env": [*row.base_url_variables],
+        "otel_provider_name": row.telemetry_name,
+        "reported_cost_path": row.reported_cost,
+        "price_namespace": row.price_namespace or row.name,
+        "confidence": row.confidence,
+    }
+
+
+WITHOUT_HEADER = ("none", "sigv4", "gcp")
+"""Ways of the facts in which no key travels; such rows send one as a bearer, where there is one."""
+
+
+@every_fact
+def test_a_row_says_what_the_facts_say(fact):
+    row = row_of(fact)
+    if row is None:
+        return
+    expected = {name: fact[name] for name in told(row)}
+    expected["extra_headers"] = expected["extra_headers"] or {}
+    expected["price_namespace"] = expected["price_namespace"] or row.name
+    if expected["auth"] in WITHOUT_HEADER:
+        expected["auth"] = "bearer"
+    if row.dialect not in USUAL:
+        expected["chat_path"] = ""
+    differing = {name for name, value in told(row).items() if value != expected[name]}
+    assert differing == {name for provider, name in DIFFERS if provider == row.name}
+
+
+@every_fact
+def test_a_row_has_the_quirks_of_the_facts(fact):
+    row = row_of(fact)
+    if row is None or row.dialect == "anthropic_messages":
+        return
+    assert row.quirks.max_tokens_field == (fact["max_tokens_field"] or "max_tokens")
+    if fact["reasoning_field_in"] in ("reasoning_content", "reasoning", "reasoning_text"):
+        assert row.quirks.reasoning_field == fact["reasoning_field_in"]
+    if row.dialect == "openai_chat" and row.name != "ollama":
+        assert row.quirks.stream_usage_option == (fact["stream_usage"] != "always")
+    assert {*(fact["base_url_env_suffix"] or ())} <= {*row.root_variables}
+    for variable, suffix in (fact["base_url_env_suffix"] or {}).items():
+        assert row.base_url.endswith(suffix), variable
+
+
+@every_fact
+def test_a_row_speaks_every_wire_of_the_facts_where_they_say_it_is(fact):
+    row = row_of(fact)
+    if row is None:
+        return
+    for dialect in fact["also_dialects"] or ():
+        if (row.name, dialect) in NO_WIRE:
+            assert dialect not in row.dialects
+            continue
+        if dialect == row.dialect:
+            continue
+        wire = row.wire(dialect)
+        place = (fact["alt_endpoints"] or {}).get(dialect, {})
+        assert wire.base_url == place.get("base_url", row.base_url)
+        if "path" in place:
+            assert url_and_query(wire) == place["path"]
+        if "auth" in place:
+            assert auth_of(wire) == place["auth"]
+        assert wire.path
+
+
+def test_every_reason_is_needed():
+    facts = {fact["name"]: fact for fact in ROWS}
+    assert {*NO_ROW} == {name for name in facts if PROVIDERS.get(name) is None}
+    for name, dialect in NO_WIRE:
+        assert dialect in facts[name]["also_dialects"]
+    for name, field in DIFFERS:
+        assert facts[name][field] != told(row_of(facts[name]))[field]
+
+
+def test_every_row_beside_the_facts_is_known():
+    assert {row.name for row in PROVIDERS} - {fact["name"] for fact in ROWS} == {"azure-deployments", "local"}
+
+
+def test_most_rows_can_be_called():
+    assert len([row for row in PROVIDERS if row.dialect in CLIENTS]) >= 110
+    assert {row.name for row in PROVIDERS if row.dialect not in CLIENTS} == {"bedrock", "cohere", "google", "vertex"}
