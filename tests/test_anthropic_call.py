@@ -150,14 +150,28 @@ def test_where_it_was_served_sets_the_price(fields, cost):
     api, _ = api_of(served(**fields))
     response = api(MODEL, "Hi")
     assert str(response.cost) == cost
-    assert response.provider_data[NAME] == fields
+    assert response.region == fields["inference_geo"]
 
 
 def test_a_tier_without_a_rate_leaves_the_price_unknown():
     api, _ = api_of(served(speed="fast"))
     response = api(MODEL, "Hi")
-    assert response.service_tier == "speed_fast"
+    assert (response.speed, response.service_tier) == ("fast", "standard")
     assert response.cost.femto is None
+
+
+def test_a_fast_answer_costs_what_fast_ones_cost():
+    counts = {"input_tokens": 1_000_000, "output_tokens": 0}
+    body = {
+        "type": "message",
+        "role": "assistant",
+        "model": "claude-opus-4-8",
+        "content": [],
+        "stop_reason": "end_turn",
+    }
+    usages = ({**counts, "speed": "fast"}, {**counts, "speed": "standard"})
+    api, _ = api_of(*[Reply(body=json.dumps({**body, "usage": usage}).encode()) for usage in usages])
+    assert [str(api("claude-opus-4-8", "Hi").cost) for _ in usages] == ["$10", "$5"]
 
 
 def test_a_stream_that_is_cut_is_no_answer():

@@ -11,7 +11,6 @@ from hypothesis import given, settings, strategies as st
 from msgspec.structs import replace
 
 from quoth import _json
-from quoth._costs import Prices
 from quoth.dialects import load_client
 from quoth.dialects._errors import error_from
 from quoth.dialects.anthropic_messages import client, server
@@ -45,6 +44,7 @@ from quoth.types import (
     Image,
     Message,
     ModelRequest,
+    OutputFormat,
     Reasoning,
     Refusal,
     Response,
@@ -180,13 +180,14 @@ def said(body):
 # Strategies.
 
 texts = st.text(max_size=12)
+keys = texts.filter(lambda key: not key.startswith(":"))  # such keys are ours, and never sent
 words = st.text(min_size=1, max_size=12)
 scalars = (
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
 )
 values = st.recursive(
     scalars | texts,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3),
     max_leaves=8,
 )
 weighty = values.filter(lambda value: bool(value) or value == 0)  # what an answer keeps: not null, not empty
@@ -301,8 +302,17 @@ requests = st.builds(
     stop=st.lists(texts, max_size=2).map(tuple),
     tools=st.lists(tools, max_size=2).map(tuple),
     tool_choice=choices,
-    extra=st.dictionaries(st.sampled_from(["top_k", "metadata", "thinking", "vendor_x"]), values, max_size=2)
-    | st.just({"tool_choice": {"disable_parallel_tool_use": True}}),
+    output=st.none() | st.builds(OutputFormat, schema=objects, provider_data=data(extras)),
+    reasoning=st.none() | st.sampled_from(["none", "low", "max"]) | st.integers(1, 2**30),
+    extra=st.dictionaries(st.sampled_from(["top_k", "metadata", "vendor_x"]), values, max_size=2)
+    | st.just({"tool_choice": {"disable_parallel_tool_use": True}})
+    | st.just({"output_config": {"task_budget": {"total": 20_000}}}),
+).map(
+    lambda request: (
+        replace(request, max_tokens=request.max_tokens + request.reasoning + 1)
+        if isinstance(request.reasoning, int)
+        else request
+    )
 )
 
 counts = st.integers(0, 10**6)
@@ -343,12 +353,8 @@ def responses(draw):
     parts = draw(st.lists(st.one_of(spoken, thoughts, redacted, calls, opaque_parts), max_size=4))
     usage = draw(st.none() | usages().map(lambda usage: usage[0]))
     kept = draw(st.dictionaries(st.sampled_from(["stop_sequence", "container", "vendor"]), weighty, max_size=2))
-    if usage and "inference_geo" in usage:
-        kept["inference_geo"] = usage["inference_geo"]
     raw = draw(st.none() | st.sampled_from([*FINISH_REASONS, "pause_turn", "compaction"]) | words)
-    tier = None
-    if usage:
-        tier = "speed_fast" if usage.get("speed") == "fast" else usage.get("service_tier")
+    said = usage or {}
     return Response(
         message=Message(role="assistant", parts=tuple(parts)),
         finish_reason=FINISH_REASONS.get(raw, "other"),
@@ -356,7 +362,9 @@ def responses(draw):
         model=draw(texts),
         id=draw(st.none() | words),
         usage=client.parse_usage(usage),
-        service_tier=tier,
+        service_tier=said.get("service_tier"),
+        region=said.get("inference_geo"),
+        speed=said.get("speed"),
         provider_data={NAME: kept} if kept else {},
     )
 
@@ -430,6 +438,17 @@ def test_messages_of_any_shape_are_spelled_again_as_they_were(wires):
     "system": texts | st.lists(blocks, max_size=2) | values,
     "stop_sequences": texts | st.lists(texts, max_size=2) | values,
     "stream": st.booleans(),
+    "thinking": values | st.sampled_from([
+        {"type": "disabled"}, {"type": "adaptive"}, {"type": "adaptive", "display": "omitted"},
+        {"type": "enabled", "budget_tokens": 5}, {"type": "enabled", "budget_tokens": 31_000},
+        {"type": "enabled", "budget_tokens": True}, {"type": "enabled", "budget_tokens": 0},
+    ]),
+    "output_config": values | st.fixed_dictionaries({}, optional={
+        "effort": st.sampled_from(["low", "none"]) | values, "task_budget": values,
+        "format": values | st.fixed_dictionaries({}, optional={
+            "type": st.just("json_schema") | values, "schema": objects | values, "x": values,
+        }),
+    }),
     "tool_choice": values | st.fixed_dictionaries({}, optional={
         "type": st.sampled_from(["auto", "any", "tool", "none", "other"]) | values,
         "name": texts | values, "disable_parallel_tool_use": st.booleans() | values,
@@ -485,6 +504,77 @@ def test_what_this_wire_has_no_word_for_is_refused_before_it_is_sent():
         build(Message.user("Hi"), extra={"stream": True})
     with pytest.raises(UnsupportedParameterError, match="use another"):
         build(Message.user("Hi"), tools=(Tool(name="f"),), quirks=Quirks(tools=False, tools_hint="use another"))
+
+
+SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}}
+
+
+def test_the_form_of_an_answer_is_a_schema_and_what_has_no_field_here_is_said():
+    wire = build(Message.user("Hi"), output=OutputFormat(schema=SCHEMA, strict=True))
+    assert json.loads(wire.body)["output_config"] == {"format": {"type": "json_schema", "schema": SCHEMA}}
+    assert wire.changes == ()
+    lax = build(Message.user("Hi"), output=OutputFormat(schema=SCHEMA, name="n", description="d", strict=False))
+    assert json.loads(lax.body) == json.loads(wire.body)
+    assert [change.split(" ")[0] for change in lax.changes] == ["name", "description", "strict=False"]
+    with pytest.raises(UnsupportedParameterError, match="just any JSON object: give a schema"):
+        build(Message.user("Hi"), output=OutputFormat())
+
+
+@pytest.mark.parametrize(
+    ("reasoning", "fields"),
+    [
+        ("none", {"thinking": {"type": "disabled"}}),
+        (0, {"thinking": {"type": "disabled"}}),
+        ("high", {"thinking": {"type": "adaptive"}, "output_config": {"effort": "high"}}),
+        (2_000, {"thinking": {"type": "enabled", "budget_tokens": 2_000}}),
+    ],
+)
+def test_how_much_to_think_is_an_effort_or_a_budget(reasoning, fields):
+    plain = sent(Message.user("Hi"), max_tokens=3_000)
+    assert sent(Message.user("Hi"), max_tokens=3_000, reasoning=reasoning) == {**plain, **fields}
+
+
+def test_a_budget_of_thoughts_leaves_room_for_the_answer():
+    wire = build(Message.user("Hi"), max_tokens=None, reasoning=40_000)
+    assert json.loads(wire.body)["max_tokens"] == 48_000
+    assert "max_tokens=48000 sent" in wire.changes[0]
+    assert sent(Message.user("Hi"), max_tokens=None, reasoning=31_999)["max_tokens"] == DEFAULT_MAX_TOKENS
+    for most in (1_999, 2_000):
+        with pytest.raises(UnsupportedParameterError, match=f"reasoning=2000 must be less than max_tokens={most}"):
+            build(Message.user("Hi"), max_tokens=most, reasoning=2_000)
+    with pytest.raises(UnsupportedParameterError, match="not negative"):
+        build(Message.user("Hi"), reasoning=-1)
+
+
+def test_form_effort_and_fields_of_the_callers_own_stand_beside_each_other():
+    budget = {"task_budget": {"total": 20_000}}
+    asked = {"output": OutputFormat(schema=SCHEMA), "reasoning": "low"}
+    body = sent(Message.user("Hi"), extra={"output_config": budget}, **asked)
+    form = {"type": "json_schema", "schema": SCHEMA}
+    assert body["output_config"] == {"format": form, "effort": "low", **budget}
+    request = parsed(body)
+    assert (request.output, request.reasoning, request.extra) == (
+        OutputFormat(schema=SCHEMA), "low", {"output_config": budget},
+    )  # fmt: skip
+    assert sent(Message.user("Hi"), extra={"output_config": {"effort": "max"}}, **asked)["output_config"] == {
+        "format": form, "effort": "max",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"thinking": {"type": "adaptive"}},
+        {"thinking": {"type": "adaptive", "display": "omitted"}, "output_config": {"effort": "low"}},
+        {"thinking": {"type": "enabled", "budget_tokens": 9}},  # above max_tokens: only with interleaved thinking
+        {"output_config": {"effort": "low"}},
+    ],
+)
+def test_a_dial_that_is_none_of_our_simple_forms_stays_as_it_is(fields):
+    body = {"model": "m", "max_tokens": 9, "messages": [], **fields}
+    request = parsed(body)
+    assert (request.reasoning, request.extra) == (None, fields)
+    assert again(body) == body
 
 
 def test_a_server_that_only_streams_is_asked_for_a_stream():
@@ -770,8 +860,8 @@ def test_the_fields_of_an_answer_have_their_places():
     )
     assert (response.id, response.model, response.text, response.reasoning) == ("m1", "m", "Hi", "hm")
     assert response.tool_calls == (ToolCall(id="t", name="f", arguments="{}"),)
-    assert response.service_tier == "priority"
-    assert response.provider_data == {NAME: {"stop_sequence": "END", "container": {"id": "c"}, "inference_geo": "us"}}
+    assert (response.service_tier, response.region, response.speed) == ("priority", "us", None)
+    assert response.provider_data == {NAME: {"stop_sequence": "END", "container": {"id": "c"}}}
     assert response.parts[0].provider_data == {NAME: {"signature": "s"}}
     assert response.parts[1] == Text(text="Hi")
     assert response.raw["stop_sequence"] == "END"
@@ -940,12 +1030,12 @@ def test_usage_of_another_wire_is_spelled_in_our_words_with_the_same_totals():
     assert (read.cache_write_1h, read.reasoning) == (4, 7)
 
 
-def test_fast_answers_have_the_tier_of_their_price():
-    response = answer(usage={"input_tokens": 1, "output_tokens": 1, "speed": "fast", "service_tier": "standard"})
-    assert response.service_tier == "speed_fast"
-    rule = Prices().rule("anthropic", "claude-opus-5-5", at=0, tier=response.service_tier)
-    assert rule is not None
-    assert rule.rates["input"] > Prices().rule("anthropic", "claude-opus-5-5", at=0).rates["input"]
+def test_an_answer_says_how_it_was_served_in_the_words_of_the_provider():
+    counts = {"input_tokens": 1, "output_tokens": 1}
+    fast = answer(usage={**counts, "speed": "fast", "service_tier": "standard", "inference_geo": "us"})
+    assert (fast.service_tier, fast.region, fast.speed) == ("standard", "us", "fast")
+    silent = answer(usage={**counts, "speed": None, "service_tier": "", "inference_geo": 5})
+    assert (silent.service_tier, silent.region, silent.speed) == (None, None, None)
 
 
 # Streams.
@@ -1053,13 +1143,12 @@ def test_facts_about_the_answer_come_from_its_beginning_and_its_end():
         "usage": {"output_tokens": 2, "service_tier": "batch", "inference_geo": "us"},
     }
     response = fold(run(sse(begun, last, STOPPED)))
-    assert response.service_tier == "batch"
+    assert (response.service_tier, response.region) == ("batch", "us")
     assert response.provider_data[NAME] == {
         "container": {"id": "c2"},
         "provider": "P",
         "stop_sequence": "END",
         "context_management": {"applied_edits": []},
-        "inference_geo": "us",
     }
 
 

@@ -148,7 +148,7 @@ def test_every_whole_answer_says_what_its_body_says():
         kept = response.provider_data.get("anthropic_messages", {})
         for field in ("stop_sequence", "container", "context_management", "stop_details"):
             assert kept.get(field) == answer.get(field)
-        assert kept.get("inference_geo") == answer["usage"].get("inference_geo")
+        assert response.region == answer["usage"].get("inference_geo")
     assert count == 189
 
 

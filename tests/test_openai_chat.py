@@ -46,10 +46,12 @@ from quoth.events import (
 )
 from quoth.types import (
     Audio,
+    Candidate,
     Document,
     Image,
     Message,
     ModelRequest,
+    OutputFormat,
     Reasoning,
     Refusal,
     Response,
@@ -149,7 +151,8 @@ def said(body):
     null for a field that has a name of ours, ``"stream": false`` and an empty list of tools or stops say nothing;
     one stop string is a list of one.
     """
-    named = {*ON_THE_WIRE, "seed", "stop", "stream", "temperature", "tool_choice", "tools", "top_p"}
+    named = {*ON_THE_WIRE, "reasoning_effort", "response_format", "seed", "stop", "stream", "temperature"}
+    named |= {"tool_choice", "tools", "top_p"}
     meaning = {key: value for key, value in body.items() if key not in named or value is not None}
     if isinstance(meaning.get("stop"), str):
         meaning["stop"] = [meaning["stop"]]
@@ -165,13 +168,14 @@ def exactly(value):
 # Strategies.
 
 texts = st.text(max_size=12)
+keys = texts.filter(lambda key: not key.startswith(":"))  # such keys are ours, and never sent
 words = st.text(min_size=1, max_size=12)
 scalars = (
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
 )
 values = st.recursive(
     scalars | texts,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3),
     max_leaves=8,
 )
 weighty = values.filter(lambda value: bool(value) or value == 0)  # what an answer keeps: not null, not empty
@@ -276,6 +280,14 @@ functions = st.builds(
 choices = st.builds(ToolChoice, mode=st.sampled_from(["auto", "none", "required"])) | st.builds(
     ToolChoice, mode=st.just("tool"), name=texts
 )
+outputs = st.builds(
+    OutputFormat,
+    schema=st.dictionaries(texts, values, max_size=2),
+    name=st.none() | texts.filter(lambda name: name != "output"),
+    description=st.none() | texts,
+    strict=st.none() | st.booleans(),
+    provider_data=data(extras),
+) | st.builds(OutputFormat, provider_data=data(extras))
 requests = st.builds(
     ModelRequest,
     model=texts,
@@ -288,7 +300,9 @@ requests = st.builds(
     seed=st.none() | st.integers(-(2**63), 2**63),
     tools=st.lists(functions, max_size=2).map(tuple),
     tool_choice=st.none() | choices,
-    extra=st.dictionaries(st.sampled_from(["n", "user", "response_format", "vendor_x"]), values, max_size=2),
+    output=st.none() | outputs,
+    reasoning=st.none() | texts,
+    extra=st.dictionaries(st.sampled_from(["n", "user", "reasoning", "vendor_x"]), values, max_size=2),
 )
 row_quirks = st.builds(Quirks, max_tokens_field=st.sampled_from(ON_THE_WIRE), stream_usage_option=st.booleans())
 
@@ -338,7 +352,8 @@ logprobs = st.fixed_dictionaries({"content": st.lists(st.fixed_dictionaries({"to
 
 
 @st.composite
-def responses(draw):
+def choices_of_answers(draw):
+    """A message, how it ended, and what is kept of its choice."""
     content, form = draw(answer_contents())
     reasoning = draw(st.lists(reasonings, max_size=1))
     beside = draw(st.lists(refusals, max_size=1)) + draw(call_lists)
@@ -356,25 +371,42 @@ def responses(draw):
     choice = draw(st.fixed_dictionaries({}, optional={"logprobs": logprobs, "native_finish_reason": weighty}))
     if facts:
         choice["message"] = facts
-    top = draw(st.dictionaries(st.sampled_from(["system_fingerprint", "provider", "x_groq"]), weighty, max_size=2))
-    top.pop("x_groq", None) if isinstance(top.get("x_groq"), dict) else None
-    kept = {**top, "choices": [choice]} if choice else top
     raw = draw(st.none() | st.sampled_from([*FINISH_REASONS, "", "eos"]) | words)
-    finish = FINISH_REASONS.get(raw, "other")
     mine = {**form, **back}
-    return Response(
+    return Candidate(
         message=Message(
             role="assistant",
             parts=(*reasoning, *content, *beside),
             provider_data={"openai_chat": mine} if mine else {},
         ),
-        finish_reason=finish,
+        finish_reason=FINISH_REASONS.get(raw, "other"),
         finish_reason_raw=raw,
+        provider_data={"openai_chat": choice} if choice else {},
+    )
+
+
+@st.composite
+def responses(draw):
+    first, *others = draw(st.lists(choices_of_answers(), min_size=1, max_size=3))
+    top = draw(st.dictionaries(st.sampled_from(["system_fingerprint", "provider", "x_groq"]), weighty, max_size=2))
+    top.pop("x_groq", None) if isinstance(top.get("x_groq"), dict) else None
+    choice = first.provider_data.get("openai_chat")
+    kept = {**top, "choices": [choice]} if choice else top
+    usage = draw(st.none() | usages().map(lambda usage: usage[0]))
+    if usage is not None:
+        usage |= draw(st.dictionaries(st.sampled_from(["inference_geo", "speed"]), words, max_size=2))
+    return Response(
+        message=first.message,
+        finish_reason=first.finish_reason,
+        finish_reason_raw=first.finish_reason_raw,
         model=draw(texts),
         id=draw(st.none() | words),
-        created=draw(st.none() | counts),
-        usage=client.parse_usage(draw(st.none() | usages().map(lambda usage: usage[0]))),
+        created=draw(st.none() | st.integers(1, 2**53)),
+        usage=client.parse_usage(usage),
         service_tier=draw(st.none() | words),
+        region=(usage or {}).get("inference_geo"),
+        speed=(usage or {}).get("speed"),
+        candidates=tuple(others),
         provider_data={"openai_chat": kept} if kept else {},
     )
 
@@ -496,6 +528,17 @@ def test_a_message_of_any_shape_is_spelled_again_as_it_was(wire):
     assert exactly(sent(server.parse_message(wire))["messages"]) == exactly([wire])
 
 
+odd_choices = st.fixed_dictionaries({}, optional={
+    "index": st.integers(-1, 3) | st.sampled_from(["0", "1", "x"]) | values,
+    "delta": odd | values,
+    "message": odd | values,
+    "finish_reason": st.sampled_from([*FINISH_REASONS, ""]) | values,
+    "usage": values,
+    "logprobs": logprobs | values,
+    "vendor": values,
+})  # fmt: skip
+
+
 CHOSEN = {"type": "function", "function": {"name": "f"}}
 TOOL_CHOICES = ["auto", "any", CHOSEN, {**CHOSEN, "x": 1}, {**CHOSEN, "function": {"name": "f", "x": 1}}]
 
@@ -507,6 +550,26 @@ TOOL_CHOICES = ["auto", "any", CHOSEN, {**CHOSEN, "x": 1}, {**CHOSEN, "function"
             **dict.fromkeys(ON_THE_WIRE, st.integers(0, 9) | values),
             **dict.fromkeys(["temperature", "top_p", "seed", "vendor_x"], scalars | values),
             "stop": texts | st.lists(texts, max_size=2) | values,
+            "reasoning_effort": texts | values,
+            "response_format": values
+            | st.fixed_dictionaries(
+                {},
+                optional={
+                    "type": st.sampled_from(["json_object", "json_schema", "text"]) | values,
+                    "json_schema": values
+                    | st.fixed_dictionaries(
+                        {},
+                        optional={
+                            "name": st.just("output") | values,
+                            "description": values,
+                            "schema": st.dictionaries(texts, values, max_size=2) | values,
+                            "strict": values,
+                            "x": values,
+                        },
+                    ),
+                    "x": values,
+                },
+            ),
             "tool_choice": st.sampled_from(TOOL_CHOICES) | values,
             "tools": values
             | st.lists(
@@ -550,6 +613,65 @@ def test_a_renamed_cap_is_named_in_the_changes():
     assert json.loads(wire.body) == {"model": "m", "messages": [], "max_completion_tokens": 5}
     assert wire.changes == ("max_tokens sent as max_completion_tokens",)
     assert built(request)["max_tokens"] == 5
+
+
+SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}}
+
+
+def test_the_form_of_an_answer_is_any_object_or_a_schema_with_a_name():
+    assert sent(output=OutputFormat())["response_format"] == {"type": "json_object"}
+    assert sent(output=OutputFormat(schema=SCHEMA))["response_format"] == {
+        "type": "json_schema",
+        "json_schema": {"name": "output", "schema": SCHEMA},
+    }
+    named = OutputFormat(schema=SCHEMA, name="n", description="d", strict=True)
+    assert sent(output=named)["response_format"]["json_schema"] == {
+        "name": "n", "description": "d", "schema": SCHEMA, "strict": True,
+    }  # fmt: skip
+    lost = ModelRequest(model="m", messages=(), output=OutputFormat(name="n", strict=True))
+    wire = client.build_request(lost, PLAIN)
+    assert json.loads(wire.body)["response_format"] == {"type": "json_object"}
+    assert [change.split(" ")[0] for change in wire.changes] == ["name", "strict"]
+    text = {"model": "m", "messages": [], "response_format": {"type": "text"}}
+    assert (parsed(text).output, parsed(text).extra) == (None, {"response_format": {"type": "text"}})
+
+
+@pytest.mark.parametrize(
+    ("dial", "reasoning", "fields"),
+    [
+        ("reasoning_effort", "low", {"reasoning_effort": "low"}),
+        ("reasoning", "low", {"reasoning": {"effort": "low"}}),
+        ("reasoning", 2_000, {"reasoning": {"max_tokens": 2_000}}),
+        ("thinking", "none", {"thinking": {"type": "disabled"}}),
+        ("thinking", "high", {"thinking": {"type": "enabled"}, "reasoning_effort": "high"}),
+        ("enable_thinking", "none", {"enable_thinking": False}),
+        ("enable_thinking", 2_000, {"enable_thinking": True, "thinking_budget": 2_000}),
+    ],
+)
+def test_each_server_has_its_own_dial_of_reasoning(dial, reasoning, fields):
+    wire = client.build_request(ModelRequest(model="m", messages=(), reasoning=reasoning), Quirks(reasoning_dial=dial))
+    assert json.loads(wire.body) == {"model": "m", "messages": [], **fields}
+    moved = () if dial == "reasoning_effort" else (f"reasoning sent as {' and '.join(fields)}",)
+    assert wire.changes == moved
+
+
+@pytest.mark.parametrize(
+    ("dial", "reasoning", "says"),
+    [
+        ("reasoning_effort", 2_000, "reasoning=2000: .* a word such as 'low', not a number of tokens"),
+        ("thinking", 2_000, "a word such as 'low', not a number of tokens"),
+        ("enable_thinking", "low", "reasoning='low': .* a number of tokens, or 'none', not a word"),
+    ],
+)
+def test_what_a_dial_cannot_say_is_refused_before_it_is_sent(dial, reasoning, says):
+    with pytest.raises(UnsupportedParameterError, match=says):
+        sent(reasoning=reasoning, quirks=Quirks(reasoning_dial=dial))
+
+
+def test_a_dial_of_another_server_stays_in_extra():
+    body = {"model": "m", "messages": [], "reasoning": {"effort": "low"}, "thinking": {"type": "disabled"}}
+    assert (parsed(body).reasoning, built(parsed(body))) == (None, body)
+    assert parsed({**body, "reasoning_effort": "low"}).reasoning == "low"
 
 
 def test_both_caps_stay_beside_each_other_whatever_the_row_calls_them():
@@ -624,6 +746,18 @@ def test_reasoning_of_another_wire_is_left_out_and_said():
     assert json.loads(wire.body)["messages"] == [{"role": "assistant", "content": "4"}] * 2
     assert wire.changes == ("reasoning that came over another wire left out: this one has no common field for it",)
     assert server.build_response(Response(message=message, finish_reason="stop", model="m")).body.count(b'"hm"') == 1
+
+
+def test_reasoning_of_another_wire_goes_where_the_row_takes_it_back():
+    """DeepSeek and others refuse a tool call whose thoughts are missing."""
+    message = Message.assistant(Reasoning(text="h"), Reasoning(text="m"), "4")
+    asked = ModelRequest(model="m", messages=(message,))
+    wire = client.build_request(asked, Quirks(reasoning_field="reasoning_content"))
+    assert json.loads(wire.body)["messages"] == [{"role": "assistant", "content": "4", "reasoning_content": "hm"}]
+    assert wire.changes == ("reasoning that came over another wire sent as reasoning_content",)
+    own = answer({"content": "4", "reasoning": "hm"}).message
+    kept = client.build_request(ModelRequest(model="m", messages=(own,)), Quirks(reasoning_field="reasoning_content"))
+    assert (json.loads(kept.body)["messages"][0]["reasoning"], kept.changes) == ("hm", ())
 
 
 def test_a_part_that_only_another_wire_can_carry_is_left_out_and_said():
@@ -816,13 +950,56 @@ def test_the_head_of_an_answer_is_read_and_its_body_kept():
     assert response.message == Message.assistant("hi")
 
 
-def test_the_first_choice_is_the_message_and_the_others_are_kept():
-    other = {"index": 1, "message": {"content": "b"}, "finish_reason": "stop"}
-    response = client.parse_response(
-        reply({"choices": [{"index": 0, "message": {"content": "a"}, "logprobs": {"content": []}}, other]}), PLAIN
-    )
+def test_the_first_choice_is_the_message_and_the_others_are_candidates():
+    notes = [{"type": "url_citation"}]
+    other = {"index": 1, "message": {"content": "b", "x": 1, "annotations": notes}, "finish_reason": "length", "y": 2}
+    first = {"index": 0, "message": {"content": "a"}, "logprobs": {"content": []}}
+    response = client.parse_response(reply({"choices": [first, None, other]}), PLAIN)
     assert response.text == "a"
-    assert response.provider_data["openai_chat"]["choices"] == [{"logprobs": {"content": []}}, other]
+    assert response.provider_data["openai_chat"]["choices"] == [{"logprobs": {"content": []}}]
+    (candidate,) = response.candidates
+    assert candidate == Candidate(
+        message=Message(role="assistant", parts=(Text(text="b"),), provider_data={"openai_chat": {"x": 1}}),
+        finish_reason="length",
+        finish_reason_raw="length",
+        provider_data={"openai_chat": {"y": 2, "message": {"annotations": notes}}},
+    )
+
+
+def test_choices_of_a_stream_are_told_apart_and_given_whole_at_the_end():
+    call = {"index": 0, "id": "c", "function": {"name": "f", "arguments": "{}"}}
+    body = sse(
+        delta({"role": "assistant", "content": ""}),
+        delta({"role": "assistant", "content": ""}, index=1),
+        delta({"content": "no"}, index="2"),
+        delta({"content": "ye"}),
+        delta({"tool_calls": [call]}, "tool_calls", index=1, usage={"prompt_tokens": 1, "completion_tokens": 2}),
+        delta({"content": "s"}),
+        delta({"content": "pe"}, index=2),
+        {
+            "choices": [
+                {"index": 2, "delta": {}, "finish_reason": "length", "x": 1},
+                {"index": 0, "finish_reason": "stop"},
+            ]
+        },
+        b"[DONE]",
+    )
+    events = run(body)
+    assert [event.text for event in events if isinstance(event, TextDelta)] == ["ye", "s"]
+    response = fold(events)
+    assert (response.text, response.finish_reason, response.usage.output) == ("yes", "stop", 2)
+    calling, cut = response.candidates
+    assert (calling.message.parts, calling.finish_reason) == (
+        (ToolCall(id="c", name="f", arguments="{}"),),
+        "tool_calls",
+    )
+    assert (cut.text, cut.finish_reason_raw, cut.provider_data) == ("nope", "length", {"openai_chat": {"x": 1}})
+    assert outcome(body, (1,)) == (events, None)
+
+
+def test_a_stream_whose_choices_are_not_counted_from_0_has_a_message_all_the_same():
+    response = fold(run(sse(delta({"content": "a"}, index=2), delta({"content": "b"}, "stop", index=1), b"[DONE]")))
+    assert (response.text, response.finish_reason, [each.text for each in response.candidates]) == ("b", "stop", ["a"])
 
 
 def test_facts_about_an_answer_stay_with_it_and_what_the_provider_needs_goes_back():
@@ -908,7 +1085,8 @@ def test_an_answer_without_a_message_is_one_where_it_says_why_it_finished():
 @given(
     values
     | st.fixed_dictionaries(
-        {"choices": st.lists(st.fixed_dictionaries({"message": odd | values, "finish_reason": values}), max_size=2)}
+        {"choices": st.lists(odd_choices | values, max_size=3)},
+        optional=dict.fromkeys(["id", "model", "created", "usage", "service_tier", "x_groq", "error"], values),
     )
 )
 def test_an_answer_of_any_shape_is_read_or_refused(body):
@@ -918,6 +1096,8 @@ def test_an_answer_of_any_shape_is_read_or_refused(body):
         return
     assert isinstance(response, Response)
     sent(response.message)  # and can be sent back
+    again = client.parse_response(server.build_response(response), PLAIN)
+    assert stripped(again) == replace(stripped(response), usage=again.usage)
 
 
 # Usage.
@@ -1133,12 +1313,11 @@ def test_who_answers_is_said_once_it_is_known():
     assert isinstance(events[0], ResponseStart)
 
 
-def test_other_choices_and_unknown_chunks_are_skipped():
+def test_unknown_chunks_are_skipped():
     nothing = [b"[1]", b'"x"', b"null", {"type": "ping"}, {"choices": 1}, {"choices": [1, None]}, {"choices": [{}]}]
     odd_deltas = [None, {"content": 5}, {"tool_calls": [1]}, {"tool_calls": {}}, {"function_call": 1}, {"refusal": 1}]
     body = sse(
         *nothing,
-        delta({"content": "no"}, "length", index=1),
         delta({"content": "yes"}),
         *[delta(each) for each in odd_deltas],
         delta({}, "stop"),
@@ -1291,7 +1470,7 @@ def test_typed_contents_of_a_stream_go_on_with_the_part_of_their_kind():
         Text(text="4!"),
         Text(text="", provider_data={"openai_chat": {**reference, "ids": [1]}}),
         Text(text="", provider_data={"openai_chat": {**reference, "ids": [2]}}),
-        Text(text="?"),
+        Text(text="x?"),
     )
     assert sent(response.message)["messages"][0]["content"][2] == {"type": "reference", "ids": [1]}
     alone = fold(streamed({"content": [{"type": "text", "text": "4"}]}))
@@ -1431,7 +1610,7 @@ def test_an_event_above_the_limit_is_a_protocol_error():
 @settings(max_examples=200)
 @given(
     st.lists(
-        values | st.fixed_dictionaries({"choices": st.lists(st.fixed_dictionaries({"delta": odd}), max_size=2)}),
+        values | st.fixed_dictionaries({"choices": st.lists(odd_choices, max_size=3)}, optional={"usage": values}),
         max_size=4,
     ),
     cuts,
@@ -1442,7 +1621,9 @@ def test_a_stream_of_any_shape_is_read_or_refused_and_cuts_do_not_matter(chunks,
     assert error is None or isinstance(error, APIStatusError)
     assert events == outcome(body)[0]
     assert (error is None) == (bool(events) and isinstance(events[-1], ResponseEnd))
-    sent(fold(events).message)
+    response = fold(events)
+    for message in (response.message, *[each.message for each in response.candidates]):
+        sent(message)
 
 
 # Errors.

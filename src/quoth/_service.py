@@ -40,7 +40,7 @@ from .providers._spec import CheckLevel, ProviderSpec
 from .transport import AsyncTransport, Transport
 from .transport._router import AsyncRouter, Router
 from .types import Attempt, CallDetails, Cost, Ending, ModelRequest, Response, Usage
-from .wire import Headers, HTTPRequest, WireReply, WireRequest
+from .wire import Headers, HTTPRequest, WireReply, WireRequest, request_id
 
 if TYPE_CHECKING:
     from .instrumentation._hooks import Hook, HookHandle, Hooks
@@ -280,7 +280,7 @@ class ModelService:
                 response.model or provider.model,
                 response.usage,
                 at=scope.started_at,
-                tier=response.service_tier,
+                tier=_served_tier(response),
                 requested=provider.model,
                 region=_served_region(response) or scope.region,
             )
@@ -324,10 +324,12 @@ _NOTHING = Given()
 
 def _served_region(response: Response) -> str | None:
     """Where the answer says that it was made, in the price table's words: some places of one host cost more."""
-    for kept in response.provider_data.values():
-        if geo := kept.get("inference_geo"):
-            return f"inference_geo:{geo}"
-    return None
+    return f"inference_geo:{response.region}" if response.region else None
+
+
+def _served_tier(response: Response) -> str | None:
+    """What sets the rates, in the price table's words: being served fast does so before any tier."""
+    return "speed_fast" if response.speed == "fast" else response.service_tier
 
 
 _OPENED = Opened()
@@ -403,7 +405,7 @@ class _CallScope(Scope):
     def end_attempt(self, reply: WireReply | None, error: BaseException | None) -> None:
         if reply is not None:
             self._sent, self._status, self._headers = "yes", reply.status, reply.headers
-            self._request_id = reply.header("x-request-id") or reply.header("request-id")
+            self._request_id = request_id(reply.headers)
         elif isinstance(error, QuothError):
             self._sent = error.sent
         attempt = Attempt(

@@ -16,6 +16,7 @@ __all__ = [
     "WireReply",
     "WireRequest",
     "header",
+    "request_id",
 ]
 
 Headers: TypeAlias = tuple[tuple[str, str], ...]
@@ -32,6 +33,26 @@ def header(headers: Headers, name: str) -> str | None:
     """The first value of the header with this lower-case name, or None."""
     for key, value in headers:
         if key == name:
+            return value
+    return None
+
+
+REQUEST_ID_HEADERS = (
+    "x-request-id",  # OpenAI, and most
+    "request-id",  # Anthropic
+    "apim-request-id",  # Azure
+    "mistral-correlation-id",
+    "x-amzn-requestid",
+    "x-goog-request-id",
+    "x-ds-trace-id",  # DeepSeek
+    "cf-ray",  # the one of the network before it, where the provider has none of its own
+)
+
+
+def request_id(headers: Headers) -> str | None:
+    """The provider's id of the request, by the first of the headers that are known to hold one; or None."""
+    for name in REQUEST_ID_HEADERS:
+        if value := header(headers, name):
             return value
     return None
 

@@ -17,7 +17,7 @@ def whole_number(value: object) -> int | None:
     """A count: an integer from 0, also when written 12.0; None for anything else."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST else None
+    return value if type(value) is int and 0 <= value <= LARGEST else None  # a bool is an int, and no count
 
 
 def reported_or_spelled(usage: Usage, parse: Callable[[object], Usage], spell: Callable[[Usage], Wire]) -> Wire | None:

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from .. import _json
 from ..errors import KINDS, APIStatusError, clean
-from ..wire import ErrorInfo, Headers, WireReply, header
+from ..wire import ErrorInfo, Headers, WireReply, header, request_id
 from ._kept import Wire
 
 __all__ = [
@@ -31,8 +31,6 @@ __all__ = [
     "wait_headers",
     "word",
 ]
-
-REQUEST_ID_HEADERS = ("x-request-id", "request-id")
 
 NOT_RETRYABLE = frozenset({501, 505})
 """Server errors that the next try meets again: not implemented, HTTP version not supported."""
@@ -56,14 +54,6 @@ def error_from(info: ErrorInfo) -> APIStatusError:
         retry_after=info.retry_after,
         retryable=False if info.status in NOT_RETRYABLE else None,
     )
-
-
-def request_id(headers: Headers) -> str | None:
-    """The provider's id of the request, or None."""
-    for name in REQUEST_ID_HEADERS:
-        if value := header(headers, name):
-            return value
-    return None
 
 
 def retry_after(headers: Headers) -> float | None:

@@ -8,7 +8,7 @@ finds it:
   ``citations``, ``signature``, ``caller``). A user may write there too:
   ``Text(text="...", provider_data={"anthropic_messages": {"cache_control": {"type": "ephemeral"}}})``.
 * On a response: the fields of the body that have no name here (``stop_sequence``, ``stop_details``,
-  ``container``, ``context_management``), and ``inference_geo`` of its usage, which chooses the price.
+  ``container``, ``context_management``).
 
 A block that our types do not know (a server's tool call and its result, a compaction, an upload) is a ``Text``
 without text that keeps the block whole and gives it back exactly. Thoughts are sent back only where they came

@@ -7,10 +7,9 @@ from typing import Any
 
 from ...types import FinishReason
 from .._kept import Wire
-from ._usage import served_region
-from ._words import FINISH_REASONS, RESIDUES
+from ._words import FINISH_REASONS, NO_ID, RESIDUES
 
-__all__ = ["ANSWER_FIELDS", "answer_data", "finish_reason"]
+__all__ = ["ANSWER_FIELDS", "answer_data", "finish_reason", "read_id"]
 
 ANSWER_FIELDS = frozenset({"content", "id", "model", "role", "stop_reason", "type", "usage"})
 """The fields that are read, or repeat another; all that stand beside them are kept, unless null or empty."""
@@ -21,6 +20,11 @@ def finish_reason(raw: object) -> tuple[FinishReason, str | None]:
     return (FINISH_REASONS.get(raw, "other"), raw) if isinstance(raw, str) else ("other", None)
 
 
-def answer_data(kept: Wire, usage: object) -> Mapping[str, Any]:
-    """What a Response keeps: the fields of the body that have no name there, and where inference ran."""
-    return RESIDUES.named({**kept, **served_region(usage)})
+def read_id(value: object) -> str | None:
+    """The id of an answer."""
+    return value if isinstance(value, str) and value and value != NO_ID else None
+
+
+def answer_data(kept: Wire) -> Mapping[str, Any]:
+    """What a Response keeps: the fields of the body that have no name there."""
+    return RESIDUES.named(kept)

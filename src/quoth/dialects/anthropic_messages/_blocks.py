@@ -200,7 +200,11 @@ def read_answer_block(block: Wire) -> Part:
     core = _ANSWER_BLOCKS.get(str(block.get("type")))
     if core is None:
         return opaque(block)
-    return read_block({key: value for key, value in block.items() if key in core or value or value == 0})
+    said = {key: value for key, value in block.items() if key in core or value or value == 0}
+    text = said.get("text")
+    if len(said) == 2 and said["type"] == "text" and isinstance(text, str):  # nearly always
+        return Text(text=text)
+    return read_block(said)
 
 
 _ANSWER_BLOCKS: dict[str, frozenset[str]] = {
@@ -287,7 +291,11 @@ def _read_call(block: Wire) -> ToolCall | None:
 
 
 def read_arguments(value: Any) -> str:
-    """An input as the text of its JSON."""
+    """An input as the text of its JSON; arguments that are no JSON stand in one of its own."""
+    if isinstance(value, str):  # some servers write the text itself
+        return value
+    if isinstance(value, dict) and value.keys() == {INVALID} and isinstance(value[INVALID], str):
+        return str(value[INVALID])
     return "{}" if value is None else _json.encode(value).decode("utf-8")
 
 

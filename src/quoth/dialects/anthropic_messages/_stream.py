@@ -22,10 +22,10 @@ from ...wire import Quirks
 from .._errors import error_from
 from .._kept import Wire, kept_fields
 from .._streams import EventFeed, decode_event
-from ._answers import ANSWER_FIELDS, answer_data, finish_reason
+from ._answers import ANSWER_FIELDS, answer_data, finish_reason, read_id
 from ._blocks import opaque, read_answer_block, read_arguments, residue_of
 from ._errors import parse_stream_error
-from ._usage import merge_usage, parse_usage, served_tier
+from ._usage import merge_usage, parse_usage, served
 from ._words import INVALID, NAME
 
 __all__ = ["MessagesStreamParser"]
@@ -104,7 +104,7 @@ class MessagesStreamParser:
     def _say_who(self, message: Wire, events: list[StreamEvent]) -> None:
         if not self._started:
             self._started = True
-            events.append(ResponseStart(id=_text(message.get("id")) or None, model=_text(message.get("model")) or None))
+            events.append(ResponseStart(id=read_id(message.get("id")), model=_text(message.get("model")) or None))
 
     def _note_stop(self, holder: Wire) -> None:
         if isinstance(stop := holder.get("stop_reason"), str):
@@ -118,7 +118,8 @@ class MessagesStreamParser:
         self._usage = merge_usage(self._usage, event.get("usage"))
         self._answer.update(kept_fields(event, _EVENT_FIELDS))
 
-    def _stop_message(self, _event: Wire, events: list[StreamEvent]) -> None:
+    def _stop_message(self, event: Wire, events: list[StreamEvent]) -> None:
+        self._answer.update(kept_fields(event, _EVENT_FIELDS))  # Bedrock's metrics stand here
         self._finish(events)
 
     def _finish(self, events: list[StreamEvent]) -> None:
@@ -132,8 +133,8 @@ class MessagesStreamParser:
                 finish_reason=ours,
                 finish_reason_raw=raw,
                 usage=parse_usage(self._usage),
-                service_tier=served_tier(self._usage),
-                provider_data=answer_data(self._answer, self._usage),
+                **served(self._usage),
+                provider_data=answer_data(self._answer),
             )
         )
 
@@ -228,9 +229,9 @@ class _Block:
         elif kind == "thinking_delta" and self._typed is Reasoning:
             self._think(_text(delta.get("thinking")), events)
         elif kind == "input_json_delta" and self._typed is ToolCall:
-            if piece := _text(delta.get("partial_json")):
+            if piece := delta.get("partial_json"):
                 self._spoken = True
-                events.append(ToolCallDelta(arguments=piece, index=self._index))
+                events.append(ToolCallDelta(arguments=read_arguments(piece), index=self._index))
         elif kind == "citations_delta":
             if delta.get("citation") is not None:
                 self._keep({"citations": [*(self._data.get("citations") or ()), delta["citation"]]}, events)

@@ -14,14 +14,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...types import Usage
-from .._counts import reported_or_spelled, whole_number
+from .._counts import reported_or_spelled, usage_word, whole_number
 from .._kept import Wire
 
-__all__ = ["merge_usage", "parse_usage", "served_region", "served_tier", "write_usage"]
+__all__ = ["merge_usage", "parse_usage", "served", "write_usage"]
 
 _FIELDS = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "output_tokens")
 
 _NOTHING: Mapping[str, Any] = {}
+
+MADE = "not_counted"
+"""The counts that the server half had to make up, because clients demand them: they are read as absent."""
 
 
 def parse_usage(reported: object) -> Usage:
@@ -34,6 +37,8 @@ def parse_usage(reported: object) -> Usage:
         return Usage(source="missing")
     if not isinstance(reported, dict):
         return Usage(source="suspect")
+    if isinstance(made := reported.get(MADE), list):
+        return parse_usage({key: value for key, value in reported.items() if key != MADE and key not in made} or None)
     if reported.get("input_tokens") is None and reported.get("output_tokens") is None:
         return Usage(source="missing", reported=reported or None)
     usage = _partition(reported)
@@ -96,31 +101,32 @@ def _count(value: object) -> int | None:
 
 
 def merge_usage(mine: object, later: object) -> object:
-    """What a stream says of its usage, so far: counts are cumulative, so a later one replaces, and is never added."""
+    """What a stream says of its usage, so far: counts are cumulative, so a later one replaces, and is never added.
+
+    A later zero takes nothing away: some servers that resemble Anthropic's send it for what they said before.
+    """
     if not isinstance(mine, dict) or not isinstance(later, dict):
         return later if later is not None else mine
-    return {**mine, **{key: value for key, value in later.items() if value is not None}}
+    return {**mine, **{key: value for key, value in later.items() if value or mine.get(key) is None}}
 
 
-def served_tier(reported: object) -> str | None:
-    """The tier that sets the price: ``speed_fast`` where the answer was served fast, else the service tier."""
-    if not isinstance(reported, dict):
-        return None
-    if reported.get("speed") == "fast":
-        return "speed_fast"
-    tier = reported.get("service_tier")
-    return tier if isinstance(tier, str) and tier else None
+def served(reported: object) -> Wire:
+    """How the answer was served, in the provider's words."""
+    return {
+        "service_tier": usage_word(reported, "service_tier"),
+        "region": usage_word(reported, "inference_geo"),
+        "speed": usage_word(reported, "speed"),
+    }
 
 
-def served_region(reported: object) -> Wire:
-    """Where inference ran, as ``{"inference_geo": "us"}``: it may change the price; nothing where it is not said."""
-    geo = reported.get("inference_geo") if isinstance(reported, dict) else None
-    return {"inference_geo": geo} if isinstance(geo, str) and geo else {}
+def write_usage(usage: Usage) -> Wire:
+    """Spell a usage: the object that was reported, where it was one of this wire, with every count that clients demand.
 
-
-def write_usage(usage: Usage) -> Wire | None:
-    """Spell a usage: the object that was reported, where it was one of this wire; None where there is none."""
-    return reported_or_spelled(usage, parse_usage, _spelled)
+    What was not counted is a zero, and named as such.
+    """
+    wire = reported_or_spelled(usage, parse_usage, _spelled) or {}
+    missing = [count for count in ("input_tokens", "output_tokens") if wire.get(count) is None]
+    return {**wire, **dict.fromkeys(missing, 0), MADE: missing} if missing else wire
 
 
 def _spelled(usage: Usage) -> Wire:

@@ -13,6 +13,7 @@ __all__ = [
     "FORM",
     "INVALID",
     "NAME",
+    "NO_ID",
     "RESIDUES",
     "ROLES",
     "STOP_REASONS",
@@ -21,6 +22,9 @@ __all__ = [
 
 NAME: str = "anthropic_messages"
 RESIDUES = Residues(NAME)
+
+NO_ID = "msg_none"
+"""The id of an answer that has none: clients of this wire demand one. It is read as none."""
 
 FORM, FIELD, TURN = ":form", ":field", ":turn"
 """Our own keys in ``provider_data``: no field of a wire begins with a colon."""

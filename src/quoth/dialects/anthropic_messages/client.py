@@ -13,13 +13,14 @@ from .._errors import request_id
 from .._kept import Wire, kept_fields, overlay
 from .._posts import HEADERS, STREAM_HEADERS, ask_for_stream, require_tools
 from .._streams import BODY_LIMIT
-from ._answers import ANSWER_FIELDS, answer_data, finish_reason
+from ._answers import ANSWER_FIELDS, answer_data, finish_reason, read_id
 from ._blocks import read_answer_block, residue_of
 from ._errors import parse_error
 from ._messages import write_conversation
+from ._parameters import add_config, check_budget, choose_max_tokens
 from ._stream import MessagesStreamParser
-from ._usage import parse_usage, served_tier
-from ._words import CHOICES, DEFAULT_MAX_TOKENS, NAME
+from ._usage import parse_usage, served
+from ._words import CHOICES, NAME
 
 __all__ = ["NAME", "build_request", "parse_error", "parse_response", "parse_usage", "stream_parser"]
 
@@ -32,9 +33,12 @@ PATH = "/v1/messages"
 def build_request(request: ModelRequest, quirks: Quirks) -> WireRequest:
     """Spell the request. A field in ``extra`` stands in place of our own, but for ``stream``.
 
+    In ``tool_choice`` and ``output_config`` its fields stand beside ours.
+
     Raises:
         UnsupportedContentError: the wire cannot carry a part.
-        UnsupportedParameterError: a seed, tools for a server that ignores them, or a stream asked for in ``extra``.
+        UnsupportedParameterError: a seed, just any JSON object as the form of the answer, thoughts longer than the
+            answer may be, tools for a server that ignores them, or a stream asked for in ``extra``.
     """
     changes: list[str] = []
     system, messages = write_conversation(request.messages, changes)
@@ -42,16 +46,15 @@ def build_request(request: ModelRequest, quirks: Quirks) -> WireRequest:
     if system is not None:
         body["system"] = system
     _add_parameters(body, request)
+    add_config(body, request, changes)
     extra = request.extra
     if request.tool_choice is not None:
         body["tool_choice"] = write_tool_choice(request.tool_choice, extra.get("tool_choice"))
         extra = {key: value for key, value in extra.items() if key != "tool_choice" or not _adds(value)}
+    if "output_config" in body and isinstance(more := extra.get("output_config"), Mapping):
+        extra = {**extra, "output_config": {**body["output_config"], **more}}
     body |= extra
-    if body["max_tokens"] is None:
-        body["max_tokens"] = DEFAULT_MAX_TOKENS
-        changes.append(
-            f"max_tokens={DEFAULT_MAX_TOKENS} sent, because this wire demands one: give your own to change it"
-        )
+    choose_max_tokens(body, changes)
     require_tools(body, quirks)
     streamed = ask_for_stream(body, request, quirks, changes)
     return WireRequest(
@@ -63,6 +66,7 @@ def build_request(request: ModelRequest, quirks: Quirks) -> WireRequest:
 
 
 def _add_parameters(body: Wire, request: ModelRequest) -> None:
+    check_budget(request)
     if request.seed is not None:
         raise UnsupportedParameterError("Anthropic Messages has no seed: leave it out; temperature=0 varies least")
     if request.temperature is not None:
@@ -119,11 +123,11 @@ def parse_response(reply: WireReply, quirks: Quirks) -> Response:  # noqa: ARG00
         message=Message(role="assistant", parts=tuple([read_answer_block(block) for block in content])),
         finish_reason=ours,
         finish_reason_raw=raw,
-        model=_text(answer.get("model")) or "",
-        id=_text(answer.get("id")),
+        model=_text(answer.get("model")),
+        id=read_id(answer.get("id")),
         usage=parse_usage(usage),
-        service_tier=served_tier(usage),
-        provider_data=answer_data(kept_fields(answer, ANSWER_FIELDS), usage),
+        **served(usage),
+        provider_data=answer_data(kept_fields(answer, ANSWER_FIELDS)),
         body=reply.body,
     )
 
@@ -132,7 +136,11 @@ def _content(answer: Any, reply: WireReply) -> list[Wire]:
     if not isinstance(answer, dict):
         raise _no_answer(reply, "its JSON is no object")
     content = answer.get("content")
-    if isinstance(content, list) and answer.get("type", "message") == "message":
+    if content is None and isinstance(answer.get("stop_reason"), str):
+        content = []
+    if isinstance(content, str) and answer.get("role"):
+        content = [{"type": "text", "text": content}]
+    if isinstance(content, list) and (answer.get("type") or "message") == "message":
         return [block for block in content if isinstance(block, dict)]
     if answer.get("error"):
         raise _no_answer(reply, f"it is an error: {parse_error(reply).message}")
@@ -148,8 +156,8 @@ def _no_answer(reply: WireReply, why: str) -> ResponseParseError:
     )
 
 
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 # Streams.

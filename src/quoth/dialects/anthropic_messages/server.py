@@ -21,8 +21,9 @@ from .._streams import in_pieces
 from ._blocks import exact, residue_of, write_block
 from ._errors import KIND_WORDS, parse_error
 from ._messages import read_messages, read_system
+from ._parameters import read_config
 from ._usage import write_usage
-from ._words import CHOICES, FINISH_REASONS, STOP_REASONS
+from ._words import CHOICES, FINISH_REASONS, NO_ID, RESIDUES, STOP_REASONS
 from .client import write_tool
 
 __all__ = ["build_error", "build_events", "build_response", "parse_request"]
@@ -45,11 +46,12 @@ def parse_request(request: WireRequest) -> ModelRequest:
     if system is not None or body.get("system") is None:
         body.pop("system", None)
     choice, beside = _tool_choice(body.pop("tool_choice", None))
-    read, extra = read_fields(body, _FIELDS)
+    read = read_config(body)
+    named, extra = read_fields(body, _FIELDS)
     if beside is not None:
         extra["tool_choice"] = beside
     messages = (*(system or ()), *read_messages(wires))
-    return ModelRequest(model=model, messages=messages, tool_choice=choice, extra=extra, **read)
+    return ModelRequest(model=model, messages=messages, tool_choice=choice, extra=extra, **read, **named)
 
 
 def _tools(value: Any) -> tuple[Tool, ...] | None:
@@ -99,38 +101,55 @@ _FIELDS: Fields = {
 
 
 def build_response(response: Response) -> WireReply:
-    """Spell a whole answer. A field that the Response does not know (its id) is left out."""
+    """Spell a whole answer, so that clients with strict types take it.
+
+    An answer without an id has one that the client half reads as none; counts that nobody made are zeros, named as
+    such. This wire has one answer: further candidates are left out.
+    """
     body = {
         **_head(response),
-        "content": [write_block(part, []) for part in response.parts],
+        "content": [_answer_block(part) for part in _parts(response)],
         "stop_reason": _stop_word(response),
-        **_facts(response),
+        "stop_sequence": None,
+        **residue_of(response),
+        "usage": _usage(response),
     }
-    if (usage := _usage(response)) is not None:
-        body["usage"] = usage
     return WireReply(status=200, headers=_JSON, body=_json.encode(body))
 
 
 def _head(response: Response) -> Wire:
-    head = {"id": response.id, "type": "message", "role": "assistant", "model": response.model}
-    return {key: value for key, value in head.items() if value is not None}
+    return {
+        "id": NO_ID if response.id is None else response.id,
+        "type": "message",
+        "role": "assistant",
+        "model": response.model,
+    }
 
 
-def _facts(response: Response) -> Wire:
-    """The fields of the body that have no name in a Response; where inference ran stands in the usage."""
-    return {key: value for key, value in residue_of(response).items() if key != "inference_geo"}
+def _parts(response: Response) -> list[Part]:
+    """The parts that this wire can carry."""
+    return [part for part in response.parts if not RESIDUES.foreign(part)]
 
 
-def _usage(response: Response) -> Wire | None:
-    """The usage, with what it says beside counts: tier, speed and place."""
-    usage, tier, geo = write_usage(response.usage), response.service_tier, residue_of(response).get("inference_geo")
-    if usage is None:
-        return None
-    if tier == "speed_fast":
-        usage["speed"] = "fast"
-    elif tier is not None:
-        usage["service_tier"] = tier
-    return usage if geo is None else {**usage, "inference_geo": geo}
+def _answer_block(part: Part) -> Wire:
+    """Spell one block of an answer; a thought that nobody signed has an empty signature, for clients demand one."""
+    wire = write_block(part, [])
+    return {**wire, "signature": ""} if wire.get("type") == "thinking" and "signature" not in wire else wire
+
+
+def _usage(response: Response) -> Wire:
+    """The usage, with what it says beside counts: tier, place and speed."""
+    tier = response.service_tier
+    said = {
+        "service_tier": tier if tier is None else _TIERS.get(tier, tier),
+        "inference_geo": response.region,
+        "speed": response.speed,
+    }
+    return {**write_usage(response.usage), **{key: word for key, word in said.items() if word is not None}}
+
+
+_TIERS = {"default": "standard"}
+"""What this wire calls a tier of another one."""
 
 
 def _stop_word(response: Response) -> str | None:
@@ -147,24 +166,21 @@ def _stop_word(response: Response) -> str | None:
 def build_events(response: Response, *, piece: int | None = None) -> Iterator[bytes]:
     """Spell an answer as a stream of events, to ``message_stop``; texts come in pieces of ``piece`` characters.
 
-    Folding the stream gives the same Response.
+    Folding the stream gives the same Response, but for further candidates.
     """
-    usage = _usage(response) or {}
+    usage = _usage(response)
     begun = {key: value for key, value in usage.items() if not key.startswith("output_tokens")}
-    message: Wire = {**_head(response), "content": [], "stop_reason": None}
-    if usage:
-        message["usage"] = {**begun, "output_tokens": 0} if "output_tokens" in usage else begun
-    yield _event({"type": "message_start", "message": message})
-    for index, part in enumerate(response.parts):
+    message = {**_head(response), "content": [], "stop_reason": None, "stop_sequence": None}
+    yield _event({"type": "message_start", "message": {**message, "usage": {**begun, "output_tokens": 0}}})
+    for index, part in enumerate(_parts(response)):
         begin, deltas = _block_events(part, piece)
         yield _event({"type": "content_block_start", "index": index, "content_block": begin})
         for delta in deltas:
             yield _event({"type": "content_block_delta", "index": index, "delta": delta})
         yield _event({"type": "content_block_stop", "index": index})
-    last: Wire = {"type": "message_delta", "delta": {"stop_reason": _stop_word(response), **_facts(response)}}
-    if usage:
-        last["usage"] = {key: value for key, value in usage.items() if key.startswith("output_tokens")}
-    yield _event(last)
+    delta = {"stop_reason": _stop_word(response), "stop_sequence": None, **residue_of(response)}
+    counted = {key: value for key, value in usage.items() if key.startswith("output_tokens")}
+    yield _event({"type": "message_delta", "delta": delta, "usage": counted})
     yield _event({"type": "message_stop"})
 
 
@@ -175,7 +191,7 @@ def _event(event: Wire) -> bytes:
 
 def _block_events(part: Part, piece: int | None) -> tuple[Wire, Iterator[Wire]]:
     """How a block begins, and its deltas; one that is no part of this wire comes whole."""
-    wire = write_block(part, [])
+    wire = _answer_block(part)
     deltas: list[Wire] = []
     match wire.get("type"), part:
         case "text", Text():

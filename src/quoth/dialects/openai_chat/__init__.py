@@ -6,8 +6,8 @@ model stands in ``provider_data["openai_chat"]``, laid out as on the wire, so th
 * On a part, a message or a tool: fields to put over the object that we would build. A user may write there too:
   ``Text(text="...", provider_data={"openai_chat": {"cache_control": {"type": "ephemeral"}}})``.
 * On a response: the fields of the body that have no name here; ``choices[0]`` holds those of the first choice and,
-  in its ``message``, those of the message that are not to be sent back (annotations, audio). Further choices
-  stand behind it as they came.
+  in its ``message``, those of the message that are not to be sent back (annotations, audio).
+* On a candidate: what is kept of its choice, likewise.
 
 Keys that begin with a colon are ours and never sent. ``:form`` says which of two spellings of a content was used
 (``string`` or ``list``), ``:field`` where in the message a text stood, ``:absent`` which fields were left out.

@@ -3,39 +3,93 @@
 from __future__ import annotations
 
 from binascii import a2b_base64, b2a_base64
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ...types import FinishReason
-from .._kept import Residues, Wire
-from ._words import ANSWER_ONLY, FINISH_REASONS, NAME, REASONING_FIELDS
+from ...types import Candidate, FinishReason, Message
+from .._counts import usage_word, whole_number
+from .._kept import Wire, kept_fields
+from ._calls import read_answer_call
+from ._messages import read_answer_parts, reasoning_field
+from ._words import ANSWER_ONLY, FINISH_REASONS, NO_ID, REASONING_FIELDS, RESIDUES
 
 __all__ = [
     "ANSWER_FIELDS",
     "CHOICE_FIELDS",
     "MESSAGE_FIELDS",
+    "choice_data",
     "finish_reason",
     "join_pieces",
     "named",
+    "read_choice",
+    "read_created",
+    "read_id",
     "response_data",
+    "served",
     "split_message",
+    "usage_of",
 ]
 
 ANSWER_FIELDS = frozenset({
     "choices", "created", "id", "model", "object", "service_tier", "usage",
     "obfuscation", "p",  # noise that hides the lengths of chunks: OpenAI's, Mistral's
 })  # fmt: skip
-CHOICE_FIELDS = frozenset({"delta", "finish_reason", "index", "message", "text"})
+CHOICE_FIELDS = frozenset({"delta", "finish_reason", "index", "message", "text", "usage"})
 MESSAGE_FIELDS = frozenset({"content", "function_call", "refusal", "role", "tool_calls"})
 """The fields that are read, or repeat another; all that stand beside them are kept, unless null or empty."""
 
 
-named = Residues(NAME).named
+named = RESIDUES.named
 
 
 def finish_reason(raw: object) -> tuple[FinishReason, str | None]:
     """Our word for a finish reason, and the raw one."""
     return (FINISH_REASONS.get(raw, "other"), raw) if isinstance(raw, str) else ("other", None)
+
+
+def read_id(value: object) -> str | None:
+    """The id of an answer; some servers number theirs."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return value if isinstance(value, str) and value and value != NO_ID else None
+
+
+def read_created(value: object) -> int | None:
+    """When an answer was made, in seconds; none, where it is said to be 1970."""
+    return whole_number(value // 1 if isinstance(value, float) else value) or None
+
+
+def usage_of(answer: Wire, choice: Wire) -> Any:
+    """The usage object: of the answer, of its choice (Moonshot), or of what Groq adds."""
+    groq = answer.get("x_groq")
+    return answer.get("usage") or choice.get("usage") or (groq.get("usage") if isinstance(groq, dict) else None)
+
+
+def served(tier: object, usage: object) -> Wire:
+    """How the answer was served, in the provider's words: Mistral and gateways to Claude say it in the usage."""
+    return {
+        "service_tier": tier if isinstance(tier, str) and tier else usage_word(usage, "service_tier"),
+        "region": usage_word(usage, "inference_geo"),
+        "speed": usage_word(usage, "speed"),
+    }
+
+
+def read_choice(choice: Wire) -> Candidate:
+    """Read one choice of a whole answer."""
+    wire = choice.get("message")
+    wire = wire if isinstance(wire, dict) else {}
+    parts, form = read_answer_parts(wire, read_answer_call)
+    fields = kept_fields(wire, MESSAGE_FIELDS)
+    if fields:
+        fields.pop(reasoning_field(wire) or "", None)
+    back, facts = split_message(fields)
+    ours, raw = finish_reason(choice.get("finish_reason"))
+    return Candidate(
+        message=Message(role="assistant", parts=tuple(parts), provider_data=named({**form, **back})),
+        finish_reason=ours,
+        finish_reason_raw=raw,
+        provider_data=named(choice_data(kept_fields(choice, CHOICE_FIELDS), facts)),
+    )
 
 
 def split_message(fields: Wire) -> tuple[Wire, Wire]:
@@ -50,11 +104,14 @@ def split_message(fields: Wire) -> tuple[Wire, Wire]:
     return back, facts
 
 
-def response_data(answer: Wire, choice: Wire, facts: Wire, others: Sequence[Any] = ()) -> Mapping[str, Any]:
+def choice_data(choice: Wire, facts: Wire) -> Wire:
+    """What is kept of a choice, laid out as on the wire; ``facts`` are what its message says of this answer alone."""
+    return {**choice, "message": facts} if facts else choice
+
+
+def response_data(answer: Wire, choice: Mapping[str, Any]) -> Mapping[str, Any]:
     """What a Response keeps, laid out as on the wire: ``choices[0]`` holds what was left of the first choice."""
-    if facts:
-        choice = {**choice, "message": facts}
-    return named({**answer, "choices": [choice, *others]} if choice or others else answer)
+    return named({**answer, "choices": [choice]} if choice else answer)
 
 
 # The pieces of a stream, joined to what a whole answer would have held.
@@ -72,8 +129,17 @@ def join_pieces(field: str, pieces: list[Any]) -> Any:
     return pieces[-1]
 
 
-def _join_texts(pieces: list[Any]) -> str | None:
-    return "".join(pieces) if all(isinstance(piece, str) for piece in pieces) else None
+def _join_thoughts(pieces: list[Any]) -> str | Wire | None:
+    """Texts; where the field holds an object, those of each of its fields."""
+    if all(isinstance(piece, str) for piece in pieces):
+        return "".join(pieces)
+    if not all(isinstance(piece, dict) for piece in pieces):
+        return None
+    joined: Wire = {}
+    for key, value in _items(pieces):
+        mine = joined.get(key)
+        joined[key] = mine + value if isinstance(mine, str) and isinstance(value, str) else value
+    return joined
 
 
 def _join_logprobs(pieces: list[Any]) -> Wire | None:
@@ -146,7 +212,7 @@ def _grown(entry: Wire, following: Wire) -> Wire:
 
 
 _JOINERS: dict[str, Callable[[list[Any]], Any]] = {
-    **dict.fromkeys(REASONING_FIELDS, _join_texts),  # the second one, where a server sends both
+    **dict.fromkeys(REASONING_FIELDS, _join_thoughts),  # the second one, where a server sends both
     "audio": _join_audio,
     "logprobs": _join_logprobs,
     "reasoning_details": _join_details,

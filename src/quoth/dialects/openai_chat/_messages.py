@@ -6,51 +6,25 @@ Reading loses nothing (``_kept`` says how): only the typed part of a message is 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
-from ... import _json
 from ...errors import UnsupportedContentError
-from ...types import (
-    Audio,
-    Document,
-    Image,
-    Message,
-    Part,
-    Reasoning,
-    Refusal,
-    Text,
-    ToolCall,
-    ToolResult,
-)
-from .._kept import FOREIGN, Residues, Wire, overlay
-from .._media import read_data_url, read_input_audio, write_data_url, write_input_audio
-from ._words import CALL_KINDS, FIELD, FORM, NAME, REASONING_FIELDS
+from ...types import Message, Part, Reasoning, Refusal, Text, ToolCall, ToolResult
+from .._kept import FOREIGN, Wire, overlay
+from ._calls import read_function_call, write_call
+from ._parts import ContentPart, read_part, residue_of, write_part
+from ._words import FIELD, FORM, NAME, REASONING_FIELDS, RESIDUES
 
 __all__ = [
-    "call_kind",
+    "answer_entries",
     "content_form",
-    "exact",
-    "opaque",
-    "read_answer_call",
-    "read_arguments",
-    "read_call",
+    "read_answer_parts",
     "read_content",
-    "read_part",
     "read_parts",
     "reasoning_field",
-    "residue_of",
-    "write_call",
     "write_messages",
-    "write_part",
     "write_turn",
 ]
-
-ContentPart: TypeAlias = Text | Image | Audio | Document | Reasoning | Refusal
-
-
-RESIDUES = Residues(NAME)
-residue_of = RESIDUES.of
-exact = RESIDUES.exact
 
 
 # Writing messages.
@@ -104,6 +78,8 @@ def write_turn(message: Message, changes: list[str], *, spare_reasoning: str | N
             calls.append(part)
         elif isinstance(part, (Reasoning, Refusal)) and (field := _field(part, spare_reasoning)) != "content":
             texts[field] = texts.get(field, "") + part.text
+            if field == spare_reasoning and FIELD not in residue_of(part):
+                changes.append(f"reasoning that came over another wire sent as {field}")
         elif RESIDUES.foreign(part):
             changes.append(FOREIGN)
         elif not isinstance(part, ToolResult):
@@ -134,14 +110,6 @@ def _write_calls(wire: Wire, calls: list[ToolCall]) -> None:
             wire.setdefault("tool_calls", []).append(write_call(call))
 
 
-def write_call(call: ToolCall) -> Wire:
-    """Spell one entry of ``tool_calls``."""
-    data = residue_of(call)
-    kind = call_kind(data)
-    wire: Wire = {"id": call.id, "type": kind, kind: {"name": call.name, CALL_KINDS[kind]: call.arguments}}
-    return overlay(wire, data) if data else wire
-
-
 def _write_content(parts: Sequence[ContentPart], form: str | None, *, beside: bool) -> Any:
     """One plain text is a string, unless it came as a list; nothing is null ``beside`` something else.
 
@@ -154,63 +122,6 @@ def _write_content(parts: Sequence[ContentPart], form: str | None, *, beside: bo
     if len(parts) == 1 and form != "list" and isinstance(first, Text) and not residue_of(first):
         return first.text
     return [write_part(part) for part in parts]
-
-
-def write_part(part: Part) -> Wire:
-    """Spell one entry of a content list."""
-    writer = _PART_WRITERS.get(type(part))
-    if writer is None:
-        raise UnsupportedContentError(f"Chat Completions cannot carry a {type(part).__name__} inside a content")
-    return overlay(writer(part), residue_of(part))
-
-
-def _write_text(text: Text) -> Wire:
-    return {"type": "text", "text": text.text}
-
-
-def _write_image(image: Image) -> Wire:
-    if image.data is not None:
-        url = write_data_url(image.data, image.media_type, "Image")
-    elif image.url is not None:
-        url = image.url
-    else:
-        raise UnsupportedContentError("an Image holds neither data nor a url: give it one of them")
-    inner = {"url": url} if image.detail is None else {"url": url, "detail": image.detail}
-    return {"type": "image_url", "image_url": inner}
-
-
-def _write_document(document: Document) -> Wire:
-    file: Wire = {}
-    if document.data is not None:
-        file["file_data"] = write_data_url(document.data, document.media_type, "Document")
-    elif document.file_id is not None:
-        file["file_id"] = document.file_id
-    else:
-        raise UnsupportedContentError(
-            "Chat Completions cannot carry a Document by its url: fetch it and pass the bytes "
-            "(Document(data=..., media_type='application/pdf', filename=...)), or the file_id of an uploaded file"
-        )
-    if document.filename is not None:
-        file["filename"] = document.filename
-    return {"type": "file", "file": file}
-
-
-def _write_thinking(reasoning: Reasoning) -> Wire:  # Mistral
-    return {"type": "thinking", "thinking": [{"type": "text", "text": reasoning.text}]}
-
-
-def _write_refusal(refusal: Refusal) -> Wire:
-    return {"type": "refusal", "refusal": refusal.text}
-
-
-_PART_WRITERS: dict[type, Callable[[Any], Wire]] = {
-    Text: _write_text,
-    Image: _write_image,
-    Audio: write_input_audio,
-    Document: _write_document,
-    Reasoning: _write_thinking,
-    Refusal: _write_refusal,
-}
 
 
 # Reading messages.
@@ -230,12 +141,29 @@ def read_parts(message: Mapping[str, Any], read_one_call: Callable[[Wire], ToolC
     beside = len(parts)
     if isinstance(refusal := message.get("refusal"), str) and refusal:
         parts.append(Refusal(text=refusal))
-    calls = message.get("tool_calls")
-    if isinstance(calls, list) and all(isinstance(call, dict) for call in calls):
-        parts += [read_one_call(call) for call in calls]
-    if (call := _read_function_call(message.get("function_call"))) is not None:
+    if isinstance(calls := message.get("tool_calls"), list):
+        parts += [read_one_call(call) for call in calls if isinstance(call, dict)]
+    if (call := read_function_call(message.get("function_call"))) is not None:
         parts.append(call)
     return parts, content_form(spelled, content, beside=len(parts) > beside)
+
+
+def read_answer_parts(message: Mapping[str, Any], read_one_call: Callable[[Wire], ToolCall]) -> tuple[list[Part], Wire]:
+    """As ``read_parts``, of an answer: a content that is an object, or a list with strings in it, has been paid for."""
+    spelled = message.get("content")
+    if spelled is None or isinstance(spelled, str):
+        return read_parts(message, read_one_call)
+    entries = answer_entries(spelled)
+    parts, form = read_parts({**message, "content": entries}, read_one_call)
+    texts = [part for part in parts if isinstance(part, Text) and not residue_of(part)]
+    return parts, {FORM: "list"} if len(texts) == len(entries) > 1 else form
+
+
+def answer_entries(content: Any) -> list[Wire]:
+    """The entries of a content of an answer that is no string."""
+    entries = content if isinstance(content, list) else [content]
+    found = [{"type": "text", "text": entry} if isinstance(entry, str) else entry for entry in entries]
+    return [entry for entry in found if isinstance(entry, dict)]
 
 
 def reasoning_field(message: Mapping[str, Any]) -> str | None:
@@ -261,117 +189,3 @@ def read_content(content: Any) -> tuple[ContentPart, ...]:
     if isinstance(content, list) and all(isinstance(part, dict) for part in content):
         return tuple([read_part(part) for part in content])
     return ()
-
-
-def read_part(part: Wire) -> ContentPart:
-    """Read one entry of a content list; one of an unknown type is opaque."""
-    kind = part.get("type")
-    reader = _PART_READERS.get(kind) if isinstance(kind, str) else None
-    read = reader(part) if reader else None
-    return opaque(part) if read is None else exact(read, part, write_part(read))
-
-
-def opaque(part: Wire) -> Text:
-    """Keep an entry of a content list that has no name here: an empty Text that gives it back whole."""
-    return exact(Text(text=""), part, _write_text(Text(text="")))
-
-
-def _read_text(part: Wire) -> Text | None:
-    text = part.get("text")
-    return Text(text=text) if isinstance(text, str) else None
-
-
-def _read_image(part: Wire) -> Image | None:
-    inner = part.get("image_url")
-    url, detail = (inner.get("url"), inner.get("detail")) if isinstance(inner, dict) else (inner, None)
-    if not isinstance(url, str):
-        return None
-    detail = detail if isinstance(detail, str) else None
-    if (inline := read_data_url(url)) is not None:
-        return Image(data=inline[0], media_type=inline[1], detail=detail)
-    return Image(url=url, detail=detail)
-
-
-def _read_document(part: Wire) -> Document | None:
-    inner = part.get("file")
-    if not isinstance(inner, dict):
-        return None
-    name, file_id = inner.get("filename"), inner.get("file_id")
-    filename = name if isinstance(name, str) else None
-    if (inline := read_data_url(inner.get("file_data"))) is not None:
-        return Document(data=inline[0], media_type=inline[1], filename=filename)
-    return Document(file_id=file_id, filename=filename) if isinstance(file_id, str) else None
-
-
-def _read_thinking(part: Wire) -> Reasoning | None:  # Mistral
-    pieces = part.get("thinking")
-    if not isinstance(pieces, list):
-        return None
-    texts = [piece.get("text") for piece in pieces if isinstance(piece, dict)]
-    text = "".join([text for text in texts if isinstance(text, str)])
-    return Reasoning(text=text, provider_data={NAME: {FIELD: "content"}})
-
-
-def _read_refusal(part: Wire) -> Refusal | None:
-    text = part.get("refusal")
-    return Refusal(text=text, provider_data={NAME: {FIELD: "content"}}) if isinstance(text, str) else None
-
-
-_PART_READERS: dict[str, Callable[[Wire], ContentPart | None]] = {
-    "text": _read_text,
-    "image_url": _read_image,
-    "input_audio": read_input_audio,
-    "file": _read_document,
-    "thinking": _read_thinking,
-    "refusal": _read_refusal,
-}
-
-
-def read_call(call: Wire) -> ToolCall:
-    """Read one entry of ``tool_calls`` exactly."""
-    read = _read_typed_call(call)
-    return exact(read, call, write_call(read))
-
-
-def read_answer_call(call: Wire) -> ToolCall:
-    """Read one entry of an answer's ``tool_calls``: nulls and ``index`` say nothing, defaults are filled in."""
-    said = {key: value for key, value in call.items() if value is not None and key != "index"}
-    read = _read_typed_call(said)
-    return exact(read, said, write_call(read), absent=False)
-
-
-def _read_typed_call(call: Wire) -> ToolCall:
-    kind = call_kind(call)
-    inner = call.get(kind)
-    inner = inner if isinstance(inner, dict) else {}
-    return ToolCall(
-        id=_text(call.get("id")),
-        name=_text(inner.get("name")),
-        arguments=read_arguments(inner.get(CALL_KINDS[kind])),
-        provider_data={} if kind == "function" else {NAME: {"type": kind}},
-    )
-
-
-def call_kind(call: Mapping[str, Any]) -> str:
-    """The type of a tool call, which is the name of its inner object; an unknown one is read as a function."""
-    kind = call.get("type")
-    return kind if isinstance(kind, str) and kind in CALL_KINDS else "function"
-
-
-def read_arguments(arguments: Any) -> str:
-    """Arguments as text; servers were seen that send the object itself."""
-    if isinstance(arguments, str):
-        return arguments
-    return "" if arguments is None else _json.encode(arguments).decode("utf-8")
-
-
-def _read_function_call(call: Any) -> ToolCall | None:
-    """The one call of 2023, before there were ``tool_calls``; an empty one is none."""
-    if not isinstance(call, dict) or not call.get("name") or not isinstance(call["name"], str):
-        return None
-    arguments = read_arguments(call.get("arguments"))
-    return ToolCall(id="", name=call["name"], arguments=arguments, provider_data={NAME: {FIELD: "function_call"}})
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""

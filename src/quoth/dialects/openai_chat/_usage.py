@@ -40,14 +40,12 @@ def parse_usage(reported: object) -> Usage:
 
 def _counts(usage: Wire) -> list[int] | None:
     """The counts that ``_partition`` takes, zero where there is none; None where one cannot be."""
-    prompt = _details(usage, "prompt_tokens_details")
-    completion = _details(usage, "completion_tokens_details")
+    prompt = _details(usage, "prompt_tokens_details", "prompt_token_details")
+    completion = _details(usage, "completion_tokens_details", "completion_token_details")
     tools = _details(usage, "server_tool_use_details")
     cached = prompt.get("cached_tokens")
     if cached is None:
-        cached = usage.get("prompt_cache_hit_tokens")  # DeepSeek
-    if cached is None:
-        cached = usage.get("num_cached_tokens")  # Mistral, before it had details
+        cached = next((usage[name] for name in _CACHED if usage.get(name) is not None), None)
     counts: list[int] = []
     for value in (
         usage.get("prompt_tokens"),
@@ -56,7 +54,7 @@ def _counts(usage: Wire) -> list[int] | None:
         cached,
         prompt.get("cache_write_tokens"),
         prompt.get("audio_tokens"),
-        completion.get("reasoning_tokens"),
+        _reasoning(usage, completion),
         completion.get("audio_tokens"),
         completion.get("image_tokens"),
         tools.get("web_search_requests"),  # OpenRouter
@@ -68,8 +66,25 @@ def _counts(usage: Wire) -> list[int] | None:
     return counts
 
 
-def _details(usage: Wire, name: str) -> Mapping[str, Any]:
-    details = usage.get(name)
+_CACHED = (
+    "prompt_cache_hit_tokens",  # DeepSeek
+    "cached_tokens",  # Moonshot
+    "num_cached_tokens",  # Mistral, before it had details
+)
+"""Where the count of cached tokens stands, if not in the details."""
+
+
+def _reasoning(usage: Wire, completion: Mapping[str, Any]) -> Any:
+    """Reasoning tokens; Copilot counts them beside, and so does Perplexity, but outside of the completion."""
+    if completion.get("reasoning_tokens") is not None:
+        return completion["reasoning_tokens"]
+    beside, written = whole_number(usage.get("reasoning_tokens")), whole_number(usage.get("completion_tokens"))
+    return beside if beside and written and beside <= written else None
+
+
+def _details(usage: Wire, name: str, other: str = "") -> Mapping[str, Any]:
+    """What an object says of its counts; Writer has its name in the singular."""
+    details = usage.get(name) or usage.get(other)
     return details if isinstance(details, dict) else _NO_DETAILS
 
 

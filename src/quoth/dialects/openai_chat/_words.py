@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...types import FinishReason, Role
+from .._kept import Residues
 
 __all__ = [
     "ANSWER_ONLY",
@@ -12,13 +13,19 @@ __all__ = [
     "FINISH_REASONS",
     "FORM",
     "NAME",
+    "NO_ID",
     "REASONING_FIELDS",
+    "RESIDUES",
     "ROLES",
 ]
 
 NAME: str = "openai_chat"
+RESIDUES = Residues(NAME)
 
 DONE = b"[DONE]"
+
+NO_ID = "chatcmpl-none"
+"""The id of an answer that has none: clients of this wire demand one. It is read as none."""
 
 FORM, FIELD = ":form", ":field"
 """Our own keys in ``provider_data``: no field of a wire begins with a colon."""
@@ -38,11 +45,14 @@ FINISH_REASONS: dict[str, FinishReason] = {
     "tool_calls": "tool_calls",
     "function_call": "tool_calls",
     "content_filter": "content_filter",
+    "eos_token": "stop",  # Text Generation Inference
+    "model_length": "length",  # Mistral: the context is full
+    "sensitive": "content_filter",  # Z.ai
 }
 """Any other word becomes ``other``; the word itself is kept beside it."""
 
-REASONING_FIELDS = ("reasoning_content", "reasoning")
-"""Where servers put what the model thought: DeepSeek's name, used by most, and that of OpenRouter and Groq."""
+REASONING_FIELDS = ("reasoning_content", "reasoning", "reasoning_text")
+"""Where servers put what the model thought: DeepSeek's name, used by most, that of OpenRouter and Groq, Copilot's."""
 
 CALL_KINDS = {"function": "arguments", "custom": "input"}
 """Types of tool calls: the inner object has the type's name, and this field of it holds what the model wrote."""

@@ -6,24 +6,17 @@ from typing import Any
 
 from ... import _json
 from ...errors import ResponseParseError
-from ...types import Message, ModelRequest, Response, Tool, ToolChoice
+from ...types import ModelRequest, Response, Tool, ToolChoice
 from ...wire import Quirks, WireReply, WireRequest
-from .._counts import whole_number
 from .._errors import request_id
 from .._kept import Wire, kept_fields, overlay
-from .._openai_errors import parse_error
+from .._openai_errors import parse_error, parse_stream_error
 from .._posts import HEADERS, STREAM_HEADERS, ask_for_stream, require_tools
 from .._streams import BODY_LIMIT
-from ._answers import (
-    ANSWER_FIELDS,
-    CHOICE_FIELDS,
-    MESSAGE_FIELDS,
-    finish_reason,
-    named,
-    response_data,
-    split_message,
-)
-from ._messages import read_answer_call, read_parts, reasoning_field, residue_of, write_messages
+from ._answers import ANSWER_FIELDS, read_choice, read_created, read_id, response_data, served, usage_of
+from ._messages import write_messages
+from ._parameters import write_output, write_reasoning
+from ._parts import residue_of
 from ._stream import ChatStreamParser
 from ._usage import parse_usage
 from ._words import NAME
@@ -41,15 +34,21 @@ def build_request(request: ModelRequest, quirks: Quirks) -> WireRequest:
 
     Raises:
         UnsupportedContentError: the wire cannot carry a part.
-        UnsupportedParameterError: tools for a server that ignores them, or a stream asked for in ``extra``.
+        UnsupportedParameterError: tools for a server that ignores them, reasoning that its dial cannot say, or a
+            stream asked for in ``extra``.
     """
     changes: list[str] = []
-    body: Wire = {"model": request.model, "messages": write_messages(request.messages, changes)}
+    messages = write_messages(request.messages, changes, spare_reasoning=quirks.reasoning_field)
+    body: Wire = {"model": request.model, "messages": messages}
     _add_limits(body, request, quirks, changes)
     if request.tools:
         body["tools"] = [write_tool(tool) for tool in request.tools]
     if request.tool_choice is not None:
         body["tool_choice"] = write_tool_choice(request.tool_choice)
+    if request.output is not None:
+        body["response_format"] = write_output(request.output, changes)
+    if request.reasoning is not None:
+        body |= write_reasoning(request.reasoning, quirks.reasoning_dial, changes)
     body |= request.extra
     require_tools(body, quirks)
     streamed = ask_for_stream(body, request, quirks, changes)
@@ -108,41 +107,44 @@ def parse_response(reply: WireReply, quirks: Quirks) -> Response:  # noqa: ARG00
         answer = _json.decode(reply.body)
     except ValueError:
         raise _no_answer(reply, "it is no JSON") from None
-    choice, others = _choices(answer, reply)
-    message, facts = _read_message(choice.get("message") or {})
-    ours, raw = finish_reason(choice.get("finish_reason"))
-    kept = kept_fields(answer, ANSWER_FIELDS)
-    tier, groq = answer.get("service_tier"), kept.get("x_groq")
-    usage = answer.get("usage") or (groq.get("usage") if isinstance(groq, dict) else None)
+    choices = _choices(answer, reply)
+    first, *others = [read_choice(choice) for choice in choices]
+    usage = usage_of(answer, choices[0])
     return Response(
-        message=message,
-        finish_reason=ours,
-        finish_reason_raw=raw,
-        model=_text(answer.get("model")) or "",
-        id=_text(answer.get("id")),
-        created=whole_number(answer.get("created")),
+        message=first.message,
+        finish_reason=first.finish_reason,
+        finish_reason_raw=first.finish_reason_raw,
+        model=_text(answer.get("model")),
+        id=read_id(answer.get("id")),
+        created=read_created(answer.get("created")),
         usage=parse_usage(usage),
-        service_tier=_text(tier),
-        provider_data=response_data(kept, kept_fields(choice, CHOICE_FIELDS), facts, others),
+        **served(answer.get("service_tier"), usage),
+        candidates=tuple(others),
+        provider_data=response_data(kept_fields(answer, ANSWER_FIELDS), residue_of(first)),
         body=reply.body,
     )
 
 
-def _choices(answer: Any, reply: WireReply) -> tuple[Wire, list[Any]]:
-    """The choice that holds the answer, and the others."""
+def _choices(answer: Any, reply: WireReply) -> list[Wire]:
+    """The choices, of which the first holds the answer."""
     if not isinstance(answer, dict):
         raise _no_answer(reply, "its JSON is no object")
     choices = answer.get("choices")
     if isinstance(choices, list) and choices and isinstance(choices[0], dict):
-        first, others = choices[0], choices[1:]
-        message = first.get("message")
+        message, finish = choices[0].get("message"), choices[0].get("finish_reason")
+        if choices[0].get("error") and not message:
+            raise _no_answer(reply, f"it is an error: {_said(choices[0])}")
         # Azure leaves the message out where its filter took all of it.
-        if isinstance(message, dict) or (message is None and isinstance(first.get("finish_reason"), str)):
-            return first, others
+        if isinstance(message, dict) or (message is None and isinstance(finish, str)):
+            return [choice for choice in choices if isinstance(choice, dict)]
         raise _no_answer(reply, "its first choice has no message")
     if answer.get("error"):
-        raise _no_answer(reply, f"it is an error: {parse_error(reply).message}")
+        raise _no_answer(reply, f"it is an error: {_said(answer)}")
     raise _no_answer(reply, "it has no choices")
+
+
+def _said(holder: Wire) -> str:
+    return parse_stream_error(holder).message
 
 
 def _no_answer(reply: WireReply, why: str) -> ResponseParseError:
@@ -154,18 +156,8 @@ def _no_answer(reply: WireReply, why: str) -> ResponseParseError:
     )
 
 
-def _read_message(wire: Wire) -> tuple[Message, Wire]:
-    """The message, and what its object says about this answer alone."""
-    parts, form = read_parts(wire, read_answer_call)
-    fields = kept_fields(wire, MESSAGE_FIELDS)
-    if fields:
-        fields.pop(reasoning_field(wire) or "", None)
-    back, facts = split_message(fields)
-    return Message(role="assistant", parts=tuple(parts), provider_data=named({**form, **back})), facts
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 # Streams.

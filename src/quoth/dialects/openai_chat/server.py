@@ -13,6 +13,7 @@ import msgspec
 from ... import _json
 from ...errors import InputError
 from ...types import (
+    Candidate,
     Document,
     Image,
     Message,
@@ -32,22 +33,12 @@ from .._kept import Wire, overlay
 from .._openai_errors import build_error
 from .._requests import Fields, flag, number, read_body, read_fields, stops, whole
 from .._streams import in_pieces
-from ._messages import (
-    call_kind,
-    content_form,
-    exact,
-    opaque,
-    read_call,
-    read_content,
-    read_parts,
-    residue_of,
-    write_call,
-    write_messages,
-    write_part,
-    write_turn,
-)
+from ._calls import call_kind, read_call, write_call
+from ._messages import content_form, read_content, read_parts, write_messages, write_turn
+from ._parameters import read_effort, read_output
+from ._parts import exact, opaque, residue_of, write_part
 from ._usage import write_usage
-from ._words import CALL_KINDS, DONE, FIELD, FINISH_REASONS, FORM, NAME, REASONING_FIELDS, ROLES
+from ._words import CALL_KINDS, DONE, FIELD, FINISH_REASONS, FORM, NAME, NO_ID, REASONING_FIELDS, RESIDUES, ROLES
 from .client import write_tool
 
 __all__ = ["build_error", "build_events", "build_response", "parse_message", "parse_request"]
@@ -108,6 +99,8 @@ def _tool_choice(value: Any) -> ToolChoice | None:
 _FIELDS: Fields = {
     "max_completion_tokens": ("max_tokens", whole),
     "max_tokens": ("max_tokens", whole),
+    "reasoning_effort": ("reasoning", read_effort),
+    "response_format": ("output", read_output),
     "seed": ("seed", whole),
     "stop": ("stop", stops),
     "stream": ("stream", flag),
@@ -154,36 +147,89 @@ def _tool_result(wire: Mapping[str, Any]) -> tuple[list[Part], Wire]:
 
 
 def build_response(response: Response) -> WireReply:
-    """Spell a whole answer. A field that the Response does not know (its id, when it was made) is left out."""
-    facts = residue_of(response)
-    first, *others = facts.get("choices") or [{}]
-    message = write_turn(response.message, [], spare_reasoning=REASONING_FIELDS[0])
-    choice: Wire = {"index": 0, "message": message, "finish_reason": _finish_word(response)}
+    """Spell a whole answer, so that clients with strict types take it.
+
+    An answer without an id has one that the client half reads as none, and one without a time is of 1970. Several
+    texts are joined, unless they came as a list. Region and speed stand in the usage: without one they are not said.
+    """
     body = {
         **_head(response, "chat.completion"),
-        "choices": [overlay(choice, first), *others],
+        "choices": [_whole_choice(choice, index) for index, choice in enumerate(_choices(response))],
         **_facts(response),
     }
-    if (usage := write_usage(response.usage)) is not None:
+    if (usage := _usage(response)) is not None:
         body["usage"] = usage
     return WireReply(status=200, headers=_JSON, body=_json.encode(body))
 
 
+def _choices(response: Response) -> list[Candidate]:
+    """The answer and its further candidates, each with what is kept of its choice."""
+    kept = residue_of(response).get("choices") or [{}]
+    first = Candidate(
+        message=response.message,
+        finish_reason=response.finish_reason,
+        finish_reason_raw=response.finish_reason_raw,
+        provider_data={NAME: kept[0]},
+    )
+    return [first, *response.candidates]
+
+
+def _whole_choice(choice: Candidate, index: int) -> Wire:
+    message = write_turn(_joined(choice.message), [], spare_reasoning=REASONING_FIELDS[0])
+    message.setdefault("refusal", None)
+    wire: Wire = {"index": index, "message": message, "finish_reason": _finish_word(choice), "logprobs": None}
+    return overlay(wire, residue_of(choice))
+
+
+def _joined(message: Message) -> Message:
+    """The message with its texts as one, where nothing says that they came apart: most clients take a string only."""
+    content = [part for part in message.parts if _spelled_in(part) == "content" and not RESIDUES.foreign(part)]
+    plain = all(isinstance(part, Text) and not residue_of(part) for part in content)
+    if len(content) < 2 or not plain or residue_of(message).get(FORM) == "list":
+        return message
+    rest = [part for part in message.parts if part not in content]
+    before = [part for part in rest if isinstance(part, Reasoning)]
+    after = [part for part in rest if not isinstance(part, Reasoning)]
+    return msgspec.structs.replace(message, parts=(*before, Text(text=message.text), *after))
+
+
 def _head(response: Response, kind: str) -> Wire:
     """The fields that an answer and each of its chunks begin with."""
-    head = {"id": response.id, "object": kind, "created": response.created, "model": response.model}
-    return {key: value for key, value in head.items() if value is not None}
+    return {
+        "id": NO_ID if response.id is None else response.id,
+        "object": kind,
+        "created": response.created or 0,
+        "model": response.model,
+    }
 
 
 def _facts(response: Response) -> Wire:
     """The fields of the body that have no name in a Response, and its tier."""
     facts = {key: value for key, value in residue_of(response).items() if key != "choices"}
-    return facts if response.service_tier is None else {**facts, "service_tier": response.service_tier}
+    tier = response.service_tier
+    return facts if tier is None else {**facts, "service_tier": _TIERS.get(tier, tier) if _foreign(response) else tier}
 
 
-def _finish_word(response: Response) -> str | None:
+_TIERS = {"standard": "default"}
+"""What this wire calls a tier of another one."""
+
+
+def _foreign(response: Response) -> bool:
+    """Whether the answer came over another wire, as its usage shows."""
+    reported = response.usage.reported
+    return reported is not None and write_usage(response.usage) != reported
+
+
+def _usage(response: Response) -> Wire | None:
+    """The usage; gateways say in it too where and how fast a Claude answered."""
+    usage = write_usage(response.usage)
+    said = {"inference_geo": response.region, "speed": response.speed}
+    return None if usage is None else {**usage, **{key: word for key, word in said.items() if word is not None}}
+
+
+def _finish_word(choice: Candidate) -> str | None:
     """The raw finish reason, where it is one of this wire or none of ours; else our word, which is this wire's."""
-    raw, ours = response.finish_reason_raw, response.finish_reason
+    raw, ours = choice.finish_reason_raw, choice.finish_reason
     if ours == "other" or (raw is not None and FINISH_REASONS.get(raw) == ours):
         return raw
     return ours
@@ -195,19 +241,19 @@ def _finish_word(response: Response) -> str | None:
 def build_events(response: Response, *, piece: int | None = None) -> Iterator[bytes]:
     """Spell an answer as a stream of events, to ``[DONE]``; texts come in pieces of ``piece`` characters.
 
-    Folding the stream gives the same Response, but for what no stream of this wire says: further choices, the
-    border between two texts of one kind, and content parts that are neither text nor thought (they fold to an
-    empty text that keeps them).
+    Folding the stream gives the same Response, but for what no stream of this wire says: the border between two
+    texts of one kind, and content parts that are neither text nor thought (they fold to an empty text that keeps
+    them).
     """
     head = _head(response, "chat.completion.chunk")
-    choice = {**(residue_of(response).get("choices") or [{}])[0]}
-    facts = choice.pop("message", {})
-    first = True
-    for delta in _deltas(response.message, facts, piece):
-        yield _event({**head, **(_facts(response) if first else {}), "choices": [_streamed(delta)]})
-        first = False
-    yield _event({**head, "choices": [{**_streamed({}, _finish_word(response)), **choice}]})
-    if (usage := write_usage(response.usage)) is not None:
+    facts = _facts(response)
+    for index, choice in enumerate(_choices(response)):
+        kept = {**residue_of(choice)}
+        for delta in _deltas(_joined(choice.message), kept.pop("message", {}), piece):
+            yield _event({**head, **facts, "choices": [_streamed(index, delta)]})
+            facts = {}
+        yield _event({**head, "choices": [{**_streamed(index, {}, _finish_word(choice)), **kept}]})
+    if (usage := _usage(response)) is not None:
         yield _event({**head, "choices": [], "usage": usage})
     yield b"data: " + DONE + b"\n\n"
 
@@ -216,18 +262,19 @@ def _event(chunk: Wire) -> bytes:
     return b"data: " + _json.encode(chunk) + b"\n\n"
 
 
-def _streamed(delta: Wire, finish: str | None = None) -> Wire:
-    return {"index": 0, "delta": delta, "finish_reason": finish}
+def _streamed(index: int, delta: Wire, finish: str | None = None) -> Wire:
+    return {"index": index, "delta": delta, "finish_reason": finish}
 
 
 def _deltas(message: Message, facts: Mapping[str, Any], piece: int | None) -> Iterator[Wire]:
     """The message as deltas: who speaks, then part by part, then what no event is made of."""
     data = residue_of(message)
-    content = [part for part in message.parts if _spelled_in(part) == "content"]
+    parts = [part for part in message.parts if not RESIDUES.foreign(part)]
+    content = [part for part in parts if _spelled_in(part) == "content"]
     typed = len(content) > 1 or data.get(FORM) == "list" or any(residue_of(part) for part in content)
     yield {"role": "assistant", "content": "" if content or data.get(FORM) == "string" else None}
     calls = 0
-    for part in message.parts:
+    for part in parts:
         field = _spelled_in(part)
         if field == "tool_calls" and isinstance(part, ToolCall):
             yield from _call_deltas(part, calls, piece)
