@@ -11,6 +11,7 @@ import json
 import re
 import tomllib
 from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -153,7 +154,7 @@ def read_error(body: Any, reply: WireReply) -> ErrorReading:
         messages=_messages(outer, detail) or (_page(reply) if not outer else "",),
         page=not outer,
         request_id=_request_id(reply.headers) or word(outer.get("request_id")),
-        retry_after=_retry_after(reply.headers),
+        retry_after=_retry_after(reply.headers, detail),
         said_status=reply.status if reply.status >= 400 else status,
     )
 
@@ -189,12 +190,28 @@ def _request_id(headers: Headers) -> str | None:
     return next((value for name in REQUEST_IDS if (value := header(headers, name))), None)
 
 
-def _retry_after(headers: Headers) -> float | None:
-    """Seconds to wait: milliseconds say it more exactly, but for a zero beside a whole second (Azure)."""
-    exact, rounded = (_seconds(header(headers, name)) for name in ("retry-after-ms", "retry-after"))
-    if exact is None or (exact == 0 and rounded):
-        return rounded
-    return exact / 1000
+def _retry_after(headers: Headers, detail: Mapping[str, Any]) -> float | None:
+    """Seconds to wait: milliseconds say it more exactly, but for a zero beside a whole second (Azure).
+
+    A date counts from the server's own. Google says it in the body, as ``"46s"``.
+    """
+    exact = _seconds(header(headers, "retry-after-ms") or header(headers, "x-amz-retry-after"))
+    stated = header(headers, "retry-after")
+    rounded = _seconds(stated)
+    rounded = _seconds_until(stated, header(headers, "date")) if rounded is None else rounded
+    if exact is not None and (exact or not rounded):
+        return exact / 1000
+    delays = [str(each.get("retryDelay") or "") for each in objects_in(detail.get("details"))]
+    told = [delay for text in delays if text.endswith("s") and (delay := _seconds(text[:-1])) is not None]
+    return rounded if rounded is not None else next(iter(told), None)
+
+
+def _seconds_until(date: str | None, now: str | None) -> float | None:
+    try:
+        waited = (parsedate_to_datetime(date or "") - parsedate_to_datetime(now or "")).total_seconds()
+    except (TypeError, ValueError):  # no dates, or one of them without a zone
+        return None
+    return waited if waited >= 0 else None
 
 
 def _seconds(text: str | None) -> float | None:
