@@ -886,7 +886,7 @@ def test_a_message_appended_to_a_conversation_goes_back_with_all_that_the_provid
         (b"", "no JSON"),
         (b"[]", "no object"),
         (b"{}", "no content"),
-        (b'{"type": "error", "error": {"type": "api_error", "message": "boom"}}', "boom"),
+        (b'{"type": "error", "error": {"type": "odd_error", "message": "boom"}}', "boom"),
         (b'{"type": "completion", "content": []}', "no content"),
         (b'{"content": "x"}', "no content"),
     ],
@@ -895,6 +895,13 @@ def test_a_reply_that_is_no_answer_is_a_parse_error_with_its_bytes(body, why):
     with pytest.raises(ResponseParseError, match=why) as caught:
         client.parse_response(reply(body, headers=(("request-id", "r1"),)), PLAIN)
     assert (caught.value.body, caught.value.request_id) == (body, "r1")
+
+
+def test_an_error_in_the_place_of_a_whole_answer_is_the_providers():
+    body = b'{"type": "error", "error": {"type": "overloaded_error", "message": "boom"}}'
+    with pytest.raises(OverloadedError, match="boom") as caught:
+        client.parse_response(reply(body, headers=(("request-id", "r1"),)), PLAIN)
+    assert (caught.value.status, caught.value.request_id) == (200, "r1")
 
 
 @given(

@@ -23,6 +23,7 @@ from quoth.errors import (
     KINDS,
     APIStatusError,
     BadRequestError,
+    ContentBlockedError,
     InputError,
     NotBuiltError,
     OverloadedError,
@@ -1077,6 +1078,17 @@ def test_a_reply_that_is_no_answer_is_a_parse_error_with_its_bytes(body, why):
     assert (caught.value.body, caught.value.status, caught.value.request_id) == (body[:2_000], 200, "r1")
 
 
+def test_an_error_in_the_place_of_a_whole_answer_is_the_providers():
+    """Azure's filter was seen to answer 200 with the error of a 400."""
+    error = {"message": "filtered", "code": "content_filter", "status": 400}
+    for body in ({"error": error}, {"choices": [{"error": error, "message": None}]}):
+        with pytest.raises(ContentBlockedError, match="filtered") as caught:
+            client.parse_response(reply(body, headers=(("x-request-id", "r1"), ("retry-after", "2"))), PLAIN)
+        found = caught.value
+        assert (found.status, found.provider_code, found.request_id) == (200, "content_filter", "r1")
+        assert found.retry_after == 2
+
+
 def test_an_answer_without_a_message_is_one_where_it_says_why_it_finished():
     response = client.parse_response(reply({"choices": [{"finish_reason": "content_filter"}]}), PLAIN)
     assert (response.finish_reason, response.parts) == ("content_filter", ())
@@ -1092,7 +1104,7 @@ def test_an_answer_without_a_message_is_one_where_it_says_why_it_finished():
 def test_an_answer_of_any_shape_is_read_or_refused(body):
     try:
         response = client.parse_response(reply(body), PLAIN)
-    except ResponseParseError:
+    except (APIStatusError, ResponseParseError):
         return
     assert isinstance(response, Response)
     sent(response.message)  # and can be sent back

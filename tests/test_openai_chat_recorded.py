@@ -12,7 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from quoth.dialects.openai_chat import client, server
-from quoth.errors import APIStatusError, BadRequestError, QuothError, ResponseParseError
+from quoth.errors import APIStatusError, BadRequestError, ContentBlockedError, QuothError, ResponseParseError
 from quoth.events import ResponseEnd, fold
 from quoth.wire import Quirks, WireReply, WireRequest
 from recordings import is_stream, lines_of, needs_recordings
@@ -219,7 +219,7 @@ def test_what_answers_nothing_is_refused():
     for name, exchange, body in each(streams=False):
         try:
             whole(body)
-        except ResponseParseError as error:
+        except ContentBlockedError as error:
             refused.append((name, exchange["id"], "filtered" in error.message))
     assert refused == [("errors", "a73ab9f819ab1abf", True)]
 

@@ -9,7 +9,7 @@ from ... import _json
 from ...errors import ResponseParseError, UnsupportedParameterError
 from ...types import Message, ModelRequest, Response, Tool, ToolChoice
 from ...wire import Quirks, WireReply, WireRequest
-from .._errors import request_id
+from .._errors import error_from, request_id
 from .._kept import Wire, kept_fields, overlay
 from .._posts import HEADERS, STREAM_HEADERS, ask_for_stream, require_tools
 from .._streams import BODY_LIMIT
@@ -110,6 +110,7 @@ def parse_response(reply: WireReply, quirks: Quirks) -> Response:  # noqa: ARG00
     """Read a whole answer. Its cost is not known here.
 
     Raises:
+        APIStatusError: the reply is the provider's "no" of a known kind; its class, with status 200.
         ResponseParseError: the reply is no answer; ``body`` holds its first 2,000 bytes.
     """
     try:
@@ -143,7 +144,8 @@ def _content(answer: Any, reply: WireReply) -> list[Wire]:
     if isinstance(content, list) and (answer.get("type") or "message") == "message":
         return [block for block in content if isinstance(block, dict)]
     if answer.get("error"):
-        raise _no_answer(reply, f"it is an error: {parse_error(reply).message}")
+        info = parse_error(reply)
+        raise _no_answer(reply, f"it is an error: {info.message}") if info.kind == "provider" else error_from(info)
     raise _no_answer(reply, "it has no content")
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec.structs import replace
+
 from ... import _json
-from ...errors import ResponseParseError
+from ...errors import APIStatusError, ResponseParseError
 from ...types import ModelRequest, Response, Tool, ToolChoice
 from ...wire import Quirks, WireReply, WireRequest
-from .._errors import request_id
+from .._errors import error_from, request_id
 from .._kept import Wire, kept_fields, overlay
-from .._openai_errors import parse_error, parse_stream_error
+from .._openai_errors import parse_error
 from .._posts import HEADERS, STREAM_HEADERS, ask_for_stream, require_tools
 from .._streams import BODY_LIMIT
 from ._answers import ANSWER_FIELDS, read_choice, read_created, read_id, response_data, served, usage_of
@@ -101,6 +103,7 @@ def parse_response(reply: WireReply, quirks: Quirks) -> Response:  # noqa: ARG00
     """Read a whole answer. Its cost is not known here.
 
     Raises:
+        APIStatusError: the reply is the provider's "no" of a known kind; its class, with status 200.
         ResponseParseError: the reply is no answer; ``body`` holds its first 2,000 bytes.
     """
     try:
@@ -133,18 +136,20 @@ def _choices(answer: Any, reply: WireReply) -> list[Wire]:
     if isinstance(choices, list) and choices and isinstance(choices[0], dict):
         message, finish = choices[0].get("message"), choices[0].get("finish_reason")
         if choices[0].get("error") and not message:
-            raise _no_answer(reply, f"it is an error: {_said(choices[0])}")
+            raise _failed(choices[0], reply)
         # Azure leaves the message out where its filter took all of it.
         if isinstance(message, dict) or (message is None and isinstance(finish, str)):
             return [choice for choice in choices if isinstance(choice, dict)]
         raise _no_answer(reply, "its first choice has no message")
     if answer.get("error"):
-        raise _no_answer(reply, f"it is an error: {_said(answer)}")
+        raise _failed(answer, reply)
     raise _no_answer(reply, "it has no choices")
 
 
-def _said(holder: Wire) -> str:
-    return parse_stream_error(holder).message
+def _failed(holder: Wire, reply: WireReply) -> APIStatusError | ResponseParseError:
+    """The provider's "no" inside of a 200: of the whole answer, or of its first choice; none, where it says no kind."""
+    info = parse_error(replace(reply, body=_json.encode(holder)))
+    return _no_answer(reply, f"it is an error: {info.message}") if info.kind == "provider" else error_from(info)
 
 
 def _no_answer(reply: WireReply, why: str) -> ResponseParseError:

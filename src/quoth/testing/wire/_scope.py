@@ -1,0 +1,66 @@
+"""What is in scope, and through which row: by the URL alone, never by an id.
+
+The counts say how many exchanges of each known file are in scope on each wire. A known file with fewer than that
+fails the run, so that nothing leaves the scope unseen; a file that is not known just runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from ._files import Exchange
+from ._rows import wire_of_row
+from ._wires import Wire, wire_at, wire_named
+
+__all__ = ["IN_SCOPE", "missing", "out_of_scope", "wire_of"]
+
+IN_SCOPE: Mapping[str, Mapping[str, int]] = {
+    "anthropic-messages.jsonl": {"anthropic_messages": 279},
+    "azure-openai.jsonl": {"openai_chat": 71, "openai_responses": 4},
+    "bedrock-mantle.jsonl": {"openai_chat": 1, "openai_responses": 12},
+    "cerebras.jsonl": {"openai_chat": 7},
+    "copilot.jsonl": {"openai_chat": 25, "openai_responses": 4},
+    "deepseek.jsonl": {"openai_chat": 83, "openai_responses": 7},
+    "doubleword.jsonl": {"openai_chat": 24},
+    "errors.jsonl": {"openai_chat": 69, "openai_responses": 20, "anthropic_messages": 36},
+    "groq.jsonl": {"openai_chat": 90},
+    "huggingface.jsonl": {"openai_chat": 16},
+    "local-openai-compatible.jsonl": {"openai_chat": 46, "openai_responses": 3},
+    "misc-openai-compatible.jsonl": {"openai_chat": 13, "openai_responses": 18},
+    "mistral.jsonl": {"openai_chat": 107},
+    "ollama.jsonl": {"openai_chat": 21},
+    "openai-chat.jsonl": {"openai_chat": 260},
+    "openai-responses.jsonl": {"openai_responses": 240},
+    "openrouter.jsonl": {"openai_chat": 125, "openai_responses": 1},
+    "perplexity.jsonl": {"openai_chat": 23},
+    "together.jsonl": {"openai_chat": 4},
+    "venice.jsonl": {"openai_chat": 27},
+    "vercel-gateway.jsonl": {"openai_chat": 54},
+    "xai.jsonl": {"openai_responses": 55},
+    "zai.jsonl": {"openai_chat": 13},
+}
+"""By file and wire."""
+
+
+def wire_of(exchange: Exchange) -> Wire | None:
+    """The wire of an exchange, or None where it is out of scope."""
+    if exchange.request is None or exchange.request.method != "POST":
+        return None
+    return wire_at(exchange.path) or wire_named(wire_of_row(exchange.request.url))
+
+
+def out_of_scope(exchange: Exchange) -> str:
+    """What an exchange without a wire of ours is, for the list of what was left out."""
+    if exchange.request is None:
+        return "a reply without its request"
+    kind = exchange.kind or exchange.path
+    return kind if exchange.request.method == "POST" else f"{kind} ({exchange.request.method})"
+
+
+def missing(file: str, found: Mapping[str, int], wires: Collection[str]) -> list[str]:
+    """How many exchanges a known file has too few, by wire, in words."""
+    return [
+        f"{found.get(wire, 0)} exchanges in scope on {wire}, where {count} must be"
+        for wire, count in IN_SCOPE.get(file, {}).items()
+        if wire in wires and found.get(wire, 0) < count
+    ]

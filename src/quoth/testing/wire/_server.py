@@ -1,0 +1,134 @@
+"""The server half: an answer that was read is spelled anew, and reads back as the same.
+
+*Kept raw* is what would let a server half give back the provider's own bytes without knowing what they say: the
+``body`` of a Response, and the usage object that was reported. Both are taken out first, and take no part in the
+comparison. (The ``reported`` of a usage whose numbers cannot be stays: there are no buckets in its stead.)
+
+Everything is done twice: with ``provider_data``, when the whole Response must come back; and without any of it,
+when all that has a name in our types must: text, thoughts, tool calls, counts, ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from msgspec.structs import replace
+
+from ...dialects.server import ServerDialect
+from ...errors import QuothError
+from ...providers._provider import Provider
+from ...types import Message, Reasoning, Refusal, Response, Text, ToolCall
+from ...wire import WireReply
+from ._reading import Difference
+from ._streams import feed
+
+__all__ = ["check_server", "named", "without_raw"]
+
+PIECE = 7
+"""Characters of a piece, of the streams that are built."""
+
+STREAMED = (("content-type", "text/event-stream"),)
+
+
+def check_server(
+    provider: Provider, server: ServerDialect, response: Response, *, spaced: Callable[[Response], Response]
+) -> list[Difference]:
+    """Spell an answer whole and as a stream, with and without what only this wire says.
+
+    ``spaced`` gives what a whole answer of the wire cannot tell: nothing, or how arguments were spaced.
+    """
+    stripped = without_raw(response)
+    bare = without_data(stripped)
+    return [
+        *_round("whole", stripped, spaced, lambda: _whole(provider, server, stripped)),
+        *_round("stream", stripped, _streamable, lambda: _stream(provider, server, stripped)),
+        *_round("whole, bare", bare, lambda value: named(spaced(value)), lambda: _whole(provider, server, bare)),
+        *_round("stream, bare", bare, named, lambda: _stream(provider, server, bare)),
+    ]
+
+
+def without_raw(response: Response) -> Response:
+    """A Response without what was kept raw."""
+    usage = response.usage
+    if usage.source != "suspect":
+        usage = replace(usage, reported=None)
+    return replace(response, body=None, usage=usage)
+
+
+def without_data(response: Response) -> Response:
+    """A Response without any ``provider_data``, and so without parts that say nothing in our types."""
+    message = response.message
+    parts = [replace(part, provider_data={}) for part in message.parts if _says_something(part)]
+    bare = replace(message, parts=tuple(parts), provider_data={})
+    return replace(response, message=bare, provider_data={}, candidates=())
+
+
+def _says_something(part: Any) -> bool:
+    return isinstance(part, ToolCall) or bool(getattr(part, "text", ""))
+
+
+def named(response: Response) -> dict[str, Any]:
+    """All that a Response says in fields that have a name, without the opaque."""
+    message = response.message
+    return {
+        "text": _texts(message, Text),
+        "reasoning": _texts(message, Reasoning),
+        "refusal": _texts(message, Refusal),
+        "calls": [(call.id, call.name, call.arguments) for call in response.tool_calls],
+        "finish": (response.finish_reason, response.finish_reason_raw),
+        "ids": (response.id, response.model, response.created),
+        "served": (response.service_tier, response.region, response.speed),
+        "usage": without_raw(response).usage,
+    }
+
+
+def _texts(message: Message, kind: type[Text | Reasoning | Refusal]) -> str:
+    return "".join([part.text for part in message.parts if isinstance(part, kind)])
+
+
+def _whole(provider: Provider, server: ServerDialect, response: Response) -> Response:
+    return _read(provider, server.build_response(response))
+
+
+def _stream(provider: Provider, server: ServerDialect, response: Response) -> Response:
+    body = b"".join(server.build_events(response, piece=PIECE))
+    return _read(provider, WireReply(status=200, headers=STREAMED, body=body))
+
+
+def _read(provider: Provider, reply: WireReply) -> Response:
+    result = feed(provider, reply, [reply.body])
+    if result.error is not None:
+        raise result.error
+    return result.response
+
+
+def _streamable(response: Response) -> Response:
+    return response
+
+
+def _round(
+    how: str, response: Response, expected: Callable[[Response], Any], travel: Callable[[], Response]
+) -> Iterator[Difference]:
+    """One way there and back."""
+    check = f"server half, {how}"
+    try:
+        back = without_raw(travel())
+    except QuothError as error:
+        yield Difference(check=check, what="refused", expected="the same answer", found=f"{error.kind}: {error}")
+        return
+    one, other = expected(response), expected(back)
+    if one != other:
+        yield from _what_differs(check, one, other)
+
+
+def _what_differs(check: str, one: Any, other: Any) -> Iterator[Difference]:
+    if isinstance(one, dict):
+        fields = list(one)
+        get: Callable[[Any, str], Any] = dict.__getitem__
+    else:
+        fields = [name for name in one.__struct_fields__ if name not in ("call", "body")]
+        get = getattr
+    for field in fields:
+        if get(one, field) != get(other, field):
+            yield Difference(check=check, what=field, expected=get(one, field), found=get(other, field))

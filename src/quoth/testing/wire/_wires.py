@@ -1,0 +1,121 @@
+"""The wires that are in scope. A further one is a row here, a reader, and its counts in ``_scope``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from ._reading import Reading
+from ._requests import Normalisation
+from .readers import anthropic_messages, openai_chat, openai_responses
+from .readers._events import Event
+from .readers._mutable import MutableLeaves
+
+__all__ = ["WIRES", "Reader", "Wire", "wire_at", "wire_named"]
+
+
+class Reader(Protocol):
+    """Reads the answers of a wire independently; a module can be one."""
+
+    MUTABLE: MutableLeaves
+
+    def whole(self, answer: Mapping[str, Any]) -> Reading:
+        """What a whole answer says."""
+        ...
+
+    def stream(self, body: bytes) -> Reading:
+        """What a stream says."""
+        ...
+
+    def end(self, events: Iterable[Event], *, by_finish: bool) -> int | None:
+        """How many bytes of a stream must be there for its answer to be complete; None where it never is."""
+        ...
+
+    def is_answer(self, answer: Mapping[str, Any]) -> bool:
+        """Whether a JSON object is an answer of this wire at all."""
+        ...
+
+    def finished(self, reading: Reading) -> bool:
+        """Whether a stream said why it ended, so that it must be read as whole even where its mark is missing."""
+        ...
+
+
+class Wire(Struct, frozen=True, kw_only=True):
+    """One wire: where it is spoken, who reads it independently, and what its dialect spells otherwise on purpose."""
+
+    name: str
+    """Of the dialect."""
+    path: str
+    """A pattern of the paths of its URLs, where no row knows the host."""
+    reader: Reader
+    normalisations: tuple[Normalisation, ...] = ()
+    arguments_are_text: bool = True
+    """False: a whole answer holds arguments as an object, and does not tell how they were spaced."""
+
+
+def _nulls(*names: str) -> tuple[Normalisation, ...]:
+    return tuple([Normalisation(path=f"$.{name}", form="null") for name in names])
+
+
+_STREAM_FALSE = Normalisation(path="$.stream", form="false")
+_NO_TOOLS = Normalisation(path="$.tools", form="empty list")
+
+WIRES = (
+    Wire(
+        name="openai_chat",
+        path=r".*/chat/completions",
+        reader=openai_chat,
+        normalisations=(
+            _STREAM_FALSE,
+            _NO_TOOLS,
+            *_nulls(
+                "max_tokens", "max_completion_tokens", "temperature", "top_p", "stop", "seed", "tools", "tool_choice",
+                "stream", "response_format", "reasoning_effort",
+            ),
+            Normalisation(path="$.stop", form="one text"),
+            Normalisation(path="$.max_tokens", form="moved", to="$.max_completion_tokens"),
+            Normalisation(path="$.max_completion_tokens", form="moved", to="$.max_tokens"),
+            Normalisation(path="$.stream_options", form="asks for usage"),
+            Normalisation(path="$.seed", form="moved", to="$.random_seed"),
+            Normalisation(path="$.thinking", form="turns on the dial", beside="reasoning_effort"),
+        ),
+    ),
+    Wire(
+        name="openai_responses",
+        path=r".*/responses",
+        reader=openai_responses,
+        normalisations=(
+            _STREAM_FALSE,
+            _NO_TOOLS,
+            *_nulls(
+                "instructions", "max_output_tokens", "reasoning", "temperature", "text", "tool_choice", "tools",
+                "top_p", "stream",
+            ),
+        ),
+    ),
+    Wire(
+        name="anthropic_messages",
+        path=r".*/v1/messages",
+        reader=anthropic_messages,
+        normalisations=(
+            _STREAM_FALSE,
+            _NO_TOOLS,
+            *_nulls("temperature", "top_p", "stop_sequences", "system", "tools", "tool_choice", "stream"),
+        ),
+        arguments_are_text=False,
+    ),
+)  # fmt: skip
+"""In the order of the table that is printed."""
+
+
+def wire_at(path: str) -> Wire | None:
+    """The wire whose paths look like this, or None."""
+    return next((wire for wire in WIRES if re.fullmatch(wire.path, path)), None)
+
+
+def wire_named(name: str | None) -> Wire | None:
+    """The wire of this dialect, or None where it is not in scope."""
+    return next((wire for wire in WIRES if wire.name == name), None)

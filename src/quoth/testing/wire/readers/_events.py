@@ -1,0 +1,64 @@
+"""Server-sent events, read the slow way: line by line, with the place of each in the body."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from msgspec import Struct
+
+__all__ = ["Event", "events_of", "objects"]
+
+_LINE = re.compile(rb"([^\r\n]*)(\r\n|\n|\r|\Z)")
+
+
+class Event(Struct, frozen=True, kw_only=True):
+    """One event: its name, its data, and where in the body its data ends."""
+
+    name: str
+    data: str
+    start: int
+    end: int
+
+    @property
+    def value(self) -> Any:
+        """Its JSON; None where it holds none."""
+        try:
+            return json.loads(self.data, strict=False)
+        except ValueError:
+            return None
+
+
+def events_of(body: bytes) -> Iterator[Event]:
+    """The events of a body, by the HTML standard (section 9.2); the last one also without a blank line behind it."""
+    name, data, start, end = "", list[str](), -1, 0
+    at = 3 if body.startswith(b"\xef\xbb\xbf") else 0
+    while at <= len(body):
+        line = _LINE.match(body, at)
+        if line is None:
+            break
+        text = line[1].decode("utf-8", "replace")
+        if not text:
+            if data:
+                yield Event(name=name, data="\n".join(data), start=start, end=end)
+            name, data, start = "", [], -1
+        field, _, value = text.partition(":")
+        value = value.removeprefix(" ")
+        if field == "data":
+            data.append(value)
+            start = line.start(1) if start < 0 else start
+            end = at + len(line[1].rstrip())
+        elif field == "event":
+            name = value
+        if line.end() == at:
+            break
+        at = line.end()
+    if data:
+        yield Event(name=name, data="\n".join(data), start=start, end=end)
+
+
+def objects(body: bytes) -> list[Any]:
+    """The JSON objects of a stream, in order."""
+    return [value for event in events_of(body) if isinstance(value := event.value, dict)]
