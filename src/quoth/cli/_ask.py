@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from warnings import catch_warnings
 
@@ -60,7 +60,7 @@ def _bind(said: Ask, models: ModelsAPI, console: Console, environment: Mapping[s
 
 
 @contextmanager
-def _warnings_said(console: Console) -> Iterator[None]:
+def _warnings_said(console: Console) -> Generator[None]:
     """What is warned of inside (a retired model, a temperature that it refuses) is said as the command says things."""
     with catch_warnings(record=True) as warned:
         try:
