@@ -117,7 +117,7 @@ def _temperature(provider: Provider, request: ModelRequest) -> str | None:
     may_not_reason = "effort_none" in known.features and request.reasoning in (None, "none", 0)
     if "reasoning" not in known.features or may_not_reason:
         return None
-    return f"a model that reasons takes no temperature of {request.temperature:g}"
+    return f"according to the catalog the model reasons, and then it takes no temperature of {request.temperature:g}"
 
 
 def _max_tokens(provider: Provider, request: ModelRequest) -> str | None:
