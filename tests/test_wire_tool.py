@@ -325,6 +325,21 @@ def test_what_a_dialect_spells_otherwise_on_purpose_is_counted_with_both_values(
     assert '    1  $.stream_options: absent -> {"include_usage": true}' in out
 
 
+@pytest.mark.parametrize(
+    ("host", "effort", "spelled"),
+    [
+        ("openrouter.ai/api/v1", "low", '$.reasoning_effort: x -> $.reasoning: {"effort": x}'),
+        ("api.deepseek.com", "none", '$.reasoning_effort: "none" -> $.thinking: {"type": "disabled"}'),
+        ("api.deepseek.com", "high", '$.thinking: absent -> {"type": "enabled"} (beside $.reasoning_effort)'),
+    ],
+)
+def test_what_says_how_much_to_think_is_spelled_as_the_row_wants_it(host, effort, spelled, tmp_path, capsys):
+    line = exchange("dial", f"https://{host}/chat/completions", {**HELLO, "reasoning_effort": effort}, CHAT_ANSWER)
+    code, out = run(capsys, written(tmp_path, line))
+    assert code == 0, out
+    assert f"    1  {spelled}\n" in out
+
+
 def test_a_model_that_only_the_url_names_is_the_requests(tmp_path, capsys):
     """Azure's deployments."""
     url = "https://some.openai.azure.com/openai/deployments/luna%20one/chat/completions?api-version=2025-01-01"
