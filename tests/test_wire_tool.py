@@ -5,10 +5,12 @@ on purpose, a recording that lacks something, or an error that is taken for anot
 outside of the repository, is run too: a sample of it always, all of it with ``--slow``.
 """
 
+import ast
 import json
 import random
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -25,6 +27,7 @@ from quoth.testing.wire._run import Halves, Plan, halves_of, run_file
 from quoth.testing.wire._scope import IN_SCOPE
 from quoth.testing.wire._streams import Cutting
 from quoth.testing.wire._wires import WIRES
+from quoth.testing.wire.readers import anthropic_messages, openai_chat
 from recordings import WIRE, needs_recordings
 
 ALL = frozenset(wire.name for wire in WIRES)
@@ -323,6 +326,21 @@ def test_what_a_dialect_spells_otherwise_on_purpose_is_counted_with_both_values(
     assert "    1  $.stream: false -> absent" in out
     assert "    1  $.max_tokens -> $.max_completion_tokens, the same value" in out
     assert '    1  $.stream_options: absent -> {"include_usage": true}' in out
+
+
+@pytest.mark.parametrize(
+    ("host", "effort", "spelled"),
+    [
+        ("openrouter.ai/api/v1", "low", '$.reasoning_effort: x -> $.reasoning: {"effort": x}'),
+        ("api.deepseek.com", "none", '$.reasoning_effort: "none" -> $.thinking: {"type": "disabled"}'),
+        ("api.deepseek.com", "high", '$.thinking: absent -> {"type": "enabled"} (beside $.reasoning_effort)'),
+    ],
+)
+def test_what_says_how_much_to_think_is_spelled_as_the_row_wants_it(host, effort, spelled, tmp_path, capsys):
+    line = exchange("dial", f"https://{host}/chat/completions", {**HELLO, "reasoning_effort": effort}, CHAT_ANSWER)
+    code, out = run(capsys, written(tmp_path, line))
+    assert code == 0, out
+    assert f"    1  {spelled}\n" in out
 
 
 def test_a_model_that_only_the_url_names_is_the_requests(tmp_path, capsys):
@@ -698,6 +716,28 @@ def test_as_many_failures_are_told_as_asked(tmp_path, capsys):
     _, out = run(capsys, folder, "--failures", "1", halves=halves)
     assert out.count("FAILED") == 1
     assert "... and 3 more" in out
+
+
+def test_a_reader_knows_nothing_of_the_dialects():
+    """Else the two would agree where both are wrong. What it imports of quoth stands beside it."""
+    files = sorted(Path(openai_chat.__file__).parent.glob("*.py"))
+    assert len(files) > len(WIRES)
+    for file in [*files, Path(openai_chat.__file__).parents[1] / "_reading.py"]:
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.level > 2:
+                assert (node.level, node.module) == (3, "types"), file
+
+
+def test_a_count_of_a_stream_is_the_later_one_but_for_a_zero(tmp_path, capsys):
+    """Counts of the Messages wire are cumulative; some servers send zeros for what they said before."""
+    end = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}}
+    begun = {"type": "message_start", "message": {**CLAUDE_ANSWER, "content": [], "usage": CLAUDE_USAGE}}
+    later = {"input_tokens": 0, "cache_read_input_tokens": 41, "output_tokens": 11}
+    told = events(begun, {**end, "usage": later}, {"type": "message_stop"}, named=True, done=False)
+    reading = anthropic_messages.stream(told.encode())
+    assert (reading.counts["input"], reading.counts["cache_read"], reading.counts["output"]) == (3, 41, 11)
+    code, out = run(capsys, written(tmp_path, exchange("x", MESSAGES, ASKED_OF_CLAUDE, told)))
+    assert code == 0, out
 
 
 # Mutation.

@@ -10,7 +10,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, urlsplit
 
 from msgspec import Struct, field
@@ -22,61 +22,107 @@ from ...providers._provider import Provider
 from ...wire import HTTPRequest, WireReply, WireRequest, header
 from ._reading import Difference, same_json
 
-__all__ = ["ABSENT", "Normalisation", "RequestCheck", "check_request", "differing_paths", "wire_request"]
+__all__ = [
+    "ABSENT",
+    "ANYTHING",
+    "TEXT",
+    "Normalisation",
+    "RequestCheck",
+    "check_request",
+    "differing_paths",
+    "wire_request",
+]
 
 CHECK = "request"
 
-ABSENT = "absent"
-"""How a value that is not there is printed; ``_Absent`` is how it is held."""
 
+class _Mark:
+    """What stands in a normalisation for a value that differs from request to request."""
 
-class _Absent:
-    """No value at all."""
+    __slots__ = ("_spelled",)
+
+    def __init__(self, spelled: str) -> None:
+        self._spelled = spelled
 
     def __repr__(self) -> str:
-        return ABSENT
+        return self._spelled
 
 
-NOTHING = _Absent()
-
-Form = Literal["null", "false", "empty list", "one text", "moved", "asks for usage", "turns on the dial"]
+ABSENT = _Mark("absent")
+"""No value at all."""
+ANYTHING = _Mark("x")
+"""Any value that the request says; in what is built, that same value."""
+TEXT = _Mark('"x"')
+"""The same, where it is a text."""
 
 
 class Normalisation(Struct, frozen=True, kw_only=True):
-    """One spelling that a dialect changes on purpose: at this exact path, from this form."""
+    """One spelling that a dialect changes on purpose: at this exact path, from this value to that."""
 
     path: str
-    form: Form
+    said: Any
+    built: Any = ABSENT
     to: str = ""
-    """Where a value that is moved stands afterwards."""
+    """Where what was said stands afterwards, if it moves."""
+    there: Any = ANYTHING
+    """And how it is spelled there."""
     beside: str = ""
     """The field of the request that must be there."""
 
-    def explains(self, path: str, said: Any, built: Any, *, request: Any, whole: Mapping[str, tuple[Any, Any]]) -> bool:
-        """Whether a difference at ``path`` is this normalisation; ``whole`` holds all differences of the request."""
-        if self.form == "moved":
-            return self._moved(path, whole)
-        if path != self.path or (self.beside and not request.get(self.beside)):
+    def explains(self, path: str, request: Any, differing: Differing) -> bool:
+        """Whether the difference at ``path`` is this normalisation; ``differing`` holds all of the request."""
+        if path not in (self.path, self.to) or (self.beside and not request.get(self.beside)):
             return False
-        match self.form:
-            case "null":
-                return said is None and built is NOTHING
-            case "false":
-                return said is False and built is NOTHING
-            case "empty list":
-                return said == [] and built is NOTHING
-            case "one text":
-                return isinstance(said, str) and built == [said]
-            case "turns on the dial":
-                return said is NOTHING and same_json(built, {"type": "enabled"})
-            case _:
-                return said is NOTHING and same_json(built, {"include_usage": True})
+        said, built = differing.get(self.path, (ABSENT, ABSENT))
+        if not _matches(said, self.said) or not _same(built, _filled(self.built, said)):
+            return False
+        if not self.to:
+            return True
+        before, after = differing.get(self.to, (ABSENT, ABSENT))
+        return before is ABSENT and _same(after, _filled(self.there, said))
 
-    def _moved(self, path: str, whole: Mapping[str, tuple[Any, Any]]) -> bool:
-        if path not in (self.path, self.to) or self.path not in whole or self.to not in whole:
-            return False
-        (gone, nothing), (before, there) = whole[self.path], whole[self.to]
-        return nothing is NOTHING and before is NOTHING and same_json(gone, there)
+    def __str__(self) -> str:
+        if self.to and self.there is ANYTHING:
+            return f"{self.path} -> {self.to}, the same value"
+        target = f"{self.to}: {_spelled(self.there)}" if self.to else _spelled(self.built)
+        beside = f" (beside $.{self.beside})" if self.beside else ""
+        return f"{self.path}: {_spelled(self.said)} -> {target}{beside}"
+
+
+Differing: TypeAlias = Mapping[str, tuple[Any, Any]]
+"""By path, what a request says and what was built."""
+
+
+def _matches(value: Any, pattern: Any) -> bool:
+    if pattern is TEXT:
+        return isinstance(value, str)
+    return value is not ABSENT if pattern is ANYTHING else _same(value, pattern)
+
+
+def _same(value: Any, other: Any) -> bool:
+    if value is ABSENT or other is ABSENT:
+        return value is other
+    return same_json(value, other)
+
+
+def _filled(pattern: Any, said: Any) -> Any:
+    """What a pattern stands for, given what the request says."""
+    if pattern is ANYTHING or pattern is TEXT:
+        return said
+    if isinstance(pattern, list):
+        return [_filled(item, said) for item in pattern]
+    return {key: _filled(item, said) for key, item in pattern.items()} if isinstance(pattern, dict) else pattern
+
+
+def _spelled(pattern: Any) -> str:
+    """A pattern as JSON, in which marks stand for themselves."""
+    if isinstance(pattern, _Mark):
+        return repr(pattern)
+    if isinstance(pattern, list):
+        return f"[{', '.join([_spelled(item) for item in pattern])}]"
+    if isinstance(pattern, dict):
+        return "{" + ", ".join([f"{json.dumps(key)}: {_spelled(item)}" for key, item in pattern.items()]) + "}"
+    return json.dumps(pattern)
 
 
 MEANT = ("anthropic-beta", "anthropic-version", "openai-beta")
@@ -143,39 +189,26 @@ def check_request(
 
 
 def _compare(said: Any, built: Any, known: tuple[Normalisation, ...]) -> RequestCheck:
-    found = {path: (one, other) for path, one, other in differing_paths(said, built)}
+    differing = {path: (one, other) for path, one, other in differing_paths(said, built)}
     result = RequestCheck()
-    for path, (one, other) in found.items():
-        rule = next((rule for rule in known if rule.explains(path, one, other, request=said, whole=found)), None)
+    for path, (one, other) in differing.items():
+        rule = next((rule for rule in known if rule.explains(path, said, differing)), None)
         if rule is None:
             result.differences.append(Difference(check=CHECK, what=path, expected=one, found=other))
         elif path == rule.path:
-            result.normalised[_spelled(rule, one, other)] += 1
+            result.normalised[str(rule)] += 1
     return result
-
-
-def _spelled(rule: Normalisation, said: Any, built: Any) -> str:
-    if rule.form == "moved":
-        return f"{rule.path} -> {rule.to}, the same value"
-    if rule.form == "one text":
-        return f'{rule.path}: "x" -> ["x"]'
-    beside = f" (beside $.{rule.beside})" if rule.beside else ""
-    return f"{rule.path}: {_json(said)} -> {_json(built)}{beside}"
-
-
-def _json(value: Any) -> str:
-    return ABSENT if value is NOTHING else json.dumps(value)
 
 
 def differing_paths(said: Any, built: Any, path: str = "$") -> Iterator[tuple[str, Any, Any]]:
     """The paths at which two JSON values differ, as deep as they go; a missing value is ``absent``."""
     if isinstance(said, dict) and isinstance(built, dict):
         for key in dict.fromkeys([*said, *built]):
-            yield from differing_paths(said.get(key, NOTHING), built.get(key, NOTHING), f"{path}.{key}")
+            yield from differing_paths(said.get(key, ABSENT), built.get(key, ABSENT), f"{path}.{key}")
     elif isinstance(said, list) and isinstance(built, list) and len(said) == len(built):
         for index, (one, other) in enumerate(zip(said, built, strict=True)):
             yield from differing_paths(one, other, f"{path}[{index}]")
-    elif said is NOTHING or built is NOTHING or not same_json(said, built):
+    elif said is ABSENT or built is ABSENT or not same_json(said, built):
         yield path, said, built
 
 

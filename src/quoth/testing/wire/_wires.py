@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from ._reading import Reading
-from ._requests import Normalisation
+from ._requests import ABSENT, ANYTHING, TEXT, Normalisation
 from .readers import anthropic_messages, openai_chat, openai_responses
 from .readers._events import Event
 from .readers._mutable import MutableLeaves
@@ -57,11 +57,26 @@ class Wire(Struct, frozen=True, kw_only=True):
 
 
 def _nulls(*names: str) -> tuple[Normalisation, ...]:
-    return tuple([Normalisation(path=f"$.{name}", form="null") for name in names])
+    return tuple([Normalisation(path=f"$.{name}", said=None) for name in names])
 
 
-_STREAM_FALSE = Normalisation(path="$.stream", form="false")
-_NO_TOOLS = Normalisation(path="$.tools", form="empty list")
+_STREAM_FALSE = Normalisation(path="$.stream", said=False)
+_NO_TOOLS = Normalisation(path="$.tools", said=[])
+
+
+def _stops(name: str) -> tuple[Normalisation, ...]:
+    """One stop string is a list of one, and none is none."""
+    return (Normalisation(path=f"$.{name}", said=TEXT, built=[TEXT]), Normalisation(path=f"$.{name}", said=[]))
+
+
+_EFFORT = "$.reasoning_effort"
+_DIALS = (
+    Normalisation(path="$.thinking", said=ABSENT, built={"type": "enabled"}, beside="reasoning_effort"),
+    Normalisation(path=_EFFORT, said=ANYTHING, to="$.reasoning", there={"effort": ANYTHING}),
+    Normalisation(path=_EFFORT, said="none", to="$.thinking", there={"type": "disabled"}),
+    Normalisation(path=_EFFORT, said="none", to="$.enable_thinking", there=False),
+)
+"""What says how much to think is a field of another name and form with some rows."""
 
 WIRES = (
     Wire(
@@ -75,12 +90,12 @@ WIRES = (
                 "max_tokens", "max_completion_tokens", "temperature", "top_p", "stop", "seed", "tools", "tool_choice",
                 "stream", "response_format", "reasoning_effort",
             ),
-            Normalisation(path="$.stop", form="one text"),
-            Normalisation(path="$.max_tokens", form="moved", to="$.max_completion_tokens"),
-            Normalisation(path="$.max_completion_tokens", form="moved", to="$.max_tokens"),
-            Normalisation(path="$.stream_options", form="asks for usage"),
-            Normalisation(path="$.seed", form="moved", to="$.random_seed"),
-            Normalisation(path="$.thinking", form="turns on the dial", beside="reasoning_effort"),
+            *_stops("stop"),
+            Normalisation(path="$.max_tokens", said=ANYTHING, to="$.max_completion_tokens"),
+            Normalisation(path="$.max_completion_tokens", said=ANYTHING, to="$.max_tokens"),
+            Normalisation(path="$.stream_options", said=ABSENT, built={"include_usage": True}),
+            Normalisation(path="$.seed", said=ANYTHING, to="$.random_seed"),
+            *_DIALS,
         ),
     ),
     Wire(
@@ -92,8 +107,9 @@ WIRES = (
             _NO_TOOLS,
             *_nulls(
                 "instructions", "max_output_tokens", "reasoning", "temperature", "text", "tool_choice", "tools",
-                "top_p", "stream",
+                "top_p", "stream", "input",
             ),
+            Normalisation(path="$.input", said=[]),
         ),
     ),
     Wire(
@@ -103,6 +119,7 @@ WIRES = (
         normalisations=(
             _STREAM_FALSE,
             _NO_TOOLS,
+            *_stops("stop_sequences"),
             *_nulls("temperature", "top_p", "stop_sequences", "system", "tools", "tool_choice", "stream"),
         ),
         arguments_are_text=False,

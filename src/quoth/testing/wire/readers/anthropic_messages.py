@@ -91,7 +91,7 @@ def stream(body: bytes) -> Reading:
         elif kind == "message_delta":
             message |= _said(object_in(event.get("delta")))
             message |= _said({key: value for key, value in event.items() if key not in ("type", "delta", "usage")})
-            usage |= _said(event.get("usage"))
+            usage = _counted_on(usage, _said(event.get("usage")))
         elif kind == "content_block_start":
             block = {**object_in(event.get("content_block"))}
             blocks[repr(event.get("index"))] = block
@@ -114,6 +114,18 @@ def stream(body: bytes) -> Reading:
 
 def _said(fields: Any) -> dict[str, Any]:
     return {key: value for key, value in object_in(fields).items() if value is not None}
+
+
+def _counted_on(counts: dict[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
+    """A usage with what is said of it later: counts only grow, so a later zero is none."""
+    merged = dict(counts)
+    for key, value in later.items():
+        mine = counts.get(key)
+        if isinstance(mine, dict) and isinstance(value, dict):
+            merged[key] = _counted_on(mine, _said(value))
+        elif not (value == 0 and mine):
+            merged[key] = value
+    return merged
 
 
 def _grow(block: dict[str, Any], delta: Mapping[str, Any]) -> None:

@@ -440,7 +440,9 @@ class _Growing:
     def joined(self) -> dict[str, str | None]:
         """The texts of reasoning details, which are sent back with their signature."""
         details = [entry for value in self._fields.get("reasoning_details", []) for entry in objects_in(value)]
-        texts = {field: "".join([entry.get(field) or "" for entry in details]) for field in (*PIECEWISE, "signature")}
+        texts = {
+            field: "".join([word(entry.get(field)) or "" for entry in details]) for field in (*PIECEWISE, "signature")
+        }
         joined: dict[str, str | None] = {field: text for field, text in texts.items() if text}
         return {**joined, "data": None} if "audio" in self._fields else joined
 
