@@ -209,7 +209,9 @@ class FakeProvider:
         for row in PROVIDERS:
             if row.base_url_variables:
                 variables.update(dict.fromkeys(row.base_url_variables, self._here(row.base_url)))
+                variables.update(dict.fromkeys(row.root_variables, self.url))  # each wire puts its own path behind it
                 variables.update(dict.fromkeys(row.key_variables, self.key))
+                variables.update({name: part for part, names in row.parts for name in names})
         return variables
 
     # What it was sent.
