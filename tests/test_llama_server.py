@@ -149,10 +149,8 @@ def test_what_is_read_from_a_cache_is_told_apart_and_counted_once(llama, model):
 @pytest.mark.parametrize("ask", [whole, async_streamed])
 def test_a_conversation_is_understood(llama, model, ask):
     turns = [Message.system("Be brief."), Message.user("Hi"), Message.assistant("Hello."), Message.user("Bye")]
-    if model == RESPONSES:
-        turns[2] = whole(llama, model, "Hi", **OPTIONS).message  # of a turn made by hand see the last tests
     answer = ask(llama, model, turns, temperature=0, max_tokens=40)
-    assert (answer.text, answer.finish_reason) == ("Bye.", "stop") or model == RESPONSES
+    assert answer.finish_reason == "stop"
     assert answer.text
     assert ask(llama, model, [*turns, answer.message, Message.user("Hi")], **OPTIONS).text
 
@@ -274,12 +272,6 @@ def test_the_server_ignores_tools_with_this_model_and_takes_their_results(llama,
 def test_on_its_responses_wire_an_answer_that_was_cut_short_says_that_it_is_complete(llama, ask):
     answer = ask(llama, RESPONSES, "Hello", **OPTIONS)
     assert (answer.finish_reason, answer.finish_reason_raw) == ("stop", "completed")
-
-
-def test_on_its_responses_wire_an_assistants_turn_must_name_its_type(llama):
-    """OpenAI takes one without, which is how a turn that was made by hand is spelled."""
-    with pytest.raises(BadRequestError, match="Cannot determine type of 'item'"):
-        whole(llama, RESPONSES, [Message.user("Hi"), Message.assistant("Hello."), Message.user("Bye")], **OPTIONS)
 
 
 @pytest.mark.parametrize(

@@ -634,7 +634,7 @@ def test_what_the_wire_cannot_carry_is_refused_and_says_what_to_do(message, says
 def test_reasoning_of_another_wire_is_left_out_and_said():
     message = Message.assistant(Reasoning(text="hm", provider_data={"anthropic_messages": {"signature": "s"}}), "4")
     wire = client.build_request(ModelRequest(model="m", messages=(message, message)), PLAIN)
-    assert json.loads(wire.body)["input"] == [{"role": "assistant", "content": "4"}] * 2
+    assert json.loads(wire.body)["input"] == [{"type": "message", "role": "assistant", "content": "4"}] * 2
     assert wire.changes == ("reasoning that came over another wire left out: this one takes back only its own",)
     assert server.build_response(Response(message=message, finish_reason="stop", model="m")).body.count(b'"hm"') == 1
 
@@ -642,7 +642,7 @@ def test_reasoning_of_another_wire_is_left_out_and_said():
 def test_a_part_that_only_another_wire_can_carry_is_left_out_and_said():
     search = Text(text="", provider_data={"anthropic_messages": {"type": "server_tool_use"}})
     wire = client.build_request(ModelRequest(model="m", messages=(Message.assistant(search, "4"),)), PLAIN)
-    assert json.loads(wire.body)["input"] == [{"role": "assistant", "content": "4"}]
+    assert json.loads(wire.body)["input"] == [{"type": "message", "role": "assistant", "content": "4"}]
     assert wire.changes == ("a part that only another wire can carry left out",)
 
 
@@ -816,7 +816,7 @@ USER = {"role": "user", "content": "hi"}
             ],
         ),
         (
-            [{"role": "assistant", "content": "a"}, {"role": "assistant", "content": "b"}],
+            [{"type": "message", "role": "assistant", "content": text} for text in ("a", "b")],
             [Message.assistant("a", Text(text="b", provider_data={NAME: {":item": {}}}))],
         ),
         (
@@ -827,7 +827,7 @@ USER = {"role": "user", "content": "hi"}
                 )
             ],
         ),
-        ([{"role": "assistant", "content": ""}], [Message.assistant("")]),
+        ([{"type": "message", "role": "assistant", "content": ""}], [Message.assistant("")]),
     ],
 )
 def test_items_have_these_values(items, messages):
@@ -844,7 +844,11 @@ def test_instructions_and_an_input_of_one_text_stay_what_they_are():
     assert spelled(longer) == {
         "model": "m",
         "instructions": "be brief",
-        "input": [USER, {"role": "assistant", "content": "hello"}, {"role": "user", "content": "bye"}],
+        "input": [
+            USER,
+            {"type": "message", "role": "assistant", "content": "hello"},
+            {"role": "user", "content": "bye"},
+        ],
     }
     later = replace(request, messages=(Message.user("first"), *request.messages))
     assert [item["role"] for item in spelled(later)["input"]] == ["user", "system", "user"]
@@ -1283,7 +1287,7 @@ def test_a_stream_gives_these_events():
         delta("function_call_arguments", "}", "fc_1", 2),
         done(CALL, 2),
     )
-    kept = {"id": "msg_1", "type": "message", "status": "completed", ":form": "list"}
+    kept = {"id": "msg_1", "status": "completed", ":form": "list"}
     assert events == [
         ResponseStart(id="resp_1", model="m"),
         ReasoningDelta(text="hm", index=0),

@@ -18,6 +18,7 @@ from ._items import (
     exact,
     is_item,
     item_type,
+    message_item,
     read_content,
     read_message_item,
     read_output_item,
@@ -126,8 +127,7 @@ def _write_message_item(message: Message, content: list[Part]) -> Wire:
     data = residue_of(message)
     mark: Mapping[str, Any] = residue_of(content[0]).get(ITEM, {}) if content else {}
     form = mark.get(FORM) or data.get(FORM)
-    wire: Wire = {"role": message.role, "content": write_content(content, form, message.role)}
-    return overlay(overlay(wire, data), mark)
+    return overlay(overlay(message_item(message.role, content, form), data), mark)
 
 
 # Reading.

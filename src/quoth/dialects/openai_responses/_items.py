@@ -21,6 +21,7 @@ __all__ = [
     "exact",
     "is_item",
     "item_type",
+    "message_item",
     "opaque_item",
     "read_arguments",
     "read_call",
@@ -42,6 +43,12 @@ PARAGRAPH = "\n\n"
 
 
 # Writing what a message item holds.
+
+
+def message_item(role: Role, parts: Sequence[Part], form: Any) -> Wire:
+    """Spell a message. An assistant's names its type: OpenAI does without, llama.cpp's server does not."""
+    kind: Wire = {"type": "message"} if role == "assistant" else {}
+    return {**kind, "role": role, "content": write_content(parts, form, role)}
 
 
 def write_content(parts: Sequence[Part], form: Any, role: Role) -> str | list[Wire]:
@@ -265,7 +272,7 @@ def read_message_item(item: Wire) -> tuple[list[Part], Wire]:
     if not parts:
         return [opaque_item(item)], {}
     form = content_form(spelled, parts)
-    built = {"role": "assistant", "content": write_content(parts, form.get(FORM), "assistant")}
+    built = message_item("assistant", parts, form.get(FORM))
     return [*parts], {**form, **residue(item, built)}
 
 

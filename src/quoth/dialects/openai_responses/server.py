@@ -204,7 +204,7 @@ def _filled(item: Wire, tail: str) -> Wire:
 def _fill_message(item: Wire, tail: str) -> Wire:
     content = item["content"]
     entries = [{"type": "output_text", "text": content, "annotations": []}] if isinstance(content, str) else content
-    return {"type": "message", "id": f"msg_{tail}", "status": "completed", **item, "content": entries}
+    return {"id": f"msg_{tail}", "status": "completed", **item, "content": entries}
 
 
 def _fill_reasoning(item: Wire, tail: str) -> Wire:
@@ -216,7 +216,7 @@ def _fill_call(item: Wire, tail: str) -> Wire:
 
 
 _FILLERS: dict[str, tuple[set[str], Callable[[Wire, str], Wire]]] = {
-    "message": ({"role", "content"}, _fill_message),
+    "message": ({"type", "role", "content"}, _fill_message),
     "reasoning": ({"type", "summary"}, _fill_reasoning),
     "function_call": ({"type", "call_id", "name", "arguments"}, _fill_call),
 }
