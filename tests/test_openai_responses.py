@@ -1342,6 +1342,11 @@ def test_pieces_alone_make_an_answer_where_no_event_holds_it_whole():
     ]
 
 
+def test_a_piece_of_a_later_entry_is_kept_where_the_first_was_never_told():
+    events = streamed(delta("output_text", "hi", place=1, content_index=1))
+    assert fold(events).text == "hi"
+
+
 def test_an_item_that_is_done_with_less_than_was_told_takes_nothing_back():
     said = [{"type": "output_text", "text": "hi", "annotations": []}]
     hollow = {**TEXT, "content": []}

@@ -385,7 +385,7 @@ class _Item:
         elif kind == "reasoning" and self._thought is not None:
             field = self._thought[0]
             wire[field] = [{"type": THOUGHTS[field], "text": told}]
-        elif kind == "message" and (self.contents or self._slots[0].kind is not None):
+        elif kind == "message" and (self.contents or any(slot.kind is not None for slot in self._slots)):
             wire.setdefault("role", "assistant")
             wire["content"] = [self.contents.get(at) or _entry(slot) for at, slot in enumerate(self._slots)]
         return wire
