@@ -886,7 +886,7 @@ def test_a_message_appended_to_a_conversation_goes_back_with_all_that_the_provid
         (b"", "no JSON"),
         (b"[]", "no object"),
         (b"{}", "no content"),
-        (b'{"type": "error", "error": {"type": "odd_error", "message": "boom"}}', "boom"),
+        (b'{"type": "error", "error": {"message": "boom"}}', "boom"),
         (b'{"type": "completion", "content": []}', "no content"),
         (b'{"content": "x"}', "no content"),
     ],
@@ -898,10 +898,11 @@ def test_a_reply_that_is_no_answer_is_a_parse_error_with_its_bytes(body, why):
 
 
 def test_an_error_in_the_place_of_a_whole_answer_is_the_providers():
-    body = b'{"type": "error", "error": {"type": "overloaded_error", "message": "boom"}}'
-    with pytest.raises(OverloadedError, match="boom") as caught:
-        client.parse_response(reply(body, headers=(("request-id", "r1"),)), PLAIN)
-    assert (caught.value.status, caught.value.request_id) == (200, "r1")
+    for word, kind in (("overloaded_error", "overloaded"), ("odd_error", "provider")):
+        body = b'{"type": "error", "error": {"type": "%s", "message": "boom"}}' % word.encode()
+        with pytest.raises(APIStatusError, match="boom") as caught:
+            client.parse_response(reply(body, headers=(("request-id", "r1"),)), PLAIN)
+        assert (caught.value.kind, caught.value.status, caught.value.request_id) == (kind, 200, "r1")
 
 
 @given(

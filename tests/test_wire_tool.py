@@ -592,6 +592,15 @@ def test_a_200_that_is_no_answer_must_be_refused(body, tmp_path, capsys):
     assert "answer: raised: expected 'unreadable', found None" in out
 
 
+@pytest.mark.parametrize("error", ["no", {"message": "no"}, {"message": "no", "code": "odd"}, {"type": "odd"}])
+@pytest.mark.parametrize("url", [CHAT, RESPONSES, MESSAGES])
+def test_an_error_of_a_200_that_nobody_knows_is_no_answer_and_keeps_its_code(url, error, tmp_path, capsys):
+    asked = {CHAT: HELLO, RESPONSES: ASKED_RESPONSES, MESSAGES: ASKED_OF_CLAUDE}[url]
+    code, out = run(capsys, written(tmp_path, exchange("x", url, asked, {"error": error})))
+    assert code == 0, out
+    assert "errors that nobody reviewed" in out
+
+
 def test_a_recording_on_which_the_tool_breaks_fails_alone(tmp_path, capsys):
     def changed(client):
         return {"parse_error": lambda reply: 1 / 0}

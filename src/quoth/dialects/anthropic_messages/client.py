@@ -110,7 +110,7 @@ def parse_response(reply: WireReply, quirks: Quirks) -> Response:  # noqa: ARG00
     """Read a whole answer. Its cost is not known here.
 
     Raises:
-        APIStatusError: the reply is the provider's "no" of a known kind; its class, with status 200.
+        APIStatusError: the reply is the provider's "no" with a code or a type; its class, with status 200.
         ResponseParseError: the reply is no answer; ``body`` holds its first 2,000 bytes.
     """
     try:
@@ -145,7 +145,8 @@ def _content(answer: Any, reply: WireReply) -> list[Wire]:
         return [block for block in content if isinstance(block, dict)]
     if answer.get("error"):
         info = parse_error(reply)
-        raise _no_answer(reply, f"it is an error: {info.message}") if info.kind == "provider" else error_from(info)
+        mere_words = info.kind == "provider" and info.code is None and info.type is None
+        raise _no_answer(reply, f"it is an error: {info.message}") if mere_words else error_from(info)
     raise _no_answer(reply, "it has no content")
 
 

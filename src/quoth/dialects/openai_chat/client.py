@@ -103,7 +103,7 @@ def parse_response(reply: WireReply, quirks: Quirks) -> Response:  # noqa: ARG00
     """Read a whole answer. Its cost is not known here.
 
     Raises:
-        APIStatusError: the reply is the provider's "no" of a known kind; its class, with status 200.
+        APIStatusError: the reply is the provider's "no" with a code or a type; its class, with status 200.
         ResponseParseError: the reply is no answer; ``body`` holds its first 2,000 bytes.
     """
     try:
@@ -147,9 +147,11 @@ def _choices(answer: Any, reply: WireReply) -> list[Wire]:
 
 
 def _failed(holder: Wire, reply: WireReply) -> APIStatusError | ResponseParseError:
-    """The provider's "no" inside of a 200: of the whole answer, or of its first choice; none, where it says no kind."""
+    """The provider's "no" inside of a 200: of the answer, or of its first choice; none, where it is mere words."""
     info = parse_error(replace(reply, body=_json.encode(holder)))
-    return _no_answer(reply, f"it is an error: {info.message}") if info.kind == "provider" else error_from(info)
+    if info.kind == "provider" and info.code is None and info.type is None:
+        return _no_answer(reply, f"it is an error: {info.message}")
+    return error_from(info)
 
 
 def _no_answer(reply: WireReply, why: str) -> ResponseParseError:

@@ -58,8 +58,8 @@ CLIENTS_FAULT = frozenset({
 })  # fmt: skip
 """What another 4xx may mean: Google says 400 of a wrong key, Bedrock of a quota, Anthropic of an empty account."""
 SERVERS_FAULT = frozenset({"server", "overloaded"})
-NO_STATUS = CLIENTS_FAULT | SERVERS_FAULT | {"permission_denied", "conflict", "provider"}
-"""What an error inside of a 200 may mean, where it names no status."""
+NO_STATUS = CLIENTS_FAULT | SERVERS_FAULT | {"permission_denied", "conflict", "provider", "unreadable"}
+"""What an error inside of a 200 may mean, where it names no status; mere words may be taken for no answer at all."""
 
 
 class ErrorReading(Struct, frozen=True, kw_only=True):
