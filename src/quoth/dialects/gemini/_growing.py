@@ -8,8 +8,8 @@ from itertools import pairwise
 from typing import Any
 
 from ... import _json
-from ...events import PartData, ReasoningDelta, StreamEvent, TextDelta, ToolCallDelta, ToolCallStart
-from ...types import Candidate, Message, Part, Reasoning, Text, ToolCall
+from ...events import PartAdded, PartData, ReasoningDelta, StreamEvent, TextDelta, ToolCallDelta, ToolCallStart
+from ...types import Audio, Candidate, Document, Image, Message, Part, Reasoning, Text, ToolCall
 from .._kept import Wire
 from ._answers import entries, finish_reason, kept_of_candidate, kept_of_content, where_made
 from ._parts import made_id, opaque, read_part, residue_of
@@ -77,6 +77,8 @@ class GrowingCandidate:
             self._add_text(part, events)
         elif isinstance(part, ToolCall) and isinstance(inner, dict):
             self._begin_call(part, inner, wire, events)
+        elif isinstance(part, (Image, Audio, Document)):
+            self._begin(part, events, PartAdded(part=part, index=self._next), {})
         else:  # no event is made for it: an empty text keeps it whole
             self._begin(None, events, TextDelta(text="", index=self._next), residue_of(opaque(wire)))
 

@@ -142,7 +142,7 @@ def build_events(response: Response, *, piece: int | None = None) -> Iterator[by
     """Spell an answer as a stream of events; texts come in pieces of ``piece`` characters.
 
     Folding the stream gives the same Response, but for what no stream of this wire says: the border between two texts
-    of one kind, empty texts, and parts that no event carries (they fold to an empty text that keeps them).
+    of one kind, and empty texts.
     """
     for chunk in _chunks(response, piece):
         yield b"data: " + _json.encode(chunk) + b"\r\n\r\n"
