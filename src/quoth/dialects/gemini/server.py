@@ -110,7 +110,8 @@ def build_response(response: Response) -> WireReply:
 
 def _candidates(response: Response) -> list[Candidate]:
     """The answer and its further candidates, each with what is kept of it."""
-    kept = residue_of(response).get("candidates") or [{}]
+    said = residue_of(response).get("candidates")
+    kept = said if isinstance(said, list) and said else [{}]  # else a reader found no list there
     first = Candidate(
         message=response.message,
         finish_reason=response.finish_reason,
