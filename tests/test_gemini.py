@@ -1107,6 +1107,11 @@ def test_a_stream_of_a_gateway_ends_with_its_mark():
     assert fold(run(sse(chunk({"text": "a"})) + b"data: [DONE]\n\n")).finish_reason == "other"
 
 
+def test_chunks_whose_blank_lines_were_left_out_are_read():
+    lines = sse(chunk({"text": "a"}), chunk({"text": "b"}, finishReason="STOP")).replace(b"\r\n\r\n", b"\n")
+    assert fold(run(lines)).text == "ab"
+
+
 def test_a_chunk_that_is_no_json_is_a_parse_error():
     with pytest.raises(ResponseParseError):
         run(b"data: {\n\ndata: {}\n\n")

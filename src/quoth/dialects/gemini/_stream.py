@@ -6,9 +6,12 @@ mark ends a stream: it is whole where each candidate has said why it stopped, an
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from msgspec.structs import replace
 
 from ..._framing import SSEEvent
+from ...errors import ResponseParseError
 from ...events import ResponseEnd, ResponseStart, StreamEvent, fold
 from ...types import Candidate
 from .._errors import error_from
@@ -89,8 +92,10 @@ class GeminiStreamParser:
         if self.ended or not frame.data:
             return
         if frame.data.startswith(DONE):
-            self._finish(events)
-        elif (chunk := decode_event(frame.data)) is not None:
+            if self._first or self._others:
+                self._finish(events)
+            return
+        for chunk in _objects(frame.data):
             if chunk.get("error"):
                 raise error_from(parse_stream_error(chunk))
             self._read_chunk(chunk, events)
@@ -146,6 +151,21 @@ class GeminiStreamParser:
                 provider_data=answer_data(self._answer, kept[0]),
             )
         )
+
+
+def _objects(data: bytes) -> Iterator[Wire]:
+    """The chunk of an event; the chunks, where the blank lines between events were left out."""
+    try:
+        chunk = decode_event(data)
+    except ResponseParseError:
+        lines = data.split(b"\n")
+        if len(lines) == 1:
+            raise
+        for line in lines:
+            yield from _objects(line)
+    else:
+        if chunk is not None:
+            yield chunk
 
 
 def _whole(candidate: GrowingCandidate, events: list[StreamEvent]) -> Candidate:

@@ -111,7 +111,9 @@ def served_tier(reported: object) -> str | None:
 def with_searches(usage: Usage, model: str, candidates: Iterable[Mapping[str, Any]]) -> Usage:
     """The usage with the web searches that its candidates name, counted as they are billed.
 
-    Each different query counts since Gemini 3, and before it a prompt that was grounded, however many there were.
+    Each different query counts since Gemini 3, and before it a prompt that was grounded, however many there were; empty
+    ones do not count (Google's guide to grounding: "we ignore the empty web search queries when counting unique
+    queries"). What a plan has for free is the account's business.
     """
     queries: set[str] = set()
     for candidate in candidates:
