@@ -32,7 +32,8 @@ __all__ = [
     "read_word",
 ]
 
-ANSWER_FIELDS: Mapping[str, type] = {"candidates": list, "modelVersion": str, "responseId": str, "usageMetadata": dict}
+_TYPES: Mapping[str, type] = {"candidates": list, "modelVersion": str, "responseId": str, "usageMetadata": dict}
+ANSWER_FIELDS = frozenset(_TYPES)
 CANDIDATE_FIELDS = frozenset({"content", "finishReason", "index"})
 """The fields that are read; all that stand beside them are kept, unless null or empty."""
 
@@ -88,8 +89,8 @@ def _days(year: int, month: int, day: int) -> int:
 
 def kept_of_answer(answer: Wire) -> Wire:
     """The fields of a body that have no name in a Response, and those that are of an odd type."""
-    kept = kept_fields(answer, frozenset(ANSWER_FIELDS))
-    for name, type_ in ANSWER_FIELDS.items():
+    kept = kept_fields(answer, ANSWER_FIELDS)
+    for name, type_ in _TYPES.items():
         if (said := answer.get(name)) is not None and not isinstance(said, type_):
             kept[name] = said
     return kept
@@ -147,16 +148,19 @@ def kept_of_candidate(candidate: Wire) -> Wire:
     """What a candidate keeps, also of fields that are of an odd type."""
     kept = kept_fields(candidate, CANDIDATE_FIELDS)
     content, finish = candidate.get("content"), candidate.get("finishReason")
-    spelled = content.get("parts") if isinstance(content, dict) else content
-    if spelled and len(entries(content)) != _size(spelled):
+    if _is_odd(content):
         kept["content"] = content
     if finish is not None and (isinstance(finish, bool) or not isinstance(finish, (str, int))):
         kept["finishReason"] = finish
     return kept
 
 
-def _size(value: Any) -> int:
-    return len(value) if isinstance(value, list) else 1
+def _is_odd(content: object) -> bool:
+    """Whether a content holds something that is no object where a part should be."""
+    spelled = content.get("parts") if isinstance(content, dict) else content
+    if not spelled or (isinstance(spelled, dict) and spelled is not content):
+        return False
+    return not isinstance(spelled, list) or not all(isinstance(entry, dict) for entry in spelled)
 
 
 def finish_reason(raw: object, calls: bool) -> tuple[FinishReason, str | None]:

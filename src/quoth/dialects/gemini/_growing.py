@@ -23,6 +23,10 @@ UNFINISHED = "FINISH_REASON_UNSPECIFIED"
 """What a chunk may say that is not the last one; as a number it is 0."""
 
 
+_PLAIN: tuple[type, Mapping[str, Any]] = (Text, {})
+"""A text that keeps nothing."""
+
+
 class GrowingCandidate:
     """A candidate of a stream. A piece goes on with the text or the thought before it.
 
@@ -46,8 +50,13 @@ class GrowingCandidate:
         """Read what one chunk says of it."""
         content = candidate.get("content")
         for wire in entries(content):
-            self._add(wire, answer_id, events)
-        self._content.update(kept_of_content(content))
+            text = wire.get("text")
+            if len(wire) == 1 and text and isinstance(text, str) and self._open == _PLAIN:  # nearly always
+                events.append(TextDelta(text=text, index=self._index))
+            else:
+                self._add(wire, answer_id, events)
+        if kept := kept_of_content(content):
+            self._content.update(kept)
         if kept := kept_of_candidate(candidate):
             self._kept = _grown(self._kept, kept)
         if (finish := candidate.get("finishReason")) and finish != UNFINISHED:
