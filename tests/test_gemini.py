@@ -733,6 +733,11 @@ def test_what_was_moved_or_left_out_is_said(message, parts, says):
     assert says in change
 
 
+def test_a_data_url_is_sent_inline():
+    (content,) = sent(Message.user(Image(url="data:image/png;base64,AAAA")))["contents"]
+    assert content["parts"] == [{"inlineData": {"mimeType": "image/png", "data": "AAAA"}}]
+
+
 def test_arguments_that_are_empty_are_an_empty_object():
     (content,) = sent(Message.assistant(ToolCall(id="a", name="f", arguments="")))["contents"]
     assert content["parts"][0]["functionCall"]["args"] == {}

@@ -11,7 +11,7 @@ from ... import _json
 from ...errors import UnsupportedContentError
 from ...types import Audio, Document, Image, Part, Reasoning, Refusal, Text, ToolCall, ToolResult
 from .._kept import Wire
-from .._media import read_base64, write_base64
+from .._media import read_base64, read_data_url, write_base64
 from ._spelling import PART, camelled, merged, with_marks
 from ._words import BASE64, FORM, INVALID, MADE, NAME, RESIDUES
 
@@ -79,6 +79,8 @@ def _write_audio(audio: Audio, _changes: list[str]) -> Wire:
 def _write_file(part: Image | Audio | Document, uri: str | None) -> Wire:
     """Inline bytes, or the address of a file: one that was uploaded, one in a bucket, or one that Google fetches."""
     kind, media_type = type(part).__name__, part.media_type
+    if part.data is None and (inline := read_data_url(uri)) is not None:
+        return {"inlineData": {"mimeType": inline[1], "data": write_base64(inline[0])}}
     if part.data is not None:
         if not media_type:
             raise UnsupportedContentError(
