@@ -1343,6 +1343,13 @@ def test_an_error_that_was_built_has_its_kind_again(info):
     assert isinstance(error_from(said), APIStatusError)
 
 
+@given(infos)
+def test_an_error_inside_a_stream_has_its_kind_too(info):
+    events, error = outcome(sse(chunk({"text": "a"})) + server.build_stream_error(info))
+    assert events
+    assert (error.kind, error.message, error.retry_after) == (info.kind, info.message, info.retry_after)
+
+
 @given(st.binary(max_size=200), st.integers(100, 599))
 def test_no_bytes_break_the_reader_of_errors(body, status):
     assert client.parse_error(WireReply(status=status, body=body)).kind in KINDS

@@ -27,7 +27,7 @@ from ._usage import write_usage
 from ._words import FORM, NAME, RESIDUES
 from .client import COLLECTIONS
 
-__all__ = ["build_array", "build_error", "build_events", "build_response", "parse_request"]
+__all__ = ["build_array", "build_error", "build_events", "build_response", "build_stream_error", "parse_request"]
 
 
 # Requests.
@@ -192,6 +192,11 @@ def _pieces(part: Part, piece: int | None) -> Iterator[Wire]:
 def build_error(info: ErrorInfo) -> WireReply:
     """Spell an error so that ``parse_error`` finds its kind again."""
     return spelled_as(info, KIND_WORDS, _error, parse_error)
+
+
+def build_stream_error(info: ErrorInfo) -> bytes:
+    """Spell an error that comes inside a stream, after a 200."""
+    return b"data: " + build_error(info).body + b"\r\n\r\n"
 
 
 def _error(info: ErrorInfo, status: int, word: str, reason: str | None) -> WireReply:
