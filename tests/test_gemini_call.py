@@ -10,6 +10,7 @@ from quoth import Image, Message, ModelsAPI, Reasoning, Response, Settings, Text
 from quoth.dialects.gemini.server import build_array, build_error, build_events, build_response, parse_request
 from quoth.errors import ContentBlockedError, QuotaExceededError, RateLimitError, StreamInterruptedError
 from quoth.providers import ProviderTable
+from quoth.testing import FakeProvider, Fault, Reply, ScriptedTransport
 from quoth.wire import ErrorInfo, WireRequest
 from servers import RawServer
 
@@ -243,3 +244,38 @@ def test_the_models_that_google_has_are_listed(ask):
         lines = [head.split(b"\r\n")[0] for head, _ in requests]
     assert (known.id, unheard.id) == ("google/gemini-3.8-flash", "google/new-1")
     assert lines == [b"GET /v1beta/models HTTP/1.1", b"GET /v1beta/models?pageToken=t%3D HTTP/1.1"]
+
+
+def test_vertex_is_called_where_its_row_says_with_a_token(monkeypatch):
+    for name, value in (("PROJECT", "p"), ("LOCATION", "europe-west4")):
+        monkeypatch.setenv(f"GOOGLE_CLOUD_{name}", value)
+    script = ScriptedTransport(Reply(body=WHOLE[1]), Reply(body=(STREAMED[1],)))
+    settings = Settings(transport=script, async_transport=script.aio, api_keys={"vertex": "token"})
+    api = ModelsAPI(settings, providers=ProviderTable())
+    assert api("vertex/gemini-2.5-flash", "Hi").text == "Hello"
+    assert api.stream("vertex/gemini-2.5-flash", "Hi").read().text == "Hello"
+    base = "https://europe-west4-aiplatform.googleapis.com/v1/projects/p/locations/europe-west4"
+    model = f"{base}/publishers/google/models/gemini-2.5-flash"
+    assert [request.url for request in script.requests] == [
+        f"{model}:generateContent",
+        f"{model}:streamGenerateContent?alt=sse",
+    ]
+    assert ("authorization", "Bearer token") in script.requests[0].headers
+
+
+def test_a_model_with_a_whole_name_keeps_it():
+    script = ScriptedTransport(Reply(body=WHOLE[1]))
+    api = ModelsAPI(Settings(transport=script, async_transport=script.aio, api_keys={"google": "k"}))
+    api("google/tunedModels/mine-1", "Hi")
+    assert script.requests[0].url.endswith("/v1beta/tunedModels/mine-1:generateContent")
+
+
+def test_the_fake_provider_speaks_this_wire():
+    with FakeProvider([ANSWER, ANSWER, Fault(kind="rate_limit", retry_after=7)]) as fake:
+        api = fake.models()
+        assert api(MODEL, "Hi").message == ANSWER.message
+        assert api.stream(MODEL, "Hi").read().message == ANSWER.message
+        with pytest.raises(RateLimitError) as limited:
+            api(MODEL, "Hi")
+        assert limited.value.retry_after == 7
+        assert [each.wire for each in fake.requests] == [NAME] * 3

@@ -27,6 +27,9 @@ __all__ = ["NAME", "build_request", "parse_error", "parse_response", "parse_usag
 VERSION = "/v1beta"
 """The version that has all of the wire; what is finished stands in ``/v1`` too."""
 
+PATH = VERSION + "/models/{model}:generateContent"
+"""Where a whole answer is asked for."""
+
 COLLECTIONS = ("models/", "tunedModels/", "endpoints/")
 """How a model's whole name begins; a short one is among ``models``."""
 
