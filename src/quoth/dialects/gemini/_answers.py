@@ -18,18 +18,20 @@ from ._words import FINISH_REASONS, FINISH_WORDS, RESIDUES
 
 __all__ = [
     "ANSWER_FIELDS",
-    "CANDIDATE_FIELDS",
     "answer_data",
     "blocked",
+    "entries",
     "finish_reason",
     "finish_word",
     "is_blocked",
     "kept_of_answer",
+    "kept_of_candidate",
     "kept_of_content",
     "listed",
     "read_answer",
     "read_created",
     "read_word",
+    "where_made",
 ]
 
 _TYPES: Mapping[str, type] = {"candidates": list, "modelVersion": str, "responseId": str, "usageMetadata": dict}
