@@ -2,8 +2,10 @@
 
 import pytest
 from hypothesis import given, settings, strategies as st
+from msgspec.structs import replace
 
 from quoth.events import (
+    PartAdded,
     PartData,
     ReasoningDelta,
     RefusalDelta,
@@ -217,6 +219,9 @@ def test_a_whole_answer_told_as_events_folds_to_itself(parts, usage, data):
 @pytest.mark.parametrize(
     "part", [Image(url="https://x.example/a.png"), Audio(data=b"", media_type="audio/wav"), Document(file_id="f")]
 )
-def test_a_part_that_no_event_carries_costs_no_answer(part):
-    response = Response(message=Message.assistant("Hello", part), finish_reason="stop", model="m")
-    assert fold(unfold(response)).text == "Hello"
+def test_a_part_that_no_pieces_tell_comes_whole_and_keeps_its_data(part):
+    message = Message.assistant("Hello", replace(part, provider_data={"a": 1}), "bye")
+    response = Response(message=message, finish_reason="stop", model="m")
+    assert fold(unfold(response)) == response
+    added = [PartAdded(part=part), PartData(provider_data={"a": 1}), ResponseEnd(finish_reason="stop")]
+    assert fold(added).parts == (replace(part, provider_data={"a": 1}),)

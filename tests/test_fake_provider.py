@@ -279,7 +279,7 @@ def test_what_it_does_not_have_it_names():
 @pytest.mark.parametrize("path", list(PATHS))
 def test_a_body_that_is_no_request_is_a_bad_request(path, body):
     with FakeProvider() as fake:
-        status, _, said = read_reply(exchange(fake, raw_post(path, body, LAST)))
+        status, _, said = read_reply(exchange(fake, raw_post(f"/v1{path}", body, LAST)))
     assert status == 400
     assert b"FakeProvider cannot read the request" in said
 

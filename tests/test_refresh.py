@@ -67,6 +67,17 @@ def test_all_pages_are_read(ask):
     assert ("anthropic-version", "2023-06-01") in script.requests[1].headers
 
 
+def test_googles_names_and_pages_are_read():
+    """``{"models": [{"name": "models/..."}], "nextPageToken": ...}``; a token may hold what a URL cannot."""
+    first = Reply(body=b'{"models": [{"name": "models/gemini-3.8-flash"}, {"name": 7}], "nextPageToken": "a+/b="}')
+    api, script = api_of(first, Reply(body=b'{"models": [{"name": "tunedModels/x"}]}'), google="k")
+    found = api.list(provider="google", refresh=True)
+    assert {model.model for model in found} == {"gemini-3.8-flash", "tunedModels/x"}
+    base = "https://generativelanguage.googleapis.com/v1beta/models"
+    assert [request.url for request in script.requests] == [base, f"{base}?pageToken=a%2B%2Fb%3D"]
+    assert ("x-goog-api-key", "k") in script.requests[0].headers
+
+
 def test_pages_without_end_come_to_an_end():
     endless = page("a", has_more=True, last_id="a")
     api, script = api_of(lambda request: endless)
@@ -134,9 +145,10 @@ def test_a_missing_key_is_said_before_anything_is_sent(monkeypatch):
 
 
 def test_a_wire_that_is_not_built_says_so():
-    api, _ = api_of(google="k")
-    with pytest.raises(NotBuiltError, match="gemini"):
-        api.list(provider="google", refresh=True)
+    api, _ = api_of(odd="k")
+    api.register_provider("odd", base_url="https://odd.example", dialect="smoke_signals")
+    with pytest.raises(NotBuiltError, match="smoke_signals"):
+        api.list(provider="odd", refresh=True)
 
 
 def test_a_provider_that_says_nowhere_what_it_has_says_so():

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from .types import (
     Candidate,
@@ -26,6 +27,7 @@ from .types import (
 )
 
 __all__ = [
+    "PartAdded",
     "PartData",
     "ReasoningDelta",
     "RefusalDelta",
@@ -85,6 +87,13 @@ class ToolCallDelta(Struct, frozen=True, kw_only=True, gc=False):
     index: int = 0
 
 
+class PartAdded(Struct, frozen=True, kw_only=True, gc=False):
+    """A part that came in one piece: a picture, a sound."""
+
+    part: Part
+    index: int = 0
+
+
 class PartData(Struct, frozen=True, kw_only=True, gc=False):
     """Opaque state for the part at ``index``, merged into its ``provider_data``."""
 
@@ -107,7 +116,15 @@ class ResponseEnd(Struct, frozen=True, kw_only=True, gc=False):
 
 
 StreamEvent: TypeAlias = (
-    ResponseStart | TextDelta | ReasoningDelta | RefusalDelta | ToolCallStart | ToolCallDelta | PartData | ResponseEnd
+    ResponseStart
+    | TextDelta
+    | ReasoningDelta
+    | RefusalDelta
+    | ToolCallStart
+    | ToolCallDelta
+    | PartAdded
+    | PartData
+    | ResponseEnd
 )
 
 _TEXTUAL: dict[type, type[Text | Reasoning | Refusal]] = {
@@ -120,15 +137,18 @@ _TEXTUAL: dict[type, type[Text | Reasoning | Refusal]] = {
 class _Growing:
     """One part while it grows."""
 
-    __slots__ = ("data", "id", "kind", "name", "pieces")
+    __slots__ = ("data", "id", "kind", "name", "pieces", "whole")
 
     def __init__(self) -> None:
+        self.whole: Part | None = None
         self.kind: type[Text | Reasoning | Refusal | ToolCall] | None = None
         self.pieces: list[str] = []
         self.id = self.name = ""
         self.data: dict[str, Any] = {}
 
     def part(self) -> Part:
+        if self.whole is not None:
+            return replace(self.whole, provider_data={**self.whole.provider_data, **self.data})
         text = "".join(self.pieces)
         if self.kind is ToolCall:
             return ToolCall(id=self.id, name=self.name, arguments=text, provider_data=dict(self.data))
@@ -158,6 +178,8 @@ class ResponseFold:
         elif isinstance(event, ToolCallStart):
             part = self._part(event.index, ToolCall)
             part.id, part.name = event.id, event.name
+        elif isinstance(event, PartAdded):
+            self._part(event.index, None).whole = event.part
         elif isinstance(event, PartData):
             self._part(event.index, None).data.update(event.provider_data)
         elif isinstance(event, ResponseStart):
@@ -200,10 +222,7 @@ def fold(events: Iterable[StreamEvent]) -> Response:
 
 
 def unfold(response: Response) -> Iterator[StreamEvent]:
-    """The events of a whole answer, each part in one piece: the inverse of ``fold``, but for cost and call.
-
-    A part that no event carries (a picture in an answer) is left out: it stands in the Response.
-    """
+    """The events of a whole answer, each part in one piece: the inverse of ``fold``, but for cost and call."""
     yield ResponseStart(id=response.id, model=response.model or None, created=response.created)
     for index, part in enumerate(response.parts):
         match part:
@@ -217,6 +236,7 @@ def unfold(response: Response) -> Iterator[StreamEvent]:
                 yield ToolCallStart(id=part.id, name=part.name, index=index)
                 yield ToolCallDelta(arguments=part.arguments, index=index)
             case _:
+                yield PartAdded(part=part, index=index)
                 continue
         if part.provider_data:
             yield PartData(provider_data=part.provider_data, index=index)

@@ -91,6 +91,12 @@ def _anthropic_messages() -> ClientDialect:
     return client
 
 
+def _gemini() -> ClientDialect:
+    from .gemini import client
+
+    return client
+
+
 def _openai_chat() -> ClientDialect:
     from .openai_chat import client
 
@@ -105,6 +111,7 @@ def _openai_responses() -> ClientDialect:
 
 CLIENTS: dict[str, Callable[[], ClientDialect]] = {
     "anthropic_messages": _anthropic_messages,
+    "gemini": _gemini,
     "openai_chat": _openai_chat,
     "openai_responses": _openai_responses,
 }

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeAlias
+from collections.abc import Callable, Iterable
+from typing import Protocol, TypeAlias
 
 from .. import _json
 from .._framing import SSEEvent, SSEFramer
@@ -20,13 +20,21 @@ Reader: TypeAlias = Callable[[SSEEvent, list[StreamEvent]], None]
 """Reads one frame and adds its events to the list."""
 
 
+class Framer(Protocol):
+    """What cuts a body into frames; see ``_framing``."""
+
+    def feed(self, chunk: bytes) -> Iterable[SSEEvent]: ...
+
+    def end(self) -> Iterable[SSEEvent]: ...
+
+
 class EventFeed:
     """Cuts a body into frames for a reader; an error is held back until the events before it are out."""
 
     __slots__ = ("_error", "_framer", "cut")
 
-    def __init__(self) -> None:
-        self._framer = SSEFramer()
+    def __init__(self, framer: Framer | None = None) -> None:
+        self._framer = framer or SSEFramer()
         self._error: QuothError | None = None
         self.cut = False
         """Whether the end of the body cut an event in two."""

@@ -47,6 +47,12 @@ def _anthropic_messages() -> ServerDialect:
     return server
 
 
+def _gemini() -> ServerDialect:
+    from .gemini import server
+
+    return server
+
+
 def _openai_chat() -> ServerDialect:
     from .openai_chat import server
 
@@ -61,6 +67,7 @@ def _openai_responses() -> ServerDialect:
 
 SERVERS: dict[str, Callable[[], ServerDialect]] = {
     "anthropic_messages": _anthropic_messages,
+    "gemini": _gemini,
     "openai_chat": _openai_chat,
     "openai_responses": _openai_responses,
 }

@@ -23,7 +23,7 @@ from ..types import ModelRequest, Response
 from ..wire import Headers, HTTPRequest, WireReply, WireRequest
 from ._address import Address, fill
 from ._auth import auth_headers
-from ._spec import ProviderSpec
+from ._spec import PATHS, ProviderSpec
 
 if TYPE_CHECKING:
     from datetime import date
@@ -110,8 +110,10 @@ class Provider:
     def _placed(self, request: WireRequest) -> WireRequest:
         """The request where this provider takes it, and as it wants it."""
         wire = self.wire
-        if request.path != wire.path or wire.query:
-            request = replace(request, path=wire.path, query=(*request.query, *wire.query))
+        usual = wire.path == PATHS.get(wire.dialect)
+        path = request.path if usual else _with_verb(wire.path, request.path)
+        if request.path != path or wire.query:
+            request = replace(request, path=path, query=(*request.query, *wire.query))
         if wire.rewrite is not None:
             from ._rewrites import WIRES
 
@@ -168,6 +170,13 @@ def _wire_of_model(spec: ProviderSpec, model: str, features: Collection[str]) ->
         if lowered.startswith(prefix):
             return dialect
     return next((dialect for word, dialect in _ONE_WIRE if word in features and dialect in spec.dialects), None)
+
+
+def _with_verb(path: str, spelled: str) -> str:
+    """The row's path; where a wire says in its own what is asked of a model (``:streamGenerateContent``), with that."""
+    head, found, verb = path.rpartition("{model}:")
+    _, said, own = spelled.rpartition(":")
+    return f"{head}{found}{own if said else verb}" if found else path
 
 
 def _quoted(model: str) -> str:

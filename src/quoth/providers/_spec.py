@@ -23,6 +23,7 @@ Query: TypeAlias = tuple[tuple[str, str], ...]
 
 PATHS = {
     "anthropic_messages": "/v1/messages",
+    "gemini": "/v1beta/models/{model}:generateContent",
     "openai_chat": "/chat/completions",
     "openai_responses": "/responses",
 }

@@ -77,6 +77,7 @@ CLOUDS = (
         base_url="https://{region}-aiplatform.googleapis.com",
         hosts=VERTEX_HOSTS,
         dialect="gemini",
+        path="/v1/projects/{project}/locations/{region}/publishers/google/models/{model}:generateContent",
         key_variables=("GOOGLE_OAUTH_ACCESS_TOKEN",),
         relocate="vertex_host",
         parts=(PROJECT, LOCATION),
@@ -94,7 +95,7 @@ CLOUDS = (
         models_path=None,
         otel_name="gcp.vertex_ai", confidence="recorded",
         hint="an access token, which lives an hour: gcloud auth print-access-token",
-        note="Gemini's own wire is not spoken yet: dialect=\"chat\" reaches the open models, vertex-anthropic Claude.",
+        note='dialect="chat" reaches the open models, vertex-anthropic Claude.',
     ),
     ProviderSpec(
         name="vertex-anthropic",

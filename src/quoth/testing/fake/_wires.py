@@ -21,6 +21,8 @@ PATHS: Mapping[str, str] = {
     "/v1/chat": "openai_chat",  # Writer's
     "/messages": "anthropic_messages",
     "/responses": "openai_responses",
+    ":generateContent": "gemini",
+    ":streamGenerateContent": "gemini",
 }
 """How a path ends and the dialect that is spoken there. What stands before is any provider's base URL."""
 
