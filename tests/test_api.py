@@ -53,7 +53,6 @@ VERBS = (
     "budget",
     "chat",
     "embed",
-    "estimate",
     "map",
     "metrics",
     "run",
@@ -124,7 +123,7 @@ def test_headers_reach_the_request_in_lower_case_after_ours(api, script):
 
 def test_every_option_was_tried_and_is_typed():
     assert (
-        set(SPELLED) | {"timeout", "api_key", "base_url", "headers", "tags", "dialect", "check", "reasoning"}
+        set(SPELLED) | {"timeout", "api_key", "base_url", "headers", "price", "tags", "dialect", "check", "reasoning"}
         == set(CHECKS)
         == set(CallOptions.__annotations__)
     )
@@ -171,6 +170,7 @@ GOOD = {
     "base_url": ["https://x.example", "http://localhost:1/"],
     "headers": [{}, {"x": ""}, {"X-A": "1"}],
     "extra": [{}, {"openai": {}}, {"google": {"a": [1]}}],
+    "price": [{"input": "2"}, {"input": 0.5, "output": Decimal(1)}, {"multiplier": "0.9"}, {"extends": "openai/gpt-5"}],
     "tags": [{}, {"a": "b"}, {"x" * 64: "é" * 256}, {f"t{n}": "v" for n in range(32)}],
 }
 BAD = {
@@ -191,6 +191,8 @@ BAD = {
     "headers": [5, [("a", "b")], {"a": 5}, {5: "a"}, {"a b": "c"}, {"": "c"}, {"a": "b\r\nc: d"}, {"a": "é"},
                 {"Host": "x"}, {"content-length": "1"}, {"Transfer-Encoding": "chunked"}, {"connection": "close"}],
     "extra": [5, [], {"openai": 5}, {"openai": None}, {"store": False}],
+    "price": [5, "2", [], {}, {1: "2"}, {"inputs": "2"}, {"input": "x"}, {"input": -1}, {"input": math.nan},
+              {"input": True}, {"multiplier": "-1"}, {"modes": 5}, {"tiers": [{"input": "2"}]}],
     "tags": [5, "a=b", ["a"], [("a", "b")], {"a": 1}, {1: "a"}, {"a": None}, {"": "a"}, {"a": ""}, {"a": "x\n"},
              {"x" * 65: "a"}, {"a": "x" * 257}, {f"t{n}": "v" for n in range(33)}, {"a": "\x1b[2J"}],
 }  # fmt: skip

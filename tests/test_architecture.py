@@ -52,7 +52,7 @@ HOUSE: dict[str, Room] = {
     "cli": room("the command: a user of the public package like any other", f"{PUBLIC} _json"),
     "testing": room(
         "what tests of programs and of wires stand on: scripted answers, a fake provider, conformance",
-        f"{PUBLIC} {NOUNS} _framing _json dialects providers transport",
+        f"{PUBLIC} {NOUNS} _costs _framing _json dialects providers transport",
     ),
     # The door.
     "quoth": room(
@@ -62,11 +62,15 @@ HOUSE: dict[str, Room] = {
     # The API: the user's words become a ModelRequest. It may use the verbs of instrumentation outside a call.
     "_api": room(
         "ModelsAPI, ModelBinding",
-        f"{NOUNS} _options _prompt _listing _service _stream _settings _scope _registry _catalog _costs "
+        f"{NOUNS} _options _prompt _listing _estimating _service _stream _settings _scope _registry _catalog _costs "
         "instrumentation limits providers",
     ),
     "_listing": room(
         "what list, info and providers answer", f"{NOUNS} _catalog _settings dialects providers transport"
+    ),
+    "_estimating": room(
+        "what estimate, compare and reprice answer",
+        f"{NOUNS} _catalog _costs _json instrumentation providers transport",
     ),
     "_options": room("the keyword options and their checks", f"{NOUNS} _catalog _scope providers dialects"),
     "_prompt": room("what a prompt means; dicts in OpenAI's form are read by that dialect", f"{NOUNS} dialects"),
@@ -97,7 +101,8 @@ HOUSE: dict[str, Room] = {
     # The nouns, and two mechanisms as pure as they are.
     "_framing": room("bytes to frames: SSE, NDJSON", "errors"),
     "events": room("what a stream says", "types"),
-    "types": room("messages, requests, responses, usage, cost", "_json"),
+    "types": room("messages, requests, responses; users find usage and cost here too", "_json _money"),
+    "_money": room("usage and cost: counts as a partition, exact amounts"),
     "wire": room("the wire as values"),
     "errors": room("the error tree"),
     "_json": room("the JSON codec"),
@@ -124,6 +129,7 @@ OUTSIDE = {
     "httpx2": frozenset({"transport"}),
     "truststore": frozenset({"transport"}),
     "xllamacpp": frozenset({"providers"}),
+    "tiktoken": frozenset({"_estimating"}),
     "typing_extensions": frozenset(),
 }
 """Packages that are not the standard library's, and the rooms that may import them."""
@@ -455,6 +461,7 @@ WAITS: dict[tuple[str, str], str] = {
     ("quoth.providers._local", "threading"): "a lock: many calls at once load the weights once",
     ("quoth._registry", "quoth.transport._clock"): "the day: when a provider is built, its model may be retired",
     ("quoth._listing", "quoth.transport._clock"): "what is retired and what it costs, today",
+    ("quoth._estimating", "quoth.transport._clock"): "what a call would cost now",
     ("quoth.testing.fake._server", "asyncio"): "a server, on a loop of its own: no call of ours waits in it",
     ("quoth.testing.fake._server", "socket"): "its listener",
     ("quoth.testing.fake._server", "threading"): "its thread",
@@ -667,7 +674,8 @@ def test_a_room_that_is_built_is_planned_no_more():
 
 
 def test_only_the_service_composes_and_only_the_api_uses_the_verbs():
-    assert composers(HOUSE) == {"_service", "_api"}
+    outside_of_calls = {"_api", "_estimating", "testing"}
+    assert composers(HOUSE) == {"_service"} | outside_of_calls
 
 
 def test_only_the_costs_and_the_catalog_read_the_data():

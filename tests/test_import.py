@@ -28,7 +28,7 @@ NEVER = (
     "asyncio", "ssl", "http", "httptools", "logging", "inspect", "dataclasses", "sqlite3", "urllib", "socket",
     "threading", "subprocess", "importlib.metadata", "json", "pathlib", "tempfile", "xllamacpp", "rich", "cyclopts",
     "typer", "typing_extensions", "quoth.cli", "quoth.testing", "quoth.providers._local",
-    "quoth.dialects.openai_chat.server", "quoth.data.catalog", "quoth.data.prices",
+    "quoth.dialects.openai_chat.server", "quoth.data.catalog", "quoth._costs._table",
 )  # fmt: skip
 """Modules that ``import quoth`` does not load: each costs start-up time, or acts, or is of no use to most."""
 
@@ -145,7 +145,7 @@ def test_the_watcher_sees_nothing_where_nothing_acts():
     assert not any(found.values())
 
 
-@pytest.mark.parametrize("module", ["ssl", "asyncio", "importlib.metadata", "quoth.data.prices"])
+@pytest.mark.parametrize("module", ["ssl", "asyncio", "importlib.metadata", "quoth._costs._table"])
 def test_the_watcher_sees_what_is_loaded(module: str):
     loaded = watch(f"import {module}")["modules"]
     assert module in loaded

@@ -1122,13 +1122,13 @@ def test_an_answer_of_another_wire_ends_with_a_word_of_this_one():
         pytest.param(
             {"input_tokens": 10, "output_tokens": 1, "input_tokens_details": {
                 "cache_write_tokens": 9, "cache_write_tokens_details": {"ttl_30m_tokens": 4, "ttl_12h_tokens": 5}}},
-            {"input": 1, "cache_write_5m": 4, "cache_write_1h": 5, "output": 1},
+            {"input": 1, "cache_write_5m": 4, "cache_write_12h": 5, "output": 1},
             id="lifetimes",
         ),
         pytest.param(
             {"input_tokens": 10, "output_tokens": 1, "input_tokens_details": {
                 "cache_write_tokens_details": {"ttl_30m": 4, "ttl_12h": 5}}},
-            {"input": 1, "cache_write_5m": 4, "cache_write_1h": 5, "output": 1},
+            {"input": 1, "cache_write_5m": 4, "cache_write_12h": 5, "output": 1},
             id="lifetimes-alone",
         ),
         pytest.param(
@@ -1247,7 +1247,7 @@ def test_a_web_search_is_counted_where_it_is_complete_and_searched():
 
 
 def test_usage_of_another_wire_is_spelled_in_our_words_with_the_same_totals():
-    usage = Usage(input=1, cache_read=2, cache_write_5m=3, cache_write_1h=4, input_audio=5, output=6, reasoning=7,
+    usage = Usage(input=1, cache_read=2, cache_write_5m=3, cache_write_12h=4, input_audio=5, output=6, reasoning=7,
                   web_searches=8)  # fmt: skip
     made = Response(message=Message.assistant("hi"), finish_reason="stop", model="m", usage=usage)
     again = client.parse_response(server.build_response(made), PLAIN).usage

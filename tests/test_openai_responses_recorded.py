@@ -251,7 +251,7 @@ def check_usage(usage, answer):
     assert usage.output_tokens == reported["output_tokens"]
     assert usage.total_tokens == reported["total_tokens"]
     assert usage.cache_read == read.get("cached_tokens", 0)
-    assert usage.cache_write_5m + usage.cache_write_1h == read.get("cache_write_tokens", 0)
+    assert usage.cache_write_5m + usage.cache_write_12h == read.get("cache_write_tokens", 0)
     assert usage.reasoning == out.get("reasoning_tokens", 0)
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
-from quoth.data import catalog, prices
+from quoth._costs._table import table as price_table
+from quoth.data import catalog
 from quoth.dialects import CLIENTS, load_client
 from quoth.errors import ConfigurationError
 from quoth.providers import PROVIDERS, ProviderSpec, ProviderTable
@@ -63,7 +64,7 @@ def test_who_serves_others_models_owns_no_bare_id(name):
 
 def test_a_prefix_rests_on_ids_that_the_catalog_has_of_its_owner():
     """Strict: a beginning that no source has seen at its owner is not its own."""
-    ids = {id_.lower() for id_ in (*catalog.ROWS, *catalog.ALIASES, *prices.ROWS, *prices.ALIASES)}
+    ids = {id_.lower() for id_ in (*catalog.ROWS, *catalog.ALIASES, *price_table().ids(), *price_table().aliases())}
     unseen = {
         prefix
         for row in MORE_ROWS

@@ -31,6 +31,7 @@ DIFFERS = {
     ("vertex", "api_key_env"): "the variable of an access token, where the facts name none",
     ("vertex-anthropic", "api_key_env"): "the variable of an access token, where the facts name none",
     ("aws-anthropic", "auth"): "by key: signatures are not spoken",
+    ("deepinfra", "reported_cost_path"): "usage.estimated_cost (BerriAI/litellm#38802), where the facts name none",
     ("anthropic", "api_key_env"): "ANTHROPIC_AUTH_TOKEN travels as a bearer, which is another way than the row's",
 }
 

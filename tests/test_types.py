@@ -11,6 +11,7 @@ from hypothesis import example, given, settings, strategies as st
 
 from quoth import types
 from quoth.types import (
+    EVENT_BUCKETS,
     TOKEN_BUCKETS,
     Attempt,
     Audio,
@@ -18,6 +19,7 @@ from quoth.types import (
     Candidate,
     Cost,
     CostLine,
+    CostTotal,
     Document,
     Image,
     Message,
@@ -86,6 +88,8 @@ ONE_OF_EACH = [
     PriceRule(id="x", rates={"input": 1}, source="s"),
     CostLine(bucket="input", count=1, rate=1),
     Cost(femto=1),
+    Cost(femto=10, kind="provider", stated="0.00000000000001", stated_in="usage.cost", computed=Cost(femto=9)),
+    CostTotal(known_usd=Decimal("0.1"), calls=2, unknown_costs=1),
     Attempt(provider="p", model="m", started=0.0, seconds=1.0),
     CallDetails(seconds=1.0),
     OutputFormat(name="x", schema={"type": "object"}),
@@ -189,8 +193,8 @@ def test_buckets_lists_what_is_not_zero_in_the_order_of_the_table(usage):
 
 
 def test_every_count_of_usage_is_a_bucket_or_a_count_of_events():
-    others = {"web_searches", "source", "reported"}
-    assert set(Usage.__struct_fields__) == set(TOKEN_BUCKETS) | others
+    others = {"source", "reported"}
+    assert set(Usage.__struct_fields__) == {*TOKEN_BUCKETS, *EVENT_BUCKETS} | others
 
 
 def test_each_bucket_stands_in_exactly_one_total():
@@ -273,6 +277,71 @@ def test_explain_keeps_the_known_part_of_an_unknown_cost():
 
 def test_explain_of_no_tokens_is_no_empty_sum():
     assert "0 tokens" in Cost(femto=0, rule=PriceRule(id="x", rates={}, source="s")).explain()
+
+
+def test_a_cost_says_what_was_not_priced_and_what_is_known():
+    rule = PriceRule(id="x/y", rates={"input": 10**9}, source="list", above=200, mode="flex", disputed=("input: z 2",))
+    counts = (("input", 2), ("output", 1))
+    cost = Cost(femto=None, kind="unknown", counts=counts, rule=rule, reason="no rate", basis="assumed", stale=True)
+    assert (cost.usd, cost.known_usd, cost.unpriced) == (None, Decimal("0.000002"), ("output",))
+    assert (cost.mode, cost.tier, cost.source, cost.disputed) == ("flex", ">200", "list", True)
+    for words in ("assumed", "stale", "disputed: input: z 2", "flex, above 200 input tokens"):
+        assert words in cost.explain()
+    assert cost.lines[0].usd == Decimal("0.000002")
+
+
+def test_a_stated_cost_is_exact_below_a_femto_dollar_and_the_computed_one_stands_beside_it():
+    rule = PriceRule(id="x/y", rates={"input": 10**9}, source="list")
+    computed = Cost(femto=2 * 10**9, counts=(("input", 2),), rule=rule, basis="served")
+    cost = Cost(
+        femto=2001, kind="provider", stated="0.0000020013333333333333", stated_in="usage.cost", computed=computed
+    )
+    assert cost.usd == cost.known_usd == Decimal("0.0000020013333333333333")
+    assert cost.difference == Decimal("1.3333333333333E-9")
+    assert (cost.lines, cost.unpriced, cost.source) == (computed.lines, (), "the provider, in usage.cost")
+    assert str(cost) == "$0.0000020013333333333333"
+    assert cost.explain() == (
+        "$0.0000020013333333333333, as the provider, in usage.cost states; computed: "
+        "$0.000002 = 2 input x $1/M [x/y, standard, list]; difference +0.0000000013333333333333"
+    )
+
+
+def test_an_estimate_reads_as_one():
+    assert str(Cost(femto=10**15, kind="estimate")) == "about $1"
+
+
+AMOUNTS = st.none() | st.integers(-(10**20), 10**40)
+
+
+@given(st.lists(AMOUNTS), st.randoms())
+def test_costs_sum_exactly_in_any_order_with_the_number_of_unknowns(amounts, random):
+    costs = [Cost(femto=femto, kind="unknown" if femto is None else "computed") for femto in amounts]
+    total = sum(costs, CostTotal())
+    random.shuffle(costs)
+    assert sum(costs, CostTotal()) == total
+    known = [femto for femto in amounts if femto is not None]
+    assert (total.calls, total.unknown_costs) == (len(amounts), len(amounts) - len(known))
+    assert total.known_usd == exact(sum(known))
+    assert total.usd == (total.known_usd if len(known) == len(amounts) else None)
+    if costs:
+        assert sum(costs) == total
+
+
+def test_a_sum_shows_its_unknowns_and_adds_nothing_but_costs():
+    one, unknown = Cost(femto=10**15), Cost(femto=None, kind="unknown")
+    assert str(sum([one, unknown, one])) == "$2 + 1 unknown"
+    assert str(one + one) == "$2"
+    assert one + (one + one) == (one + one) + one == sum([one] * 3)
+    for wrong in (1, 1.5, "1", None):
+        with pytest.raises(TypeError):
+            one + wrong
+        with pytest.raises(TypeError):
+            wrong + one
+
+
+def test_a_stated_amount_is_summed_to_its_last_digit():
+    cost = Cost(femto=1, kind="provider", stated="0.0000000000000013333", stated_in="usage.cost")
+    assert sum([cost] * 3).usd == Decimal("0.0000000000000039999")
 
 
 # The response.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeAlias, TypeVar, Unpack
 
 from msgspec.structs import replace
@@ -15,7 +15,7 @@ from ._scope import Within, carry, check_tags, is_async, merge_tags, surrounding
 from ._service import ModelCall, ModelService
 from ._settings import Settings, SettingsOptions
 from ._stream import AsyncStream, Stream
-from .errors import ConfigurationError, InputTypeError
+from .errors import ConfigurationError, InputTypeError, UnknownModelError
 from .providers._address import Given
 from .providers._provider import Provider
 from .providers._registry import PROVIDERS, ProviderTable
@@ -24,12 +24,15 @@ from .types import Message, ModelRequest, Response
 
 if TYPE_CHECKING:
     from ._catalog import ModelInfo
+    from ._costs import OwnPrice
+    from ._estimating import Day, Estimate, Repricing
     from ._listing import Listing, ListOptions, ProviderInfo, Wanted
-    from .instrumentation import Hook, HookHandle, Tally, UsageReport
+    from .instrumentation import CallRecord, Hook, HookHandle, Tally, UsageReport
 
     # Within ModelsAPI `list` is a verb.
     ModelList: TypeAlias = list[ModelInfo]
     ProviderList: TypeAlias = list[ProviderInfo]
+    Estimates: TypeAlias = list[Estimate]
 
 __all__ = ["AsyncModelBinding", "AsyncModels", "ModelBinding", "ModelsAPI"]
 
@@ -37,7 +40,7 @@ _REQUEST = frozenset({"max_tokens", "temperature", "top_p", "stop", "seed", "too
 """The options that are fields of a ModelRequest under their own name."""
 
 _PLANNED = frozenset({
-    "batch", "budget", "chat", "embed", "estimate", "map", "metrics", "register_price", "run", "serve_metrics",
+    "batch", "budget", "chat", "embed", "map", "metrics", "run", "serve_metrics",
 })  # fmt: skip
 """Verbs that the design promises and this version does not have."""
 
@@ -155,6 +158,91 @@ class ModelsAPI:
         """
         return self._service.registry.table.register(provider, **fields)
 
+    def register_price(self, model: str, price: Mapping[str, Any] | None = None, /, **fields: Any) -> None:
+        """State what a model costs you, for all calls of this object from now on; no deployment, no file.
+
+        ``models.register_price("openai/gpt-6-sol", input="1.8", output="9")``: decimal text, in US dollars per million
+        tokens. ``models.register_price("azure/*", extends="openai/*", multiplier="1.1")`` prices a provider's models.
+        docs/costs.md has all the fields. It wins over the settings, QUOTH_PRICES and the built-in table; the option
+        ``price`` of a call wins over it. A later one for the same model replaces it.
+
+        Raises ConfigurationError, naming the field, where a value cannot be used; nothing is changed then.
+        """
+        try:
+            row, name = self._service.registry.table.resolve(model)
+            key = f"{row.prices}/{name}"
+        except UnknownModelError:  # a provider may be registered later; without one, nothing can be meant
+            if "/" not in model:
+                raise
+            key = model
+        self._service.register_prices({key: {**(price or {}), **fields}})
+
+    def estimate(
+        self, model: str, prompt: Prompt, *, output_tokens: int | None = None, **options: Unpack[CallOptions]
+    ) -> Estimate:
+        """What a call would cost, expected and at worst, without making it: ``models.estimate("gpt-6-sol", "Hi")``.
+
+        Takes what the call would take, and ``output_tokens``, how long its answer is expected to be. ``str`` of it says
+        the amounts and how the tokens were counted; docs/costs.md says what each rests on. No key, and no network.
+        """
+        from ._estimating import estimate
+
+        binding = self.bind(model, **options)
+        call = binding.prepare(prompt)
+        return estimate(self._service.prices, call.provider, call.request, output_tokens, call.price)
+
+    def compare(
+        self,
+        prompt: Prompt,
+        models: Iterable[str],
+        *,
+        output_tokens: int | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Estimates:
+        """What the same call would cost with several models, the cheapest first: ``models.compare("Hi", ["a", "b"])``.
+
+        By what is expected; those whose price is unknown come last.
+        """
+        from ._estimating import cheapest_first
+
+        given = [self.estimate(model, prompt, output_tokens=output_tokens, **options) for model in models]
+        return cheapest_first(given)
+
+    def reprice(
+        self,
+        records: Iterable[CallRecord],
+        *,
+        as_of: Day = None,
+        prices: str | Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> Repricing:
+        """What calls that were made cost by the prices of now: after a correction, or to ask what if.
+
+        Args:
+            records: of calls, as ``on_call`` gives them.
+            as_of: the day whose prices hold (``"2026-12-01"``, a date, seconds since the epoch); without it each call's
+                own time.
+            prices: entries over all others, ``{"openai/gpt-6-sol": {"multiplier": "0.9"}}``; or a text as QUOTH_PRICES.
+
+        A cost that the provider stated stays, and the computed one beside it is reckoned anew.
+        Raises InputError for what is no day, ConfigurationError for prices that cannot be used.
+        """
+        from ._estimating import reprice
+
+        table = self._service.registry.table
+
+        def namespace(provider: str) -> str:
+            row = table.get(provider)
+            return row.prices if row else provider
+
+        return reprice(records, self._service.prices_with(prices), as_of, namespace)
+
+    def reload_prices(self) -> None:
+        """Read the prices of the settings and of QUOTH_PRICES anew, as at the first use; registered ones stay.
+
+        Raises ConfigurationError where they cannot be used; those that held before hold on then.
+        """
+        self._service.reload_prices()
+
     def configure(self, **settings: Unpack[SettingsOptions]) -> None:
         """Put settings over those of this object, all or none; see ``Settings`` for the names.
 
@@ -223,8 +311,8 @@ class ModelBinding:
     """A model and its options, checked and prepared once: ``fast = models.bind("gpt-6-luna", temperature=0)``."""
 
     __slots__ = (
-        "_check", "_dialect", "_given", "_headers", "_model", "_options", "_system", "_tags", "_template", "_timeout",
-        "service",
+        "_check", "_dialect", "_given", "_headers", "_model", "_options", "_price", "_system", "_tags", "_template",
+        "_timeout", "service",
     )  # fmt: skip
 
     def __init__(self, service: ModelService, model: str, options: Mapping[str, Any]) -> None:
@@ -242,6 +330,7 @@ class ModelBinding:
         self._timeout: float | None = options.get("timeout")
         self._headers = options.get("headers", ())
         self._tags: Mapping[str, str] = options.get("tags", {})
+        self._price = _own_price(options["price"]) if "price" in options else None
         self._given = Given(api_key=options.get("api_key"), base_url=options.get("base_url"))
         self._template = ModelRequest(
             model=provider.model,
@@ -286,6 +375,7 @@ class ModelBinding:
             given=self._given,
             headers=self._headers,
             timeout=self._timeout,
+            price=self._price,
             tags=merge_tags(around.tags, self._tags) if self._tags else around.tags,
             counters=around.counters,
         )
@@ -350,6 +440,12 @@ class AsyncModelBinding:
 
     def __repr__(self) -> str:
         return f"{self._binding!r}.aio"
+
+
+def _own_price(fields: Mapping[str, Any]) -> OwnPrice:
+    from ._costs import own_price
+
+    return own_price("price", fields)
 
 
 def _extra_for(spec: ProviderSpec, extra: Mapping[str, Mapping[str, Any]], table: ProviderTable) -> Mapping[str, Any]:

@@ -54,13 +54,15 @@ class CallOptions(TypedDict, total=False):
     """Sent as they are, after quoth's own."""
     extra: Mapping[str, Mapping[str, Any]]
     """Fields of the body that have no name here, by provider: ``{"openai": {"store": False}}``."""
+    price: Mapping[str, Any]
+    """What this model costs you, over all that is known: ``{"input": "2", "output": "10"}``; see docs/costs.md."""
     tags: Mapping[str, str]
     """Who asks, for records and totals: ``{"feature": "search"}``, over those of the binding and the context."""
 
 
 PLANNED = frozenset(
     {
-        "budget", "fallback", "on_budget", "output", "price", "retries",
+        "budget", "fallback", "on_budget", "output", "retries",
     }
 )  # fmt: skip
 """Options that the design promises and this version does not have."""
@@ -255,6 +257,13 @@ def _base_url(name: str, value: Any) -> str:
     return check_base_url(_text(name, value), name)
 
 
+def _price(name: str, value: Any) -> Mapping[str, Any]:
+    """The shape; what stands in it is checked where prices are understood."""
+    if not isinstance(value, Mapping) or not all(isinstance(field, str) for field in value):
+        raise _wrong(name, "a mapping such as {'input': '2', 'output': '10'}", value)
+    return {field: _copied(each) for field, each in value.items()}
+
+
 CHECKS: dict[str, Check] = {
     "system": _system,
     "max_tokens": _whole(1),
@@ -272,6 +281,7 @@ CHECKS: dict[str, Check] = {
     "base_url": _base_url,
     "headers": _headers,
     "extra": _extra,
+    "price": _price,
     "tags": check_tags,
 }
 """Every option there is, and what checks it: it gives the value as a request holds it, or raises."""

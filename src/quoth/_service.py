@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Never
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ._costs import Prices
 from ._flow import AsyncDriver, Call, Driver, Finish, Flow, Read, Scope, Send, Step, arun, run
 from ._registry import SimpleModelRegistry
 from ._scope import Counter
@@ -43,6 +42,7 @@ from .types import Attempt, CallDetails, Cost, Ending, ModelRequest, Response, U
 from .wire import Headers, HTTPRequest, WireReply, WireRequest, request_id
 
 if TYPE_CHECKING:
+    from ._costs import OwnPrice, Prices
     from .instrumentation._hooks import Hook, HookHandle, Hooks
 
 __all__ = ["ModelCall", "ModelService"]
@@ -59,6 +59,8 @@ class ModelCall(Struct, frozen=True, kw_only=True, gc=False):
     given: Given = Given()
     headers: Headers = ()
     timeout: float | None = None
+    price: OwnPrice | None = None
+    """The prices of this call, over all others."""
     tags: Mapping[str, str] = {}
     counters: tuple[Counter, ...] = ()
     """Who is told of its record, beside the journal."""
@@ -102,14 +104,37 @@ class ModelService:
                 prices = self._prices = self._prices or _prices_of(self.settings)
         return prices
 
+    def register_prices(self, given: Mapping[str, Mapping[str, Any]]) -> None:
+        """Put entries over the prices of settings, environment and table. A call under way keeps those it has."""
+        while True:
+            old = self.prices
+            new = old.with_entries(given)  # it may read a file: not locked
+            with self._changing:
+                if self._prices is old:
+                    self._prices = new
+                    return
+
+    def prices_with(self, own: str | Mapping[str, Mapping[str, Any]] | None) -> Prices:
+        """The prices with entries over them; or with a text, as QUOTH_PRICES has it, in place of its own."""
+        if own is None:
+            return self.prices
+        return self.prices.reloaded(own, "prices") if isinstance(own, str) else self.prices.with_entries(own)
+
+    def reload_prices(self) -> None:
+        """Read the prices of settings and environment anew; what was registered stays. All or nothing."""
+        prices = _prices_of(self.settings, self.prices)
+        prices.load()
+        with self._changing:
+            self._prices = prices
+
     def configure(self, changes: Mapping[str, Any]) -> None:
         """Put changes over the settings, all or none. A call under way keeps those that it began with."""
-        if changes.get("prices") is not None:
-            Prices(configured(self.settings, changes).prices, "Settings.prices").load()  # it reads a file: not locked
+        if changes.get("prices"):
+            _prices_of(configured(self.settings, changes)).load()  # it reads a file: not locked
         with self._changing:
             self.settings = configured(self.settings, changes)
-            if "prices" in changes:
-                self._prices = None
+            if "prices" in changes and self._prices is not None:
+                self._prices = _prices_of(self.settings, self._prices)
         if {"transport", "async_transport", "http"} & {*changes}:
             old = self._router, self._async_router
             self._route()  # new ones: a call that was just choosing its transport puts it into an old one
@@ -255,7 +280,7 @@ class ModelService:
         if not address.base_url.startswith("local:"):
             _refuse_offline(settings)
         scope.secret = address.api_key
-        scope.region = f"host:{host_of(address.base_url)}"  # some hosts of one provider charge more than others
+        scope.host = f"host:{host_of(address.base_url)}"  # some hosts of one provider charge more than others
         return provider.address(wire, address, call.headers)
 
     def _account(self, response: Response, scope: _CallScope) -> Response:
@@ -273,19 +298,33 @@ class ModelService:
         )
 
     def _price(self, response: Response, scope: _CallScope) -> Cost:
+        """What the answer cost: what the provider states, else what our prices say. Whatever breaks, it is paid for."""
         provider = scope.call.provider
+        spec, request = provider.spec, scope.call.request
         try:
-            return scope.prices.cost(
-                provider.spec.prices,
-                response.model or provider.model,
+            cost = scope.prices.cost(
+                spec.prices,
+                response.model,
                 response.usage,
                 at=scope.started_at,
-                tier=_served_tier(response),
+                tier=response.service_tier,
                 requested=provider.model,
-                region=_served_region(response) or scope.region,
+                region=response.region,
+                host=scope.host,
+                speed=response.speed,
+                asked=_asked(request.extra) if request.extra else (),
+                price=scope.call.price,
             )
         except Exception as error:  # noqa: BLE001  # whatever is wrong with our pricing, the answer is paid for
-            return Cost(femto=None, kind="unknown", reason=f"pricing failed: {error}")
+            cost = Cost(femto=None, kind="unknown", reason=f"pricing failed: {error}")
+        if spec.reported_cost is None:
+            return cost
+        from ._costs._stated import with_stated
+
+        try:
+            return with_stated(cost, response, spec.reported_cost, spec.reported_cost_units)
+        except Exception:  # noqa: BLE001  # what the provider stated cannot be read: ours stands
+            return cost
 
     # What carries it.
 
@@ -322,14 +361,12 @@ def _told_of(spec: ProviderSpec, settings: Settings) -> Given:
 _NOTHING = Given()
 
 
-def _served_region(response: Response) -> str | None:
-    """Where the answer says that it was made, in the price table's words: some places of one host cost more."""
-    return f"inference_geo:{response.region}" if response.region else None
+_PRICED_BY = ("service_tier", "speed", "inference_geo")
+"""Fields of a request that may change its price. They count where the answer does not say how it was served."""
 
 
-def _served_tier(response: Response) -> str | None:
-    """What sets the rates, in the price table's words: being served fast does so before any tier."""
-    return "speed_fast" if response.speed == "fast" else response.service_tier
+def _asked(extra: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    return tuple([(name, value) for name in _PRICED_BY if isinstance(value := extra.get(name), str)])
 
 
 _OPENED = Opened()
@@ -338,8 +375,14 @@ MOST_PAGES = 100
 """No list of models goes on for longer, whatever its server says."""
 
 
-def _prices_of(settings: Settings) -> Prices:
-    return Prices(settings.prices, "Settings.prices") if settings.prices else Prices(variable("QUOTH_PRICES"))
+def _prices_of(settings: Settings, old: Prices | None = None) -> Prices:
+    """The prices of the settings, else of the environment, with what was registered in old ones."""
+    from ._costs import Prices  # it and its table are loaded by the first call
+
+    text, name = settings.prices, "Settings.prices"
+    if not text:
+        text, name = variable("QUOTH_PRICES"), "QUOTH_PRICES"
+    return old.reloaded(text, name) if old else Prices(text, name)
 
 
 def _key_now(source: KeySource, name: str) -> Generator[Step, Any, KeySource]:
@@ -367,7 +410,7 @@ class _CallScope(Scope):
 
     __slots__ = (
         "_attempt_began", "_attempts", "_first_output", "_headers", "_hooks", "_journal", "_listeners", "_request_id",
-        "_sent", "_status", "call", "changes", "cost", "finish_reason", "id", "prices", "reader", "region", "secret",
+        "_sent", "_status", "call", "changes", "cost", "finish_reason", "host", "id", "prices", "reader", "secret",
         "served_model", "settings", "stream", "usage",
     )  # fmt: skip
 
@@ -385,7 +428,7 @@ class _CallScope(Scope):
         self.served_model: str | None = None
         self.finish_reason: str | None = None
         self.reader: AnswerReader | None = None
-        self.region: str | None = None
+        self.host: str | None = None
         self.secret: str | None = None
         self._journal = service.journal
         self._hooks = hooks = service.hooks

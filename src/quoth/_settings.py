@@ -58,6 +58,7 @@ SHARED_VARIABLES: dict[str, str] = {
     "HTTP_PROXY": "the proxy for http; not read where REQUEST_METHOD is set, for there a client could set it",
     "ALL_PROXY": "the proxy for what neither of them names",
     "NO_PROXY": "hosts that are reached without a proxy, separated by commas",
+    "TIKTOKEN_CACHE_DIR": "where tiktoken keeps its words: with both there, models.estimate counts tokens exactly",
     "SSL_CERT_FILE": "certificates to trust, as OpenSSL reads them",
     "SSL_CERT_DIR": "a directory of them",
     "SSLKEYLOGFILE": "Python's ssl writes the secrets of connections there, for who debugs them: leave it unset",

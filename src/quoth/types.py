@@ -7,22 +7,38 @@ by dialect, sent back unchanged) so that a conversation replays exactly.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from decimal import Decimal
+from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import Struct
 
 from . import _json
+from ._money import (
+    EVENT_BUCKETS,
+    TOKEN_BUCKETS,
+    Cost,
+    CostBasis,
+    CostKind,
+    CostLine,
+    CostTotal,
+    PriceRule,
+    Usage,
+    UsageSource,
+)
 
 __all__ = [
+    "EVENT_BUCKETS",
+    "TOKEN_BUCKETS",
     "Attempt",
     "Audio",
     "CallDetails",
     "Candidate",
     "Cost",
+    "CostBasis",
+    "CostKind",
     "CostLine",
+    "CostTotal",
     "Document",
     "Ending",
     "FinishReason",
@@ -224,164 +240,6 @@ class ModelRequest(Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaul
 
 
 # The answer.
-
-UsageSource: TypeAlias = Literal["provider", "missing", "suspect"]
-
-
-class Usage(Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaults=True):
-    """Token counts as a partition: every token stands in exactly one bucket, so the parts sum to the totals.
-
-    ``source`` says how far to trust them: ``provider`` (its own numbers), ``missing`` (it sent none),
-    ``suspect`` (it sent numbers that cannot be: negative, fractional, or parts above their whole). Totals
-    are None unless the source is ``provider``. ``reported`` is the provider's own usage object, untouched.
-    """
-
-    input: int = 0
-    cache_read: int = 0
-    cache_write_5m: int = 0
-    cache_write_1h: int = 0
-    input_audio: int = 0
-    cache_read_audio: int = 0
-    input_image: int = 0
-    output: int = 0
-    reasoning: int = 0
-    output_audio: int = 0
-    output_image: int = 0
-    web_searches: int = 0
-    source: UsageSource = "provider"
-    reported: Mapping[str, Any] | None = None
-
-    @property
-    def input_tokens(self) -> int | None:
-        """All tokens read: plain, cached, written to a cache, audio, images."""
-        return self.total_input if self.source == "provider" else None
-
-    @property
-    def output_tokens(self) -> int | None:
-        """All tokens written: text, reasoning, audio, images."""
-        return self.total_output if self.source == "provider" else None
-
-    @property
-    def total_tokens(self) -> int | None:
-        return self.total_input + self.total_output if self.source == "provider" else None
-
-    @property
-    def total_input(self) -> int:
-        """The sum of the input buckets as they stand, whatever the source."""
-        return (
-            self.input
-            + self.cache_read
-            + self.cache_write_5m
-            + self.cache_write_1h
-            + self.input_audio
-            + self.cache_read_audio
-            + self.input_image
-        )
-
-    @property
-    def total_output(self) -> int:
-        """The sum of the output buckets as they stand, whatever the source."""
-        return self.output + self.reasoning + self.output_audio + self.output_image
-
-    def buckets(self) -> Iterator[tuple[str, int]]:
-        """The counts that are not zero, by bucket name."""
-        for name in TOKEN_BUCKETS:
-            if count := getattr(self, name):
-                yield name, count
-
-
-TOKEN_BUCKETS = (
-    "input",
-    "cache_read",
-    "cache_write_5m",
-    "cache_write_1h",
-    "input_audio",
-    "cache_read_audio",
-    "input_image",
-    "output",
-    "reasoning",
-    "output_audio",
-    "output_image",
-)
-"""The names of the token buckets of ``Usage``, in the order in which costs list them."""
-
-
-class PriceRule(Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaults=True):
-    """The rates that priced a call: femto-dollars (1e-15 USD) for one token of each bucket."""
-
-    id: str
-    rates: Mapping[str, int]
-    source: str
-    as_of: str | None = None
-    condition: str = "standard"
-    """What chose these rates within the row: ``standard``, a service tier, a size step."""
-
-
-class CostLine(Struct, frozen=True, kw_only=True, gc=False):
-    """One addend of a cost: ``count`` tokens or events of ``bucket`` at ``rate`` femto-dollars each."""
-
-    bucket: str
-    count: int
-    rate: int
-
-    @property
-    def femto(self) -> int:
-        return self.count * self.rate
-
-    def __str__(self) -> str:
-        per, unit = (1_000_000, "M") if self.bucket in TOKEN_BUCKETS else (1_000, "1k")
-        return f"{self.count:,} {self.bucket} x ${_usd(self.rate * per):f}/{unit}"
-
-
-CostKind: TypeAlias = Literal["computed", "local", "unknown"]
-
-
-class Cost(Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaults=True):
-    """What a call cost, exactly: ``femto`` is in femto-dollars (1e-15 USD), or None where it is unknown.
-
-    Unknown is never zero: ``reason`` then says why. ``lines`` and ``explain()`` are derived from the
-    counts and the rule that priced them.
-    """
-
-    femto: int | None
-    kind: CostKind = "computed"
-    counts: tuple[tuple[str, int], ...] = ()
-    rule: PriceRule | None = None
-    reason: str | None = None
-
-    @property
-    def usd(self) -> Decimal | None:
-        """The exact amount in US dollars, or None where it is unknown."""
-        return None if self.femto is None else _usd(self.femto)
-
-    @property
-    def lines(self) -> tuple[CostLine, ...]:
-        """One line a bucket; a bucket that has no rate has no line."""
-        rates = self.rule.rates if self.rule else {}
-        return tuple([CostLine(bucket=b, count=n, rate=rates[b]) for b, n in self.counts if b in rates])
-
-    def explain(self) -> str:
-        """The sum in words: each bucket, its count and rate, the rule and where it comes from."""
-        if self.rule is None:
-            return str(self)
-        terms = [str(line) for line in self.lines]
-        dated = f", {self.rule.as_of}" if self.rule.as_of else ""
-        origin = f"[{self.rule.id}, {self.rule.condition}, {self.rule.source}{dated}]"
-        if self.femto is None:
-            return f"unknown ({self.reason}); known part: {' + '.join(terms) or 'none'} {origin}"
-        return f"{self} = {' + '.join(terms) or '0 tokens'} {origin}"
-
-    def __str__(self) -> str:
-        if self.femto is None:
-            return f"unknown ({self.reason})" if self.reason else "unknown"
-        return f"${_usd(self.femto):f}"
-
-
-def _usd(femto: int) -> Decimal:
-    """Femto-dollars as an exact Decimal without trailing zeros (but ``0``, and never an exponent)."""
-    whole, part = divmod(abs(femto), 10**15)
-    digits = f"{whole}.{part:015d}".rstrip("0").rstrip(".")
-    return Decimal(f"-{digits}" if femto < 0 else digits)
 
 
 class Attempt(Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaults=True):

@@ -33,6 +33,7 @@ from quoth import (
     Usage,
     models,
 )
+from quoth._estimating import Estimate, Repricing
 from quoth._options import CallOptions
 from quoth.errors import QuothError, RateLimitError
 from quoth.events import StreamEvent, TextDelta, ToolCallStart
@@ -40,7 +41,7 @@ from quoth.instrumentation import CallRecord, HookHandle, Tally, UsageReport, Us
 from quoth.providers import ProviderSpec
 from quoth.testing import Reply, ScriptedTransport
 from quoth.transport import AsyncTransport, Transport
-from quoth.types import FinishReason, Part
+from quoth.types import CostTotal, FinishReason, Part
 from quoth.wire import HTTPRequest
 
 # A call, and what it gives.
@@ -376,3 +377,20 @@ def knowing() -> None:
     assert_type(models.providers()[0].key_variable, str | None)
     models.list("openai")  # type: ignore[call-arg]
     models.list(kind="chatting")  # type: ignore[arg-type]
+
+
+# What a call costs.
+
+
+def costing(response: Response, record: CallRecord) -> None:
+    assert_type(response.cost.usd, Decimal | None)
+    assert_type(response.cost.known_usd, Decimal)
+    assert_type(sum([response.cost], CostTotal()), Cost | CostTotal)
+    assert_type(response.cost + response.cost, CostTotal)
+    assert_type(models.estimate("gpt-4", "Hi", max_tokens=5, output_tokens=3), Estimate)
+    assert_type(models.compare("Hi", ["gpt-4"], temperature=0), list[Estimate])
+    assert_type(models.reprice([record], as_of="2026-12-01"), Repricing)
+    models.register_price("openai/gpt-4", input="2", output=10)
+    models.register_price("openai/gpt-4", {"input": "2"})
+    models("gpt-4", "Hi", price={"input": "2", "output": "10"})
+    models("gpt-4", "Hi", price="2")  # type: ignore[arg-type]

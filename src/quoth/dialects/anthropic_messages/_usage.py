@@ -134,10 +134,10 @@ def _spelled(usage: Usage) -> Wire:
     wire: Wire = {
         "input_tokens": usage.input + usage.input_audio + usage.input_image,
         "cache_read_input_tokens": usage.cache_read + usage.cache_read_audio,
-        "cache_creation_input_tokens": usage.cache_write_5m + usage.cache_write_1h,
+        "cache_creation_input_tokens": usage.cache_write_5m + usage.cache_write_1h + usage.cache_write_12h,
         "cache_creation": {
             "ephemeral_5m_input_tokens": usage.cache_write_5m,
-            "ephemeral_1h_input_tokens": usage.cache_write_1h,
+            "ephemeral_1h_input_tokens": usage.cache_write_1h + usage.cache_write_12h,
         },
         "output_tokens": usage.total_output,
         "output_tokens_details": {"thinking_tokens": usage.reasoning},

@@ -130,7 +130,7 @@ def _spelled(usage: Usage) -> Wire:
         "total_tokens": usage.total_input + usage.total_output,
         "prompt_tokens_details": {
             "cached_tokens": usage.cache_read + usage.cache_read_audio,
-            "cache_write_tokens": usage.cache_write_5m + usage.cache_write_1h,
+            "cache_write_tokens": usage.cache_write_5m + usage.cache_write_1h + usage.cache_write_12h,
             "audio_tokens": usage.input_audio,
         },
         "completion_tokens_details": {

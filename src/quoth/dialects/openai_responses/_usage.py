@@ -5,9 +5,10 @@ includes reasoning. So the buckets of a Usage that a provider stands for sum to 
 told by the provider's own ``total_tokens``, which then is larger by just that count: reasoning outside of the output,
 as xAI counts on its other wire.
 
-Cache writes live 30 minutes or 12 hours here (``cache_write_tokens_details``), which are the short and the long
-lifetime of a Usage. Web searches are billed by the call and stand in no usage of OpenAI: they are the completed items
-that searched. xAI counts them in its usage too.
+Cache writes live 30 minutes or 12 hours here (``cache_write_tokens_details``): the first is the default lifetime of
+this wire, which is ``cache_write_5m`` of a Usage whatever it is called, the second one of its own. Web searches are
+billed by the call and stand in no usage of OpenAI: they are the completed items that searched. xAI counts them in its
+usage too.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ def _partition(counts: list[int]) -> Usage | None:
         input=plain_input,
         cache_read=cached,
         cache_write_5m=written - long,
-        cache_write_1h=long,
+        cache_write_12h=long,
         input_audio=heard,
         output=plain_output,
         reasoning=thought,
@@ -130,7 +131,7 @@ def write_usage(usage: Usage, searches: int = 0) -> Wire | None:
 
 def _spelled(usage: Usage, searches: int) -> Wire:
     """The buckets in this wire's words; pictures that were read are plain tokens here."""
-    short, long = usage.cache_write_5m, usage.cache_write_1h
+    short, long = usage.cache_write_5m, usage.cache_write_1h + usage.cache_write_12h
     read: Wire = {"cached_tokens": usage.cache_read + usage.cache_read_audio, "cache_write_tokens": short + long}
     if long:
         read["cache_write_tokens_details"] = {"ttl_30m_tokens": short, "ttl_12h_tokens": long}

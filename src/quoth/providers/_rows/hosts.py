@@ -51,6 +51,7 @@ HOSTS = (
         base_url="https://api.deepinfra.com/v1/openai",
         key_variables=("DEEPINFRA_API_KEY",),
         base_url_variables=("DEEPINFRA_API_BASE",),
+        reported_cost="usage.estimated_cost",
         quirks=Quirks(max_tokens_field="max_completion_tokens", reasoning_field="reasoning_content"),
         confidence="two_sources",
     ),
