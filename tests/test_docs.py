@@ -40,6 +40,10 @@ def test_the_examples_of_testing_run():
     run(blocks("docs/testing.md", "python"))
 
 
+def test_the_examples_of_what_a_call_costs_run():
+    run(blocks("docs/costs.md", "python"))
+
+
 def run(examples):
     """All examples of a page in one fresh process, as a reader would paste them one after the other."""
     done = subprocess.run(
