@@ -65,6 +65,8 @@ def bill(usage, *, provider="openrouter", model="openai/gpt-4o-mini", api="chat"
     }  # fmt: skip
 
 
+PARTS = {"upstream_inference_prompt_cost": 0.00003, "upstream_inference_completions_cost": 0.00002}
+OURS_BY_PARTS = {"upstream_inference_prompt_cost": 0.000015, "upstream_inference_completions_cost": 0.000006}
 TABLE = read_table({"models": [{"provider": "acme", "id": "m", "price": {"input": "1"}}]})
 COUNTS = {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110}
 
@@ -78,7 +80,11 @@ def verdict(row, table=TABLE):
     ("row", "outcome", "word"),
     [
         (bill(COUNTS | {"cost": 0.000021}), "equal", "own row"),
-        (bill(COUNTS | {"cost": 0.000022}), "failed", "UNCLASSIFIED"),
+        (bill(COUNTS | {"cost": 0.000022}), "excepted", "no parts that tell"),
+        (bill(COUNTS | {"cost": 0.000022, "cost_details": PARTS}), "failed", "UNCLASSIFIED"),
+        (bill(COUNTS | {"cost": 0.00005, "cost_details": PARTS}), "excepted", "a host upstream"),
+        (bill(COUNTS | {"cost": 0.01005, "cost_details": PARTS}), "failed", "UNCLASSIFIED"),
+        (bill(COUNTS | {"cost": 0.010021, "cost_details": OURS_BY_PARTS}), "excepted", "does not count"),
         (bill(COUNTS | {"cost": 0.000021}, provider="groq"), "failed", "UNREAD"),
         (bill(COUNTS | {"cost": "much"}), "failed", "MISREAD"),
         (bill(COUNTS | {"cost": 0.3}, model="nobody/knows-this"), "excepted", "no row"),

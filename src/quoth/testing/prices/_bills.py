@@ -210,46 +210,87 @@ def _near_by_part(bill: Bill) -> list[bool]:
 
 
 _HALF = Decimal("0.000005")
+_MILL = Decimal("0.001")
 _WRITTEN = ("output", "reasoning", "output_audio", "output_image")
 
 
 def _tool_fee(bill: Bill) -> bool:
-    """More than the tokens, by an amount that the number of tool calls or searches divides into a fee in mills."""
-    calls = bill.number("num_server_side_tools_used") or bill.number("server_tool_use_details.web_search_requests")
-    return bool(calls) and any(_in_mills(bill.stated - cost.known_usd, calls or Decimal(1)) for cost in bill.costs)
+    """More than the tokens, by an amount in half mills, where tool calls, searches or sources are counted."""
+    counted = ("num_server_side_tools_used", "num_sources_used", "server_tool_use_details.web_search_requests")
+    if not any(bill.number(path) for path in counted):
+        return False
+    return any(_in_half_mills(bill.stated - cost.known_usd) for cost in bill.costs)
 
 
-def _in_mills(more: Decimal, calls: Decimal) -> bool:
-    return more > 0 and (more / calls) % Decimal("0.0005") == 0
+def _in_half_mills(more: Decimal) -> bool:
+    return more > 0 and more % (_MILL / 2) == 0
 
 
 def _parts(bill: Bill) -> Decimal | None:
     """What the gateway says that the tokens cost, read and written."""
-    read = bill.number("cost_details.upstream_inference_prompt_cost")
-    written = bill.number("cost_details.upstream_inference_completions_cost")
+    read, written = _part(bill, "prompt", "input"), _part(bill, "completions", "output")
     return None if read is None or written is None else read + written
 
 
+def _part(bill: Bill, *names: str) -> Decimal | None:
+    found = [bill.number(f"cost_details.upstream_inference_{name}_cost") for name in names]
+    return next((part for part in found if part is not None), None)
+
+
 def _fee_without_a_name(bill: Bill) -> bool:
-    """Its parts by token are ours, and the whole is more by a fee in mills (a search by the model's own means)."""
+    """Its parts by token are ours, and the whole is more by a fee in half mills (a search by the model's own means)."""
     parts = _parts(bill)
-    return (
-        parts is not None
-        and any(cost.known_usd == parts for cost in bill.costs)
-        and _in_mills(bill.stated - parts, Decimal(1))
-    )
+    if parts is None or not _in_half_mills(bill.stated - parts):
+        return False
+    return any(cost.known_usd == parts for cost in bill.costs)
 
 
 def _upstream_of_its_own_price(bill: Bill) -> bool:
-    """A gateway had another host answer: its two parts are the whole, each at a price of whole millionths a token."""
-    parts, usage = _parts(bill), bill.usage
-    if parts != bill.stated or not usage.input or not usage.total_output or usage.total_input != usage.input:
+    """A gateway had another host answer: its two parts are the whole, each at a price of whole millionths a token.
+
+    What was read from a cache, or written to one, is some usual share of the price of what was read.
+    """
+    usage = bill.usage
+    read, written = _part(bill, "prompt", "input"), _part(bill, "completions", "output")
+    if read is None or written is None or read + written != bill.stated or not usage.total_input:
         return False
-    read = (bill.number("cost_details.upstream_inference_prompt_cost") or Decimal(0)) * 10**6 / usage.total_input
-    written = (
-        (bill.number("cost_details.upstream_inference_completions_cost") or Decimal(0)) * 10**6 / usage.total_output
-    )
-    return all(rate == rate.quantize(Decimal("0.000001")) for rate in (read, written))
+    cached, kept = usage.cache_read, usage.cache_write_5m
+    shares, premiums = (_SHARES if cached else _NONE), (_PREMIUMS if kept else _NONE)
+    weights = [(less, more) for less in shares for more in premiums]
+    plain_input = usage.total_input - cached - kept
+    fits = [_is_price(read, plain_input + less * cached + more * kept) for less, more in weights]
+    return any(fits) and _is_price(written, Decimal(usage.total_output))
+
+
+_NONE = (Decimal(0),)
+_SHARES = tuple(map(Decimal, ("0.1", "0.2", "0.25", "0.5", "0.75", "1", "0")))
+_PREMIUMS = tuple(map(Decimal, ("1.25", "1", "2", "0")))
+
+
+def _is_price(part: Decimal, tokens: Decimal) -> bool:
+    """Whether a part is so many tokens at a price of at most six decimals per million."""
+    if not tokens:
+        return not part
+    rate = part * 10**6 / tokens
+    return rate == rate.quantize(Decimal("0.000001"))
+
+
+def _no_parts(bill: Bill) -> bool:
+    """A gateway's price is another than ours, and nothing in the answer tells which: the amount is all it states."""
+    return "/" in bill.request_model and _parts(bill) is None and any(cost.femto for cost in bill.costs)
+
+
+def _parts_of_its_own(bill: Bill) -> bool:
+    """Perplexity's deep research bills citations, reasoning and searches, each by a part of its own."""
+    cost = bill.reported.get("cost")
+    known = {"input_tokens_cost", "output_tokens_cost", "request_cost", "total_cost", "input_cost"}
+    more = [value for name, value in cost.items() if name not in known] if isinstance(cost, Mapping) else []
+    return any(isinstance(value, (int, Decimal)) and value > 0 for value in more)
+
+
+def _written_to_a_cache_beside(bill: Bill) -> bool:
+    """A gateway counts what was written to a cache in a field that this wire does not have."""
+    return bool(bill.number("cache_creation_input_tokens"))
 
 
 def _fee_inside(bill: Bill) -> bool:
@@ -258,9 +299,6 @@ def _fee_inside(bill: Bill) -> bool:
         return False
     more = [bill.stated - cost.known_usd for cost in bill.costs]
     return any(each > _MILL / 2 and abs(each - each.quantize(_MILL)) <= _HALF for each in more)
-
-
-_MILL = Decimal("0.001")
 
 
 def _no_row(bill: Bill) -> bool:
@@ -282,7 +320,10 @@ EXCEPTIONS: dict[str, Callable[[Bill], bool]] = {
     "a fee beside the tokens that the answer does not count": _fee_without_a_name,
     "a fee inside the part of the written tokens": _fee_inside,
     "a host upstream that asks another price, which its parts state": _upstream_of_its_own_price,
+    "citations, reasoning and searches that the provider bills by parts of their own": _parts_of_its_own,
+    "cache writes in a field that the wire does not have": _written_to_a_cache_beside,
     "no row for the model: unknown, which is said": _no_row,
     "a bucket without a rate: unknown, which is said": _no_rate,
+    "another price of a gateway than the list's, and no parts that tell which": _no_parts,
 }
 """Why a stated amount is not the one that we reckon. Tried in order; each looks at amounts and counts, at no id."""

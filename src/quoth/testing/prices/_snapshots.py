@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from ...types import Cost, Usage
+from ...types import TOKEN_BUCKETS, Cost, Usage
 from ._tables import SPACE, Table, plain
 from ._verdicts import Verdict
 
@@ -106,6 +106,17 @@ def _they_gave_none(difference: Difference) -> bool:
     return difference.theirs is None and difference.found is not None
 
 
+def _no_rates(difference: Difference) -> bool:
+    """Their row states no rate at all, which they take for nothing and we for unknown."""
+    return difference.theirs == 0 and difference.found is not None and difference.ours.rule is None
+
+
+def _cannot_be(difference: Difference) -> bool:
+    """Their record has parts above their whole."""
+    usage = usage_of(difference.usage)
+    return any(getattr(usage, bucket) < 0 for bucket in TOKEN_BUCKETS)
+
+
 CLASSES: dict[str, Callable[[Difference], bool]] = {
     "TABLE is not the table of the snapshot, and prices it otherwise, or not": _another_table,
     "theirs: TABLE has no row for the model (pydantic/genai-prices#679: rows come and go between its versions)": (
@@ -115,5 +126,7 @@ CLASSES: dict[str, Callable[[Difference], bool]] = {
         _rate_came_later
     ),
     "theirs: their row matches the id, and the snapshot has no price": _they_gave_none,
+    "ours: a row without rates is unknown, and not nothing": _no_rates,
+    "ours: parts above their whole are not priced": _cannot_be,
 }
 """Whose doing a difference is, and why."""
