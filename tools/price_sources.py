@@ -93,9 +93,12 @@ GENAI_NAMESPACES = {
     "deepseek": "deepseek", "fireworks": "fireworks", "google": "google", "groq": "groq", "minimax": "minimax",
     "mistral": "mistral", "moonshotai": "moonshot", "novita": "novita", "openai": "openai",
     "openrouter": "openrouter", "perplexity": "perplexity", "together": "together", "voyageai": "voyage",
-    "x-ai": "xai", "zai": "zai", "zhipuai": "zhipu",
+    "x-ai": "xai", "zai": "zai",
 }  # fmt: skip
-"""Its names of providers, and ours."""
+"""Its names of providers, and ours.
+
+Who bills in another currency is left out (``zhipuai``): its dollars are a guess.
+"""
 
 GENAI_FIELDS = {
     "input_mtok": "input", "output_mtok": "output", "cache_read_mtok": "cache_read",
