@@ -12,7 +12,7 @@ from hypothesis import given, settings, strategies as st
 
 from quoth import ModelsAPI, Settings, Usage
 from quoth._costs import Prices
-from quoth.errors import ConfigurationError, UnknownModelError
+from quoth.errors import ConfigurationError, StreamInterruptedError, UnknownModelError
 from quoth.providers import ProviderTable
 from quoth.testing import Reply, ScriptedTransport
 
@@ -460,3 +460,19 @@ def test_a_cost_beside_the_usage_is_found_in_the_body():
     api = api_of(answer(cost={"usd": 0.125}))
     api.register_provider("mine", base_url="https://x.example/v1", reported_cost="cost.usd")
     assert usd(ask(api)) == "0.125"
+
+
+def test_a_stream_that_is_cut_has_an_unknown_cost_and_so_has_what_came_of_it():
+    first = {"id": "1", "model": "m", "choices": [{"index": 0, "delta": {"role": "assistant", "content": "Hel"}}]}
+    api = api_of(
+        Reply(
+            body=(b"data: " + json.dumps(first).encode() + b"\n\n",), headers=(("content-type", "text/event-stream"),)
+        )
+    )
+    api.register_price("mine/m", input="2", output="3")
+    with api.track() as tally, pytest.raises(StreamInterruptedError) as caught:
+        api.stream("mine/m", "Hi", api_key="k").read()
+    assert caught.value.partial.text == "Hel"
+    assert caught.value.partial.cost.usd is None
+    assert caught.value.partial.cost.reason == "the call ended before the provider stated its usage"
+    assert (tally.total.usd, tally.total.unknown_costs) == (0, 1)

@@ -509,6 +509,8 @@ class _CallScope(Scope):
             error.billed = "maybe"
         if error.partial is None and self.reader is not None:
             error.partial = self.reader.response()
+        if error.partial is not None:
+            error.partial = replace(error.partial, cost=self._unanswered_cost(error) or error.partial.cost)
 
     def _record(self, ending: Ending, error: BaseException | None) -> CallRecord:
         provider = self.call.provider
