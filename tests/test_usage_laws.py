@@ -10,6 +10,7 @@ from hypothesis import given, settings, strategies as st
 from quoth._costs import Prices
 from quoth.dialects import CLIENTS
 from quoth.dialects.anthropic_messages._usage import parse_usage as parse_messages
+from quoth.dialects.gemini._usage import parse_usage as parse_gemini
 from quoth.dialects.openai_chat._usage import parse_usage as parse_chat
 from quoth.dialects.openai_responses._usage import parse_usage as parse_responses
 from quoth.types import EVENT_BUCKETS, TOKEN_BUCKETS, Usage
@@ -17,7 +18,12 @@ from quoth.types import EVENT_BUCKETS, TOKEN_BUCKETS, Usage
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
 
-PARSE = {"openai_chat": parse_chat, "openai_responses": parse_responses, "anthropic_messages": parse_messages}
+PARSE = {
+    "openai_chat": parse_chat,
+    "openai_responses": parse_responses,
+    "anthropic_messages": parse_messages,
+    "gemini": parse_gemini,
+}
 
 FIELDS = {
     "openai_chat": [
@@ -36,12 +42,16 @@ FIELDS = {
         "cache_creation.ephemeral_5m_input_tokens", "cache_creation.ephemeral_1h_input_tokens",
         "output_tokens_details.thinking_tokens", "server_tool_use.web_search_requests",
     ],
+    "gemini": [
+        "promptTokenCount", "candidatesTokenCount", "thoughtsTokenCount", "toolUsePromptTokenCount",
+        "cachedContentTokenCount", "totalTokenCount",
+    ],
 }  # fmt: skip
 """The counts that each wire's convention reads, by path."""
 
 
 def test_every_wire_is_held_to_the_laws():
-    assert PARSE.keys() == FIELDS.keys() == CLIENTS.keys() & PARSE.keys()
+    assert PARSE.keys() == FIELDS.keys() == CLIENTS.keys()
 
 
 def nested(counts):
@@ -89,6 +99,9 @@ def totals(wire, counts):
     def get(path):
         return counts.get(path, 0)
 
+    if wire == "gemini":
+        written = {get("candidatesTokenCount") + get("thoughtsTokenCount")}
+        return {get("promptTokenCount") + get("toolUsePromptTokenCount")}, written
     if wire == "anthropic_messages":
         created = (
             get("cache_creation_input_tokens")
