@@ -46,11 +46,19 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 
 
 def check(rows: Iterable[Mapping[str, Any]], table: Table) -> Iterable[Verdict]:
-    """A verdict on each amount of each row."""
+    """A verdict on each amount of each row; a row that cannot be checked fails by itself."""
     for row in rows:
-        if row["kind"] == "provider-reported":
-            yield check_bill(row, table)
-        elif row["kind"] == "genai-prices-snapshot":
-            yield from check_snapshot(row, table)
-        else:
-            yield Verdict(str(row.get("id")), "unknown kind of row", "failed", f"kind {row['kind']!r}", "")
+        try:
+            yield from _verdicts_on(row, table)
+        except Exception as error:  # noqa: BLE001  # one odd row must not hide what the others say
+            yield Verdict(str(row.get("id")), "rows of another form", "failed", type(error).__name__, str(error)[:200])
+
+
+def _verdicts_on(row: Mapping[str, Any], table: Table) -> Iterable[Verdict]:
+    match row["kind"]:
+        case "provider-reported":
+            return [check_bill(row, table)]
+        case "genai-prices-snapshot":
+            return list(check_snapshot(row, table))
+        case kind:
+            return [Verdict(str(row.get("id")), "rows of another form", "failed", f"kind {kind!r}", "")]

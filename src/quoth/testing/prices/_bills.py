@@ -74,6 +74,10 @@ def check_bill(row: Mapping[str, Any], table: Table) -> Verdict:
     truth = _truth(reported, path.removeprefix("usage."), units)
     for body in ({"usage": reported}, {"usage": _as_floats(reported)}):
         read = stated_amount(body, path, units)
+        if truth is None and isinstance(read, str):
+            return Verdict(
+                row["id"], group, "excepted", "the amount of an account of the caller's own is not stated", read
+            )
         if truth is None or read != truth:
             return Verdict(row["id"], group, "failed", "MISREAD", f"stated {truth}, read {read}")
     usage = _usage(name, reported)
@@ -100,7 +104,10 @@ def _truth(reported: Mapping[str, Any], path: str, units: int) -> Decimal | None
         return None
     amount = Decimal(value)
     if reported.get("is_byok") is True:
-        amount += Decimal(reported["cost_details"]["upstream_inference_cost"])
+        upstream = (reported.get("cost_details") or {}).get("upstream_inference_cost")
+        if upstream is None:
+            return None
+        amount += Decimal(upstream)
     return Decimal(plain(amount / units))
 
 
