@@ -1,4 +1,4 @@
-"""What all tests share: the switch for the slow ones."""
+"""What all tests share: the switch for the slow ones, and the ways to ask."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import sys
 
 import pytest
 from hypothesis import settings
+
+from ways import STREAMS, WAYS
 
 settings.register_profile("quoth", deadline=None)  # a deadline would be a time asserted on a shared machine
 settings.load_profile("quoth")
@@ -36,3 +38,15 @@ def pytest_collection_modifyitems(config, items):
         for item in items:
             if item.get_closest_marker("slow"):
                 item.add_marker(pytest.mark.skip(reason="slow: run with --slow"))
+
+
+@pytest.fixture(params=WAYS.values(), ids=WAYS)
+def ask(request):
+    """One of the four ways to ask."""
+    return request.param
+
+
+@pytest.fixture(params=STREAMS.values(), ids=STREAMS)
+def ask_streamed(request):
+    """One of those that stream."""
+    return request.param

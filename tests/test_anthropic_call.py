@@ -7,7 +7,7 @@ import pytest
 
 from quoth import Message, ModelsAPI, Reasoning, Response, Settings, Text, Tool, ToolCall, Usage
 from quoth.dialects.anthropic_messages.server import build_events, build_response
-from quoth.errors import OverloadedError, RateLimitError, StreamInterruptedError
+from quoth.errors import RateLimitError, StreamInterruptedError
 from quoth.providers import ProviderTable
 from quoth.testing import Reply, ScriptedTransport
 
@@ -192,8 +192,8 @@ def test_the_providers_no_is_its_class_before_and_inside_a_stream():
         Reply(body=(*STREAMED.body[:4], failing), headers=SSE),
     )
     with pytest.raises(RateLimitError, match="slow") as caught:
-        api(MODEL, "Hi")
+        api(MODEL, "Hi", retries=0)
     assert (caught.value.retry_after, caught.value.request_id) == (7.0, "req_2")
-    with pytest.raises(OverloadedError) as failed:
-        api.stream(MODEL, "Hi").read()
-    assert (failed.value.status, failed.value.partial.reasoning) == (200, "hm")
+    with pytest.raises(StreamInterruptedError, match="overloaded: Overloaded") as failed:
+        api.stream(MODEL, "Hi", timeout=600).read()
+    assert (failed.value.provider_code, failed.value.partial.reasoning) == ("overloaded_error", "hm")

@@ -41,7 +41,7 @@ from quoth.errors import (
 )
 from quoth.providers import ProviderTable
 from quoth.testing import Reply, ScriptedTransport
-from quoth.types import ModelRequest, ToolResult
+from quoth.types import ModelRequest, RetryPolicy, ToolResult
 from tables import chat_table
 
 settings.register_profile("no deadline", deadline=None)  # the machine may be busy
@@ -123,7 +123,20 @@ def test_headers_reach_the_request_in_lower_case_after_ours(api, script):
 
 def test_every_option_was_tried_and_is_typed():
     assert (
-        set(SPELLED) | {"timeout", "api_key", "base_url", "headers", "price", "tags", "dialect", "check", "reasoning"}
+        set(SPELLED)
+        | {
+            "timeout",
+            "api_key",
+            "base_url",
+            "headers",
+            "price",
+            "tags",
+            "dialect",
+            "check",
+            "reasoning",
+            "retries",
+            "fallback",
+        }
         == set(CHECKS)
         == set(CallOptions.__annotations__)
     )
@@ -172,6 +185,8 @@ GOOD = {
     "extra": [{}, {"openai": {}}, {"google": {"a": [1]}}],
     "price": [{"input": "2"}, {"input": 0.5, "output": Decimal(1)}, {"multiplier": "0.9"}, {"extends": "openai/gpt-5"}],
     "tags": [{}, {"a": "b"}, {"x" * 64: "é" * 256}, {f"t{n}": "v" for n in range(32)}],
+    "retries": [0, 5, RetryPolicy(), RetryPolicy(retries=0, backoff=0.1)],
+    "fallback": [[], ["claude-sonnet-5-5"], ("gpt-4", "local/smollm2"), [ModelsAPI().bind("gpt-4")]],
 }
 BAD = {
     "system": [5, "", " \n", ["x"], b"x"],
@@ -195,6 +210,9 @@ BAD = {
               {"input": True}, {"multiplier": "-1"}, {"modes": 5}, {"tiers": [{"input": "2"}]}],
     "tags": [5, "a=b", ["a"], [("a", "b")], {"a": 1}, {1: "a"}, {"a": None}, {"": "a"}, {"a": ""}, {"a": "x\n"},
              {"x" * 65: "a"}, {"a": "x" * 257}, {f"t{n}": "v" for n in range(33)}, {"a": "\x1b[2J"}],
+    "retries": [-1, 1.5, "2", True, [2], 10**9, RetryPolicy(retries=-1), RetryPolicy(retries=1.5),
+                RetryPolicy(backoff=float("nan")), RetryPolicy(longest_wait="long")],
+    "fallback": ["gpt-4", 5, [5], [None], {"gpt-4": 1}, ["gpt-4", b"x"]],
 }  # fmt: skip
 
 

@@ -4,12 +4,15 @@ import copy
 import pickle
 import re
 import unicodedata
+from pathlib import Path
 
 import pytest
 from hypothesis import assume, example, given, settings, strategies as st
 
 from quoth import errors
 from quoth.errors import KINDS, TEXT_LIMIT, QuothError, clean
+from quoth.limits import RetryPolicy
+from quoth.limits._retry import Tries, falls_back, next_wait
 from quoth.types import Attempt, Message, Response
 
 settings.register_profile("no deadline", deadline=None)  # the machine may be busy
@@ -50,7 +53,8 @@ def test_what_python_calls_the_same_is_caught_by_pythons_name():
 
 def test_only_what_may_succeed_later_is_retryable_and_only_what_was_sent_may_be_billed():
     retryable = {cls.kind for cls in CLASSES if cls.retryable}
-    assert retryable == {"transport", "connection", "timeout", "conflict", "rate_limit", "server", "overloaded"}
+    theirs = {"transport", "connection", "timeout", "conflict", "rate_limit", "server", "overloaded"}
+    assert retryable == theirs | {"limit", "local_rate_limit", "circuit_open"}
     for cls in CLASSES:
         if cls.billed != "no":
             assert cls.sent == "yes", cls
@@ -184,3 +188,51 @@ def test_an_errors_text_is_cleaned_wherever_it_shows():
         assert "abcdefghijklm" not in shown
         assert "\x1b" not in shown
         assert len(shown) <= TEXT_LIMIT + 20
+
+
+# What is written about them.
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "errors.md"
+
+
+def table_of_kinds():
+    """By kind: its class, whether it is tried again, whether the next model is asked; in the words of the page."""
+    lines = [line for line in PAGE.read_text("utf-8").splitlines() if line.startswith("| `") and line.count("|") == 7]
+    rows = [[cell.strip().strip("`") for cell in line.strip("|").split("|")] for line in lines]
+    return {kind: (cls, again, following) for kind, cls, _, again, following, _ in rows}
+
+
+def test_the_page_has_every_kind_and_says_what_the_code_does():
+    assert {kind: cls for kind, (cls, _, _) in table_of_kinds().items()} == {cls.kind: cls.__name__ for cls in CLASSES}
+    for kind, (_, again, following) in table_of_kinds().items():
+        error = KINDS[kind]("x")
+        wait = next_wait(RetryPolicy(), Tries(), error, billed=False, remaining=100.0, draw=0.5)
+        assert bool(again) == isinstance(wait, float) or again == "if it is empty", kind
+        assert bool(following) == falls_back(error, same_provider=False), kind
+
+
+@pytest.mark.parametrize("text", [
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmNHl0w5N",
+    "https://user:a-password@host/path",
+    'api_key="0123456789abcdef0123456789abcdef"',
+    "x-api-key: 0123456789abcdef0123456789abcdef",
+    "Incorrect API key provided: 0123456789abcdef0123456789abcdef",
+    "Authorization: Basic dXNlcjpwYXNzd29yZDEyMw==",
+])  # fmt: skip
+def test_whatever_is_called_a_key_is_taken_out(text):
+    cleaned = clean(f"it said {text} and failed")
+    assert "[redacted]" in cleaned
+    assert not re.search(r"0123456789|dozjgNry|a-password|dXNlcjpw", cleaned)
+    assert cleaned.startswith("it said ")
+    assert cleaned.endswith("failed")
+
+
+def test_the_text_of_an_error_tells_what_was_tried_where_it_was_more_than_one_thing():
+    tried = Attempt(provider="openai", model="gpt-4", started=0.0, seconds=1.0, status=529, error_kind="overloaded")
+    again = Attempt(provider="anthropic", model="m", started=1.0, seconds=1.0, waited=0.25, error_kind="connection")
+    assert str(QuothError("it failed", attempts=(tried,))) == "it failed"
+    assert str(QuothError("it failed", attempts=(tried, again))) == (
+        "it failed (2 attempts: openai/gpt-4: overloaded 529; anthropic/m: waited 0.25 s, connection)"
+    )
+    many = QuothError("x" * 5_000, attempts=(tried,) * 1_000)
+    assert len(str(many)) < 2 * TEXT_LIMIT

@@ -700,7 +700,8 @@ def test_a_forked_child_does_not_tell_what_waited_in_its_parent():
 def test_a_record_holds_no_prompt_no_answer_and_no_key(verb):
     """Whatever a hook writes of it: its repr, its pickle, its JSON, and the totals."""
     script = ScriptedTransport(respond)
-    api = ModelsAPI(Settings(transport=script, api_keys={"openai": "sk-secret-0123456789"}), providers=chat_table())
+    settings = Settings(transport=script, api_keys={"openai": "sk-secret-0123456789"}, retries=0)
+    api = ModelsAPI(settings, providers=chat_table())
     records = []
     api.on_call(records.append)
     for ask in (api, lambda *args, **options: api.stream(*args, **options).read()):

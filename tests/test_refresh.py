@@ -25,7 +25,7 @@ def page(*ids, **more):
 def api_of(*replies, **keys):
     script = ScriptedTransport(*replies)
     settings = Settings(
-        transport=script, async_transport=script.aio, api_keys=keys or {"openai": "k", "anthropic": "k"}
+        transport=script, async_transport=script.aio, api_keys=keys or {"openai": "k", "anthropic": "k"}, retries=0
     )
     return ModelsAPI(settings, providers=ProviderTable()), script
 
@@ -169,3 +169,21 @@ def test_without_refresh_nothing_is_sent(ask):
     api, script = api_of()
     assert ask(api, provider="openai")
     assert not script.requests
+
+
+@both_worlds
+def test_a_page_that_fails_in_a_way_that_passes_is_asked_for_again(ask):
+    first = page("claude-haiku-5-5", has_more=True, last_id="claude-haiku-5-5", first_id="claude-haiku-5-5")
+    busy = Reply(status=529, headers=(("retry-after-ms", "1"),))
+    api, script = api_of(first, busy, page("claude-sonnet-5-5", has_more=False, last_id="claude-sonnet-5-5"))
+    records = []
+    api.on_call(records.append)
+    api.configure(retries=1)
+    assert [model.model for model in ask(api, provider="anthropic", refresh=True)] == [
+        "claude-haiku-5-5",
+        "claude-sonnet-5-5",
+    ]
+    assert len(script.requests) == 3
+    (record,) = records
+    assert [attempt.status for attempt in record.attempts] == [200, 529, 200]
+    assert api.usage().total.calls == 0

@@ -195,8 +195,8 @@ def test_the_providers_no_is_its_class_before_and_inside_an_answer():
         api(MODEL, "Hi")
     assert caught.value.request_id == "req_1"
     with pytest.raises(InternalServerError, match="broke") as whole:
-        api(MODEL, "Hi")
+        api(MODEL, "Hi", retries=0)
     assert (whole.value.status, whole.value.request_id) == (200, "req_1")
-    with pytest.raises(InternalServerError, match="broke") as inside:
+    with pytest.raises(StreamInterruptedError, match="server: broke") as inside:
         api.stream(MODEL, "Hi").read()
-    assert (inside.value.status, inside.value.partial.reasoning) == (200, "hm")
+    assert (inside.value.provider_code, inside.value.partial.reasoning) == ("server_error", "hm")

@@ -164,7 +164,7 @@ def test_the_example_of_the_docstring_works():
     script = ScriptedTransport(
         Reply(body=b'{"choices": [{"message": {"role": "assistant", "content": "Hello"}}]}'), Reply(status=429)
     )
-    settings = Settings(transport=script, async_transport=script.aio, api_keys={"openai": "k"})
+    settings = Settings(transport=script, async_transport=script.aio, api_keys={"openai": "k"}, retries=0)
     models = ModelsAPI(settings, providers=chat_table())
     assert models("gpt-4", "Hi").text == "Hello"
     with pytest.raises(RateLimitError):

@@ -41,6 +41,7 @@ from quoth.testing import Reply, ScriptedTransport
 from quoth.transport._router import Router
 from quoth.wire import ErrorInfo, HTTPRequest, Quirks
 from tables import chat_table
+from ways import STREAMS, WAYS, async_whole, streamed, whole
 
 settings.register_profile("no deadline", deadline=None)  # the machine may be busy
 settings.load_profile("no deadline")
@@ -72,7 +73,8 @@ class KeepingJournal(Journal):
 
 
 def api_of(script, *, keys=True, table=None, **more):
-    """A ModelsAPI over a script, whose journal keeps its records."""
+    """A ModelsAPI over a script, whose journal keeps its records. It tries once: see test_retries.py for more."""
+    more = {"retries": 0, **more}
     more = {"api_keys": {"openai": KEY}, **more} if keys else more
     api = ModelsAPI(Settings(transport=script, async_transport=script.aio, **more), providers=table or chat_table())
     api._service.journal = KeepingJournal()
@@ -81,45 +83,6 @@ def api_of(script, *, keys=True, table=None, **more):
 
 def records_of(api):
     return api._service.journal.records
-
-
-# Four ways to get one answer. Each gives the response.
-
-
-def whole(api, prompt="Hi", model="gpt-4", **options):
-    return api(model, prompt, **options)
-
-
-def streamed(api, prompt="Hi", model="gpt-4", **options):
-    return api.stream(model, prompt, **options).read()
-
-
-def async_whole(api, prompt="Hi", model="gpt-4", **options):
-    async def main():
-        return await api.aio(model, prompt, **options)
-
-    return asyncio.run(main())
-
-
-def async_streamed(api, prompt="Hi", model="gpt-4", **options):
-    async def main():
-        return await api.aio.stream(model, prompt, **options).read()
-
-    return asyncio.run(main())
-
-
-WAYS = {"whole": whole, "streamed": streamed, "async whole": async_whole, "async streamed": async_streamed}
-STREAMS = {"streamed": streamed, "async streamed": async_streamed}
-
-
-@pytest.fixture(params=WAYS.values(), ids=WAYS)
-def ask(request):
-    return request.param
-
-
-@pytest.fixture(params=STREAMS.values(), ids=STREAMS)
-def ask_streamed(request):
-    return request.param
 
 
 HELLO = Response(
@@ -386,7 +349,7 @@ def test_an_interrupted_call_leaves_one_record(ask, error):
     assert len(record.attempts) == 1
 
 
-UNREADABLE = [b"<html>", b"{", b"[]", b'{"choices": []}', b'{"error": "no"}']
+UNREADABLE = [b"<html>", b"{", b"[]", b'{"choices": []}', b'{"error": null}']
 PLAIN = [b"null", b'"hi"', b"upstream error", b"1"]
 
 
@@ -535,7 +498,7 @@ def test_a_stream_cut_short_is_an_error_with_what_came_and_an_unknown_cost(ask_s
 @pytest.mark.parametrize(
     ("tail", "error"),
     [
-        (error_event(), OverloadedError),
+        (error_event(), StreamInterruptedError),
         (DeadlineExceededError("passed", phase="read", sent="yes"), DeadlineExceededError),
         (b"data: {not json\n\n", ResponseParseError),
         (KeyboardInterrupt(), KeyboardInterrupt),
@@ -557,7 +520,7 @@ def test_an_error_after_the_first_piece_keeps_the_pieces_and_the_partial_answer(
 
 def test_an_answer_that_failed_half_way_never_counts_as_free(ask_streamed):
     api = api_of(ScriptedTransport(streaming(error_event(), drop=3)))
-    with pytest.raises(OverloadedError) as caught:
+    with pytest.raises(StreamInterruptedError, match="overloaded: no capacity") as caught:
         ask_streamed(api)
     (record,) = records_of(api)
     assert record.cost.femto is None
@@ -577,7 +540,7 @@ def test_a_providers_own_error_is_not_hidden_by_the_reset_that_follows_it(ask_st
     body = streaming(drop=3).body
     reset = APIConnectionError("reset", phase="read", sent="yes")
     api = api_of(ScriptedTransport(Reply(headers=SSE, body=(b"".join(body) + error_event(), reset))))
-    with pytest.raises(OverloadedError):
+    with pytest.raises(StreamInterruptedError, match="overloaded: no capacity"):
         ask_streamed(api)
 
 

@@ -384,6 +384,7 @@ BAD = {
     "prices": [5, {"a/b": {}}, "{not json", "/no/such/file.json"],
     "tags": [5, ["a"], {"a": 1}, {"": "x"}, {"a": "x" * 300}],
     "offline": [1, "yes", 0],
+    "retries": [-1, "2", 1.5, True],
     "transport": [5, "http", object()],
     "async_transport": [5, object()],
     "http": [5, {"proxy": "https://x.example"}],

@@ -29,6 +29,7 @@ from quoth.types import (
     Reasoning,
     Refusal,
     Response,
+    RetryPolicy,
     Text,
     Tool,
     ToolCall,
@@ -94,6 +95,7 @@ ONE_OF_EACH = [
     CallDetails(seconds=1.0),
     OutputFormat(name="x", schema={"type": "object"}),
     Candidate(message=Message.assistant("b"), finish_reason="stop"),
+    RetryPolicy(retries=0),
     RESPONSE,
 ]
 

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeAlias, TypeVar, 
 
 from msgspec.structs import replace
 
+from ._call import ModelCall
 from ._options import CallOptions, check_options, over
 from ._prompt import Prompt, conversation
 from ._registry import SimpleModelRegistry
-from ._scope import Within, carry, check_tags, is_async, merge_tags, surroundings
-from ._service import ModelCall, ModelService
+from ._scope import Within, carry, check_tags, is_async, is_generator, merge_tags, surroundings
+from ._service import ModelService
 from ._settings import Settings, SettingsOptions
 from ._stream import AsyncStream, Stream
 from .errors import ConfigurationError, InputTypeError, UnknownModelError
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from ._estimating import Day, Estimate, Repricing
     from ._listing import Listing, ListOptions, ProviderInfo, Wanted
     from .instrumentation import CallRecord, Hook, HookHandle, Tally, UsageReport
+    from .middleware import Middleware
 
     # Within ModelsAPI `list` is a verb.
     ModelList: TypeAlias = list[ModelInfo]
@@ -73,11 +75,11 @@ class ModelsAPI:
             APIStatusError: the provider said no.
             ResponseParseError: the reply cannot be read; its bytes are in ``body``.
         """
-        return self.bind(model, **options)(prompt)
+        return ModelBinding(self._service, model, check_options(options))(prompt)
 
     def stream(self, model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> Stream:
         """As a call, piece by piece: ``for piece in models.stream(...)``. Nothing is sent before the first piece."""
-        return self.bind(model, **options).stream(prompt)
+        return ModelBinding(self._service, model, check_options(options)).stream(prompt)
 
     def bind(self, model: str, **options: Unpack[CallOptions]) -> ModelBinding:
         """Check a model and its options once, to be called many times. Keys are read at each call."""
@@ -291,6 +293,18 @@ class ModelsAPI:
             raise InputTypeError("on_call takes a plain function of one CallRecord; an async one would never run")
         return self._service.on_call(hook)
 
+    def use(self, middleware: Middleware) -> Callable[[], None]:
+        """Put middleware around each call that begins from now on; see ``quoth.middleware``.
+
+        What was put there first is outermost. Gives a function that takes it out again.
+        """
+        if not is_generator(middleware):
+            raise InputTypeError(
+                "use takes a generator function of a request and of what comes next: "
+                "def middleware(request, next): return (yield from next(request))"
+            )
+        return self._service.use(middleware)
+
     def close(self) -> None:
         """Let go of idle connections. The object stays usable: the next call opens anew."""
         self._service.tell()
@@ -311,7 +325,8 @@ class ModelBinding:
     """A model and its options, checked and prepared once: ``fast = models.bind("gpt-6-luna", temperature=0)``."""
 
     __slots__ = (
-        "_check", "_dialect", "_given", "_headers", "_model", "_options", "_price", "_system", "_tags", "_template",
+        "_check", "_dialect", "_fallback", "_given", "_headers", "_model", "_options", "_price", "_system", "_tags",
+        "_template",
         "_timeout", "service",
     )  # fmt: skip
 
@@ -332,6 +347,7 @@ class ModelBinding:
         self._tags: Mapping[str, str] = options.get("tags", {})
         self._price = _own_price(options["price"]) if "price" in options else None
         self._given = Given(api_key=options.get("api_key"), base_url=options.get("base_url"))
+        self._fallback = _fallbacks(service, options)
         self._template = ModelRequest(
             model=provider.model,
             messages=(),
@@ -351,16 +367,19 @@ class ModelBinding:
 
     def __call__(self, prompt: Prompt, **options: Unpack[CallOptions]) -> Response:
         """Ask, with these options over the bound ones for this call only."""
-        binding = self.bind(**options) if options else self
+        binding = self._over(options) if options else self
         return self.service.generate(binding.prepare(prompt))
 
     def stream(self, prompt: Prompt, **options: Unpack[CallOptions]) -> Stream:
         """As a call, piece by piece."""
-        binding = self.bind(**options) if options else self
+        binding = self._over(options) if options else self
         return self.service.stream(binding.prepare(prompt))
 
     def bind(self, **options: Unpack[CallOptions]) -> ModelBinding:
         """A further binding: these options over the bound ones. This one stays as it is."""
+        return self._over(options)
+
+    def _over(self, options: CallOptions) -> ModelBinding:
         return ModelBinding(self.service, self._model, over(self._options, check_options(options)))
 
     def prepare(self, prompt: Prompt) -> ModelCall:
@@ -374,10 +393,25 @@ class ModelBinding:
             check=self._check,
             given=self._given,
             headers=self._headers,
+            retries=self._options.get("retries"),
+            fallback=tuple([binding.target(messages) for binding in self._fallback]) if self._fallback else (),
             timeout=self._timeout,
             price=self._price,
             tags=merge_tags(around.tags, self._tags) if self._tags else around.tags,
             counters=around.counters,
+        )
+
+    def target(self, messages: tuple[Message, ...]) -> ModelCall:
+        """This binding as the fallback of another call: it is asked what that one was asked."""
+        return ModelCall(
+            provider=self.service.registry.get(self._model, quiet=self._check == "off"),
+            request=replace(self._template, messages=messages),
+            dialect=self._dialect,
+            check=self._check,
+            given=self._given,
+            headers=self._headers,
+            price=self._price,
+            retries=self._options.get("retries"),
         )
 
     def __repr__(self) -> str:
@@ -396,11 +430,11 @@ class AsyncModels:
 
     async def __call__(self, model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> Response:
         """Ask a model and give its whole answer."""
-        return await self.bind(model, **options)(prompt)
+        return await self._bound(model, options)(prompt)
 
     def stream(self, model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> AsyncStream:
         """As a call, piece by piece: ``async for piece in models.aio.stream(...)``."""
-        return self.bind(model, **options).stream(prompt)
+        return self._bound(model, options).stream(prompt)
 
     async def list(self, **options: Unpack[ListOptions]) -> ModelList:
         """As ``models.list``: with ``refresh=True`` the provider is asked without holding up the event loop."""
@@ -408,38 +442,62 @@ class AsyncModels:
 
     def bind(self, model: str, **options: Unpack[CallOptions]) -> AsyncModelBinding:
         """Check a model and its options once, to be called many times."""
-        return self._api.bind(model, **options).aio
+        return self._bound(model, options)
+
+    def _bound(self, model: str, options: CallOptions) -> AsyncModelBinding:
+        return ModelBinding(self._api._service, model, check_options(options)).aio  # noqa: SLF001  # the other half
 
 
 class AsyncModelBinding:
     """A ModelBinding for asyncio."""
 
-    __slots__ = ("_binding",)
+    __slots__ = ("binding",)
 
     def __init__(self, binding: ModelBinding) -> None:
-        self._binding = binding
+        self.binding = binding
 
     @property
     def id(self) -> str:
         """The canonical id, ``provider/model``."""
-        return self._binding.id
+        return self.binding.id
 
     def bind(self, **options: Unpack[CallOptions]) -> AsyncModelBinding:
         """A further binding: these options over the bound ones. This one stays as it is."""
-        return self._binding.bind(**options).aio
+        return self.binding._over(options).aio  # noqa: SLF001  # the other half of one class
 
     async def __call__(self, prompt: Prompt, **options: Unpack[CallOptions]) -> Response:
         """Ask, with these options over the bound ones for this call only."""
-        binding = self._binding.bind(**options) if options else self._binding
+        binding = self.binding._over(options) if options else self.binding  # noqa: SLF001  # as above
         return await binding.service.agenerate(binding.prepare(prompt))
 
     def stream(self, prompt: Prompt, **options: Unpack[CallOptions]) -> AsyncStream:
         """As a call, piece by piece."""
-        binding = self._binding.bind(**options) if options else self._binding
+        binding = self.binding._over(options) if options else self.binding  # noqa: SLF001  # as above
         return binding.service.astream(binding.prepare(prompt))
 
     def __repr__(self) -> str:
-        return f"{self._binding!r}.aio"
+        return f"{self.binding!r}.aio"
+
+
+_OF_ONE_PROVIDER = frozenset({"api_key", "base_url", "dialect", "fallback", "headers", "price"})
+"""Options that a fallback given by its id does not share: a key goes to nobody else."""
+
+
+def _fallbacks(service: ModelService, options: Mapping[str, Any]) -> tuple[ModelBinding, ...]:
+    """The bindings that answer where the bound model fails."""
+    shared = {name: value for name, value in options.items() if name not in _OF_ONE_PROVIDER}
+    return tuple([_as_fallback(service, each, shared) for each in options.get("fallback", ())])
+
+
+def _as_fallback(
+    service: ModelService, given: str | ModelBinding | AsyncModelBinding, shared: Mapping[str, Any]
+) -> ModelBinding:
+    if isinstance(given, str):
+        return ModelBinding(service, given, shared)
+    binding = given.binding if isinstance(given, AsyncModelBinding) else given
+    if getattr(binding, "service", None) is not service:
+        raise InputTypeError("each of fallback is a model id, or a binding of the same ModelsAPI")
+    return binding
 
 
 def _own_price(fields: Mapping[str, Any]) -> OwnPrice:

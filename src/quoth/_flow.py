@@ -12,6 +12,7 @@ differ in how they wait. The rules that flows and drivers keep between them:
   call ended. Garbage collection may be what ends it: ``finish`` must neither block nor raise.
 - No context variable and no current span is held across a ``yield``: the consumer's code runs there.
 - Nested flows are joined by ``yield from`` only.
+- An error of ours leaves a driver without cause and without the frames below it: those hold the signed request.
 - The deadline is the call's, not the consumer's: time between two outputs is given back.
 """
 
@@ -26,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar, ca
 
 from msgspec import Struct
 
-from .errors import ClosedError, InputError
+from .errors import ClosedError, InputError, QuothError
 from .transport import AsyncExchange, AsyncTransport, Deadline, Exchange, Transport
 from .transport._clock import monotonic
 from .types import Ending
@@ -134,6 +135,10 @@ class Scope:
         """Seconds since the call began."""
         return monotonic() - self._begun
 
+    def moment(self) -> float:
+        """Now, on a clock that all calls of a process share; in seconds."""
+        return monotonic()
+
     def end(self, ending: Ending, error: BaseException | None = None) -> None:
         """Finish the call unless it is finished."""
         if not self._finished:
@@ -153,6 +158,14 @@ def _ending_of(error: BaseException) -> Ending:
     if isinstance(error, GeneratorExit):  # a coroutine that nobody awaits any more
         return "abandoned"
     return "failed" if isinstance(error, Exception) else "cancelled"
+
+
+def _bare(error: BaseException) -> BaseException:
+    """The error as it leaves the call: one of ours without the frames it came through, for these hold the request."""
+    if isinstance(error, QuothError):
+        error.__cause__ = error.__context__ = None
+        return error.with_traceback(None)
+    return error
 
 
 class _Course(Generic[Out, Result, Carried]):
@@ -246,9 +259,9 @@ class Driver(_Course[Out, Result, Exchange]):
         except StopIteration as stop:
             self._returned(stop)
             return None
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  # it is raised again, bare
             self._raised(error)
-            raise
+            raise _bare(error)  # noqa: B904  # no cause
         finally:
             self._busy.release()
 
@@ -329,9 +342,9 @@ class AsyncDriver(_Course[Out, Result, AsyncExchange]):
         except _FlowReturned as returned:
             self._returned(returned.stop)
             return None
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  # it is raised again, bare
             self._raised(error)
-            raise
+            raise _bare(error)  # noqa: B904  # no cause
         finally:
             self._busy.release()
 

@@ -9,18 +9,28 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from types import NoneType
-from typing import Any, TypeAlias, TypedDict, get_args
+from typing import Any, Protocol, TypeAlias, TypedDict, get_args
 
 from ._scope import check_tags, merge_tags
+from ._settings import as_policy
 from .dialects import CLIENTS
-from .errors import ConfigurationError, InputError, InputTypeError, NotBuiltError
+from .errors import ConfigurationError, InputError, InputTypeError, NotBuiltError, QuothError
 from .providers._address import check_base_url
-from .providers._auth import KeySource, as_source
+from .providers._auth import KeySource, Secret, as_source
 from .providers._spec import SHORT_NAMES, CheckLevel
-from .types import Tool, ToolChoice
+from .types import RetryPolicy, Tool, ToolChoice
 from .wire import Headers
 
 __all__ = ["CHECKS", "PLANNED", "CallOptions", "check_options", "over"]
+
+
+class Bound(Protocol):
+    """A binding: what ``models.bind`` gives, or its ``aio``."""
+
+    @property
+    def id(self) -> str: ...
+
+    def bind(self) -> Any: ...
 
 
 class CallOptions(TypedDict, total=False):
@@ -56,13 +66,17 @@ class CallOptions(TypedDict, total=False):
     """Fields of the body that have no name here, by provider: ``{"openai": {"store": False}}``."""
     price: Mapping[str, Any]
     """What this model costs you, over all that is known: ``{"input": "2", "output": "10"}``; see docs/costs.md."""
+    retries: int | RetryPolicy
+    """How often it is tried again where it failed in a way that passes; 0: never."""
+    fallback: Sequence[str | Bound]
+    """Who is asked where this model fails: ids, with the options of this call, or bindings, with their own."""
     tags: Mapping[str, str]
     """Who asks, for records and totals: ``{"feature": "search"}``, over those of the binding and the context."""
 
 
 PLANNED = frozenset(
     {
-        "budget", "fallback", "on_budget", "output", "retries",
+        "budget", "on_budget", "output",
     }
 )  # fmt: skip
 """Options that the design promises and this version does not have."""
@@ -253,6 +267,11 @@ def _key(name: str, value: Any) -> KeySource:
     return as_source(value, name)
 
 
+def _hidden(key: Any) -> Any:
+    """A plain key as a Secret, usable or not; anything else as it is."""
+    return Secret(key) if isinstance(key, str) else key
+
+
 def _base_url(name: str, value: Any) -> str:
     return check_base_url(_text(name, value), name)
 
@@ -262,6 +281,15 @@ def _price(name: str, value: Any) -> Mapping[str, Any]:
     if not isinstance(value, Mapping) or not all(isinstance(field, str) for field in value):
         raise _wrong(name, "a mapping such as {'input': '2', 'output': '10'}", value)
     return {field: _copied(each) for field, each in value.items()}
+
+
+def _fallback(name: str, value: Any) -> tuple[Any, ...]:
+    if not isinstance(value, (list, tuple)):
+        raise _wrong(name, "a list of model ids and bindings", value)
+    for each in value:
+        if not isinstance(each, str) and not callable(getattr(each, "bind", None)):
+            raise _wrong(f"each of {name}", "a model id or a binding", each)
+    return tuple(value)
 
 
 CHECKS: dict[str, Check] = {
@@ -282,21 +310,36 @@ CHECKS: dict[str, Check] = {
     "headers": _headers,
     "extra": _extra,
     "price": _price,
+    "retries": as_policy,
+    "fallback": _fallback,
     "tags": check_tags,
 }
 """Every option there is, and what checks it: it gives the value as a request holds it, or raises."""
 
 
-def check_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options as a request holds them, without those that are None (which means: not given)."""
+def check_options(options: Any) -> dict[str, Any]:
+    """The options as a request holds them, without those that are None (which means: not given).
+
+    ``options`` is the dict of a call's own keywords. A plain key in it is hidden there, before anything can fail: the
+    frame that holds it is on the way of every error.
+    """
     checked = {}
+    if "api_key" in options:
+        options["api_key"] = _hidden(options.pop("api_key"))
     for name, value in options.items():
         check = CHECKS.get(name)
         if check is None:
             raise _no_such(name)
         if value is not None:
-            checked[name] = check(name, value)
+            checked[name] = _checked(check, name, value)
     return checked
+
+
+def _checked(check: Check, name: str, value: Any) -> Any:
+    try:
+        return check(name, value)
+    except QuothError as error:  # without the frames that saw a key that cannot be used
+        raise error.with_traceback(None) from None
 
 
 def over(options: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,17 @@ from .errors import ConfigurationError, InputTypeError
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ["Counter", "Surroundings", "Within", "carry", "check_tags", "is_async", "merge_tags", "surroundings"]
+__all__ = [
+    "Counter",
+    "Surroundings",
+    "Within",
+    "carry",
+    "check_tags",
+    "is_async",
+    "is_generator",
+    "merge_tags",
+    "surroundings",
+]
 
 MOST_TAGS = 32
 """How many tags one call may have."""
@@ -99,7 +109,8 @@ def _surroundings_of(entered: tuple[Within[Any], ...]) -> Surroundings:
 
 # Into a foreign thread.
 
-_COROUTINE, _GENERATORS = 0x80, 0x20 | 0x200
+_COROUTINE, _GENERATOR = 0x80, 0x20
+_GENERATORS = _GENERATOR | 0x200
 """Flags of code: what a call of it gives (``inspect.CO_COROUTINE``, ``CO_GENERATOR``, ``CO_ASYNC_GENERATOR``)."""
 
 
@@ -116,6 +127,11 @@ def _flags(function: Any) -> int:
 def is_async(function: Any) -> bool:
     """Whether a call of it gives a coroutine, as far as can be seen."""
     return bool(_flags(function) & _COROUTINE)
+
+
+def is_generator(function: Any) -> bool:
+    """Whether a call of it gives a generator, as far as can be seen."""
+    return bool(_flags(function) & _GENERATOR)
 
 
 def carry(function: Callable[Arguments, Given]) -> Callable[Arguments, Given]:

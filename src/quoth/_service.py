@@ -1,78 +1,63 @@
 """ModelService: what production needs around one call, written once, as flows.
 
-The life of a call: resolve, check, address, send, parse, price, record, output. Whatever happens in between,
-the call's scope (``_CallScope``) leaves exactly one CallRecord, and what a provider answered is never lost to
-something of ours: a price that is unknown, or breaks, leaves the answer with an unknown cost.
+The life of a call: resolve, check, address, admit, send, parse, price, record, output; again where a try failed in a
+way that passes, and by the next target where it did not. Whatever happens in between, the call's scope
+(``CallScope``) leaves exactly one CallRecord, and what a provider answered is never lost to something of ours: a
+price that is unknown, or breaks, leaves the answer with an unknown cost.
+
+A try ends where something of its answer would be shown: with the whole answer of a call, with the first piece of a
+stream. Before, an error may lead to another try; behind it never.
 """
 
 from __future__ import annotations
 
 import os
 from _thread import allocate_lock
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Never
+from typing import TYPE_CHECKING, Any, Never, TypeAlias, TypeVar
 
-from msgspec import Struct
 from msgspec.structs import replace
 
-from ._flow import AsyncDriver, Call, Driver, Finish, Flow, Read, Scope, Send, Step, arun, run
+from ._call import Again, CallScope, ModelCall, priced_by
+from ._flow import AsyncDriver, Call, Driver, Finish, Flow, Read, Send, Sleep, Step, arun, run
 from ._registry import SimpleModelRegistry
-from ._scope import Counter
-from ._settings import Settings, configured, is_offline, named, timeout_of, variable
+from ._settings import Settings, configured, is_offline, named, policy_of, variable
 from ._stream import AsyncStream, Opened, Stream, StreamOutput
 from .errors import (
     APIConnectionError,
     APIStatusError,
     ConfigurationError,
+    InputTypeError,
+    LocalRateLimitError,
     QuothError,
-    Sent,
     TransportError,
 )
-from .events import ResponseStart, StreamEvent
+from .events import StreamEvent, unfold
 from .instrumentation._journal import Journal
-from .instrumentation._record import CallRecord, Operation, new_call_id
 from .providers._address import Given, find_address, host_of, is_foreign, key_name
 from .providers._auth import KeySource, Secret, read_key
-from .providers._provider import AnswerReader, Provider
-from .providers._spec import CheckLevel, ProviderSpec
+from .providers._provider import AnswerReader
+from .providers._spec import ProviderSpec
 from .transport import AsyncTransport, Transport
-from .transport._router import AsyncRouter, Router
-from .types import Attempt, CallDetails, Cost, Ending, ModelRequest, Response, Usage
-from .wire import Headers, HTTPRequest, WireReply, WireRequest, request_id
+from .types import Cost, ModelRequest, Response, RetryPolicy
+from .wire import HTTPRequest, WireReply, WireRequest
 
 if TYPE_CHECKING:
-    from ._costs import OwnPrice, Prices
+    from ._costs import Prices
     from .instrumentation._hooks import Hook, HookHandle, Hooks
+    from .limits._health import Health, Lane, Ticket
+    from .middleware import Middleware, Next
+    from .transport._router import AsyncRouter, Router
 
-__all__ = ["ModelCall", "ModelService"]
+__all__ = ["ModelService"]
 
-
-class ModelCall(Struct, frozen=True, kw_only=True, gc=False):
-    """One call as the API hands it over. Its repr shows no key and no header."""
-
-    provider: Provider
-    request: ModelRequest
-    dialect: str | None = None
-    """The wire that the caller asked for."""
-    check: CheckLevel = "warn"
-    given: Given = Given()
-    headers: Headers = ()
-    timeout: float | None = None
-    price: OwnPrice | None = None
-    """The prices of this call, over all others."""
-    tags: Mapping[str, str] = {}
-    counters: tuple[Counter, ...] = ()
-    """Who is told of its record, beside the journal."""
-    parent: str | None = None
-    """The id of the call that this one is made for."""
-    operation: Operation = "generate"
-
-    def __repr__(self) -> str:
-        return f"ModelCall({self.provider.id!r})"
-
-    def __rich_repr__(self) -> list[tuple[str, Any]]:
-        return [("provider", self.provider.id)]
+Tried = TypeVar("Tried")
+Out = TypeVar("Out")
+Try: TypeAlias = Callable[[ModelCall, CallScope], Flow[Out, Tried]]
+"""One try of one target."""
+FirstPiece: TypeAlias = tuple[AnswerReader, list[StreamEvent], bytes]
+"""The reader of a stream, the events up to its first piece, and the chunk that completed them."""
 
 
 class ModelService:
@@ -84,16 +69,40 @@ class ModelService:
         self.journal = Journal()
         self.hooks: Hooks | None = None
         """Made with the first hook."""
+        self._middleware: tuple[Middleware, ...] = ()
+        """The first is the outermost."""
         self._changing = allocate_lock()
         """Guards what follows from the settings while they are replaced."""
         self._prices: Prices | None = None
-        self._route()
+        self._health: Health | None = None
+        self._routers: tuple[Router, AsyncRouter] | None = None
 
-    def _route(self) -> None:
-        self._router = Router({"local": _embedded, **dict.fromkeys(("http", "https"), self._network)})
-        self._async_router = AsyncRouter(
-            {"local": _async_embedded, **dict.fromkeys(("http", "https"), self._async_network)}
-        )
+    @property
+    def health(self) -> Health:
+        """How it goes with whom; made at first use."""
+        health = self._health
+        if health is None:
+            from .limits._health import Health
+
+            with self._changing:
+                health = self._health = self._health or Health()
+        return health
+
+    def _routed(self) -> tuple[Router, AsyncRouter]:
+        """Who carries requests, blocking and under asyncio; made at first use."""
+        routers = self._routers
+        if routers is None:
+            from .transport._router import AsyncRouter, Router
+
+            over_network = dict.fromkeys(("http", "https"), self._network)
+            over_async_network = dict.fromkeys(("http", "https"), self._async_network)
+            made = (
+                Router({"local": _embedded, **over_network}),
+                AsyncRouter({"local": _async_embedded, **over_async_network}),
+            )
+            with self._changing:
+                routers = self._routers = self._routers or made
+        return routers
 
     @property
     def prices(self) -> Prices:
@@ -136,9 +145,9 @@ class ModelService:
             if "prices" in changes and self._prices is not None:
                 self._prices = _prices_of(self.settings, self._prices)
         if {"transport", "async_transport", "http"} & {*changes}:
-            old = self._router, self._async_router
-            self._route()  # new ones: a call that was just choosing its transport puts it into an old one
-            for router in old:
+            with self._changing:
+                old, self._routers = self._routers, None
+            for router in old or ():  # a call that was just choosing its transport puts it into an old one
                 router.close()
 
     def on_call(self, hook: Hook) -> HookHandle:
@@ -149,6 +158,17 @@ class ModelService:
             self.hooks = self.hooks or Hooks()
         return self.hooks.add(hook)
 
+    def use(self, middleware: Middleware) -> Callable[[], None]:
+        """Put middleware around each call that begins from now on, inside of what is there; give what takes it out."""
+        with self._changing:
+            self._middleware = (*self._middleware, middleware)
+
+        def remove() -> None:
+            with self._changing:
+                self._middleware = tuple([each for each in self._middleware if each is not middleware])
+
+        return remove
+
     def tell(self) -> None:
         """Tell the hooks of calls that garbage collection ended."""
         if self.hooks is not None:
@@ -156,95 +176,213 @@ class ModelService:
 
     def close(self) -> None:
         """Let go of idle connections and of the embedded model's threads; the next call opens anew."""
-        self._router.close()
-        self._async_router.close()
+        for router in self._routers or ():
+            router.close()
 
     def generate(self, call: ModelCall) -> Response:
         scope = self._scope(call, stream=False)
-        return run(self._generate(call, scope), self._router, scope)
+        return run(self._answer(call, scope), self._routed()[0], scope)
 
     async def agenerate(self, call: ModelCall) -> Response:
         scope = self._scope(call, stream=False)
-        return await arun(self._generate(call, scope), self._async_router, scope)
+        return await arun(self._answer(call, scope), self._routed()[1], scope)
 
     def stream(self, call: ModelCall) -> Stream:
         def start() -> Driver[StreamOutput, Response]:
             scope = self._scope(call, stream=True)
-            return Driver(self._stream(call, scope), self._router, scope)
+            return Driver(self._answer(call, scope), self._routed()[0], scope)
 
         return Stream(start)
 
     def astream(self, call: ModelCall) -> AsyncStream:
         def start() -> AsyncDriver[StreamOutput, Response]:
             scope = self._scope(call, stream=True)
-            return AsyncDriver(self._stream(call, scope), self._async_router, scope)
+            return AsyncDriver(self._answer(call, scope), self._routed()[1], scope)
 
         return AsyncStream(start)
 
     def list_models(self, call: ModelCall) -> tuple[str, ...]:
         """The ids that the provider says it has, over all its pages."""
         scope = self._scope(call, stream=False)
-        return run(self._list_models(call, scope), self._router, scope)
+        return run(self._list_models(call, scope), self._routed()[0], scope)
 
     async def alist_models(self, call: ModelCall) -> tuple[str, ...]:
         scope = self._scope(call, stream=False)
-        return await arun(self._list_models(call, scope), self._async_router, scope)
+        return await arun(self._list_models(call, scope), self._routed()[1], scope)
 
     # The flows.
 
-    def _list_models(self, call: ModelCall, scope: _CallScope) -> Flow[Never, tuple[str, ...]]:
+    def _list_models(self, call: ModelCall, scope: CallScope) -> Flow[Never, tuple[str, ...]]:
         ids: dict[str, None] = {}
         after: str | None = None
         for _ in range(MOST_PAGES):
-            reply = yield from self._send(call, scope, call.provider.build_listing(after), stream=False)
-            page = call.provider.parse_listing(reply)
-            ids.update(dict.fromkeys(page.ids))
-            after = page.after
+            scope.approach(call)
+            page, after = yield from self._tries(call, scope, partial(self._list_page, after))
+            ids.update(dict.fromkeys(page))
             if after is None:
                 break
         return tuple(ids)
 
-    def _generate(self, call: ModelCall, scope: _CallScope) -> Flow[Never, Response]:
-        call = self._choose(call, scope)
-        reply = yield from self._send(call, scope, self._spell(call, scope, stream=False), stream=False)
-        reader = scope.reader = AnswerReader(call.provider, reply)
-        return self._account(reader.read(reply.body), scope)
+    def _list_page(
+        self, after: str | None, target: ModelCall, scope: CallScope
+    ) -> Flow[Never, tuple[tuple[str, ...], str | None]]:
+        """The ids of one page, and what the next one is asked for by."""
+        reply = yield from self._send(target, scope, target.provider.build_listing(after), stream=False)
+        page = target.provider.parse_listing(reply)
+        return page.ids, page.after
 
-    def _stream(self, call: ModelCall, scope: _CallScope) -> Flow[StreamOutput, Response]:
-        call = self._choose(call, scope)
-        reply = yield from self._send(call, scope, self._spell(call, scope, stream=True), stream=True)
-        yield _OPENED
-        reader = scope.reader = AnswerReader(call.provider, reply)
+    def _answer(self, call: ModelCall, scope: CallScope) -> Flow[StreamOutput, Response]:
+        if self._middleware:
+            return self._through_middleware(call, scope)
+        return self._stream(call, scope) if scope.stream else self._generate(call, scope)
+
+    def _generate(self, call: ModelCall, scope: CallScope) -> Flow[Never, Response]:
+        reader = yield from self._ask(call, scope, self._whole_answer)
+        return self._account(reader.response(), scope)
+
+    def _stream(self, call: ModelCall, scope: CallScope) -> Flow[StreamOutput, Response]:
+        begin: Flow[StreamOutput, FirstPiece] = self._ask(call, scope, self._first_piece)
+        reader, events, chunk = yield from begin
         response: Response | None = None
-        while response is None:
-            chunk = yield from _read(reader)
-            events = reader.feed(chunk) if chunk else reader.end()
+        while True:
             if reader.ended:  # priced and given before its end is shown: who stops there has had it all
                 response = self._account(reader.response(), scope)
                 yield response
             for event in events:
                 scope.saw(event)
                 yield event
-            if response is None and not chunk:
+            if response is not None:
+                break
+            if not chunk:
                 raise reader.interrupted()
+            try:
+                chunk = yield from _read(reader)
+                events = reader.feed(chunk) if chunk else reader.end()
+            except APIStatusError as error:
+                raise reader.interrupted(error) from None
         yield Finish()
         return response
 
-    def _choose(self, call: ModelCall, scope: _CallScope) -> ModelCall:
+    # Around it.
+
+    def _through_middleware(self, call: ModelCall, scope: CallScope) -> Flow[StreamOutput, Response]:
+        def ask(request: ModelRequest) -> Flow[StreamOutput, Response]:
+            changed = self._changed(call, request)
+            return self._stream(changed, scope) if scope.stream else self._generate(changed, scope)
+
+        ask_next: Next = ask
+        for middleware in reversed(self._middleware):
+            ask_next = _link(middleware, ask_next)
+        response: object = yield from ask_next(replace(call.request, model=call.provider.id, stream=scope.stream))
+        if not isinstance(response, Response):
+            raise InputTypeError(f"middleware gave a {type(response).__name__} in place of a Response")
+        if response is scope.answer:
+            return response
+        response = scope.given(response)
+        if scope.stream:
+            yield from _shown(response, scope)
+        return response
+
+    def _changed(self, call: ModelCall, request: ModelRequest) -> ModelCall:
+        """The call as middleware would have it. Another model has not its key, address and fallbacks."""
+        if request.model != call.provider.id:
+            provider = self.registry.get(request.model)
+            asked = replace(request, model=provider.model, extra={})
+            return replace(call, provider=provider, request=asked, dialect=None, given=Given(), headers=(), fallback=())
+        fallback = tuple(
+            [replace(each, request=replace(each.request, messages=request.messages)) for each in call.fallback]
+        )
+        return replace(call, request=replace(request, model=call.provider.model), fallback=fallback)
+
+    # Its tries.
+
+    def _ask(self, call: ModelCall, scope: CallScope, once: Try[Out, Tried]) -> Flow[Out, Tried]:
+        return self._targets(call, scope, once) if call.fallback else self._tries(call, scope, once)
+
+    def _targets(self, call: ModelCall, scope: CallScope, once: Try[Out, Tried]) -> Flow[Out, Tried]:
+        """Try one target after the other, until one answers."""
+        from .limits._retry import falls_back, most_useful
+
+        failed: list[tuple[QuothError, ModelCall]] = []
+        targets = (call, *call.fallback)
+        for target, following in zip(targets, (*call.fallback, None), strict=True):
+            try:
+                return (yield from self._tries(target, scope, once))
+            except QuothError as error:
+                failed.append((error.with_traceback(None), target))  # its frames hold this one
+            same = following is not None and following.provider.spec.name == target.provider.spec.name
+            if following is None or not falls_back(failed[-1][0], same_provider=same):
+                break
+            scope.amend_attempt(followed_by="fallback")
+        raised = most_useful([error for error, _ in failed])
+        scope.settle_on(raised, next(target for error, target in failed if error is raised))
+        raise raised
+
+    def _tries(self, target: ModelCall, scope: CallScope, once: Try[Out, Tried]) -> Flow[Out, Tried]:
+        """Try one target, again where its policy says so, until it answers."""
+        again: Again | None = None
+        while True:
+            if again is not None or target is not scope.target:
+                scope.approach(target)
+            try:
+                tried = yield from once(target, scope)
+            except QuothError as error:
+                again = again or Again(_policy(target, scope))
+                wait, failure = again.after(error, scope), error.with_traceback(None)  # its frames hold this one
+            except BaseException:
+                if scope.trial and scope.lane is not None:
+                    scope.lane.breaker.lost()
+                raise
+            else:
+                scope.end_attempt(answered=True)
+                if scope.lane is not None:
+                    scope.lane.succeeded(scope.moment(), trial=scope.trial)
+                return tried
+            if wait is None:
+                raise failure
+            yield Sleep(wait)
+            scope.waited = wait
+
+    # One try: until something of the answer would be shown.
+
+    def _whole_answer(self, target: ModelCall, scope: CallScope) -> Flow[Never, AnswerReader]:
+        target = self._choose(target, scope)
+        reply = yield from self._send(target, scope, self._spell(target, scope, stream=False), stream=False)
+        reader = scope.reader = AnswerReader(target.provider, reply)
+        reader.read(reply.body)
+        return reader
+
+    def _first_piece(self, target: ModelCall, scope: CallScope) -> Flow[StreamOutput, FirstPiece]:
+        target = self._choose(target, scope)
+        reply = yield from self._send(target, scope, self._spell(target, scope, stream=True), stream=True)
+        if not scope.opened:
+            scope.opened = True
+            yield _OPENED
+        reader = scope.reader = AnswerReader(target.provider, reply)
+        events, chunk = list[StreamEvent](), b""
+        while not (reader.begun or reader.ended):
+            events += reader.feed(b"")  # an error that stood behind the events of the last chunk
+            chunk = yield from _read(reader)
+            events += reader.feed(chunk) if chunk else reader.end()
+            if not chunk and not reader.ended:
+                raise reader.interrupted()
+        return reader, events, chunk
+
+    def _choose(self, target: ModelCall, scope: CallScope) -> ModelCall:
         """The call on the wire that suits it. What is known to be refused there is said before it is sent."""
         from .providers._choosing import advise, choose_wire
 
-        spec = call.provider.spec
+        spec = target.provider.spec
 
         def foreign() -> bool:
-            return is_foreign(spec, call.given, _told_of(spec, scope.settings), os.environ)
+            return is_foreign(spec, target.given, _told_of(spec, scope.settings), os.environ)
 
-        provider, change = choose_wire(call.provider, call.request, call.dialect, foreign)
+        provider, change = choose_wire(target.provider, target.request, target.dialect, foreign)
         scope.changes = (change,) if change else ()
-        advise(provider, call.request, call.check)
-        return call if provider is call.provider else replace(call, provider=provider)
+        advise(provider, target.request, target.check)
+        return target if provider is target.provider else replace(target, provider=provider)
 
-    def _spell(self, call: ModelCall, scope: _CallScope, *, stream: bool) -> WireRequest:
+    def _spell(self, call: ModelCall, scope: CallScope, *, stream: bool) -> WireRequest:
         """The request on the provider's wire. What is wrong with it, or with the prices, is said before it is sent."""
         scope.prices.load()
         wire = call.provider.build(replace(call.request, stream=stream))
@@ -252,24 +390,39 @@ class ModelService:
         return wire
 
     def _send(
-        self, call: ModelCall, scope: _CallScope, wire: WireRequest, *, stream: bool
+        self, target: ModelCall, scope: CallScope, wire: WireRequest, *, stream: bool
     ) -> Generator[Step, Any, WireReply]:
-        """One attempt; raise what the transport or the provider says against it."""
-        request = yield from self._address(call, scope, wire)
+        """Send it once, when it may pass; raise what the transport or the provider says against it."""
+        request = yield from self._address(target, scope, wire)
+        lane = scope.lane = self.health.lane(target.provider.id, scope.host or "", scope.secret)
+        if not lane.clear:
+            yield from self._pass(target, lane, scope)
         scope.begin_attempt()
-        try:
-            reply: WireReply = yield Send(request, stream)
-        except BaseException as error:
-            scope.end_attempt(None, error)
-            raise
+        reply: WireReply = yield Send(request, stream)
+        scope.replied(reply)
         if 200 <= reply.status < 300:
-            scope.end_attempt(reply, None)
             return reply
-        refusal = call.provider.error(reply)
-        scope.end_attempt(reply, refusal)
-        raise refusal
+        raise target.provider.error(reply)
 
-    def _address(self, call: ModelCall, scope: _CallScope, wire: WireRequest) -> Generator[Step, Any, HTTPRequest]:
+    def _pass(self, target: ModelCall, lane: Lane, scope: CallScope) -> Generator[Step, Any, None]:
+        """Wait before a closed gate; ask an open breaker. Raise LimitError where the call may not be sent."""
+        ticket: Ticket | None = None
+        while True:
+            most = min(_policy(target, scope).longest_wait, scope.deadline.remaining())
+            ticket, wait = lane.gate.wait(scope.moment(), ticket, most)
+            if wait <= 0:
+                break
+            if ticket is None:
+                raise LocalRateLimitError(
+                    f"{target.provider.id} has asked to wait, and this call cannot wait the {wait:.1f} s that are left "
+                    "of it: it was not sent",
+                    retry_after=wait,
+                )
+            yield Sleep(wait)
+            scope.waited += wait
+        scope.trial = lane.breaker.admit(scope.moment())
+
+    def _address(self, call: ModelCall, scope: CallScope, wire: WireRequest) -> Generator[Step, Any, HTTPRequest]:
         provider, settings = call.provider, scope.settings
         own, given = call.given, _told_of(provider.spec, settings)
         if own.api_key:
@@ -283,24 +436,23 @@ class ModelService:
         scope.host = f"host:{host_of(address.base_url)}"  # some hosts of one provider charge more than others
         return provider.address(wire, address, call.headers)
 
-    def _account(self, response: Response, scope: _CallScope) -> Response:
+    def _account(self, response: Response, scope: CallScope) -> Response:
         """Price an answer and put on it what the call knows. The answer outlives whatever fails here."""
-        provider = scope.call.provider
-        cost = self._price(response, scope)
-        scope.usage, scope.cost = response.usage, cost
-        scope.served_model, scope.finish_reason = response.model or None, response.finish_reason
-        return replace(
+        provider = scope.target.provider
+        answer = replace(
             response,
             provider=provider.spec.name,
             model=response.model or provider.model,
-            cost=cost,
+            cost=self._price(response, scope),
             call=scope.details(),
         )
+        scope.took(answer)
+        return answer
 
-    def _price(self, response: Response, scope: _CallScope) -> Cost:
+    def _price(self, response: Response, scope: CallScope) -> Cost:
         """What the answer cost: what the provider states, else what our prices say. Whatever breaks, it is paid for."""
-        provider = scope.call.provider
-        spec, request = provider.spec, scope.call.request
+        provider = scope.target.provider
+        spec, request = provider.spec, scope.target.request
         try:
             cost = scope.prices.cost(
                 spec.prices,
@@ -312,8 +464,8 @@ class ModelService:
                 region=response.region,
                 host=scope.host,
                 speed=response.speed,
-                asked=_asked(request.extra) if request.extra else (),
-                price=scope.call.price,
+                asked=priced_by(request.extra) if request.extra else (),
+                price=scope.target.price,
             )
         except Exception as error:  # noqa: BLE001  # whatever is wrong with our pricing, the answer is paid for
             cost = Cost(femto=None, kind="unknown", reason=f"pricing failed: {error}")
@@ -328,8 +480,8 @@ class ModelService:
 
     # What carries it.
 
-    def _scope(self, call: ModelCall, *, stream: bool) -> _CallScope:
-        return _CallScope(call, self, stream=stream)
+    def _scope(self, call: ModelCall, *, stream: bool) -> CallScope:
+        return CallScope(call, self.settings, self.prices, self.journal, self.hooks, stream=stream)
 
     def _network(self) -> Transport:
         if self.settings.transport is not None:
@@ -361,14 +513,6 @@ def _told_of(spec: ProviderSpec, settings: Settings) -> Given:
 _NOTHING = Given()
 
 
-_PRICED_BY = ("service_tier", "speed", "inference_geo")
-"""Fields of a request that may change its price. They count where the answer does not say how it was served."""
-
-
-def _asked(extra: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    return tuple([(name, value) for name in _PRICED_BY if isinstance(value := extra.get(name), str)])
-
-
 _OPENED = Opened()
 
 MOST_PAGES = 100
@@ -393,6 +537,26 @@ def _key_now(source: KeySource, name: str) -> Generator[Step, Any, KeySource]:
     return Secret(key)
 
 
+def _link(middleware: Middleware, ask_next: Next) -> Next:
+    return lambda request: middleware(request, ask_next)
+
+
+def _shown(response: Response, scope: CallScope) -> Generator[StreamOutput, Any, None]:
+    """Show a stream an answer that nobody has streamed; behind one that was streamed it only takes its place."""
+    pieces = not scope.opened
+    if pieces:
+        scope.opened = True
+        yield _OPENED
+    yield response
+    for event in unfold(response) if pieces else ():
+        scope.saw(event)
+        yield event
+
+
+def _policy(target: ModelCall, scope: CallScope) -> RetryPolicy:
+    return target.retries or scope.call.retries or policy_of(scope.settings) or RetryPolicy()
+
+
 def _read(reader: AnswerReader) -> Generator[Step, Any, bytes]:
     """The next bytes of a stream; a connection that breaks here has cut the answer short."""
     try:
@@ -403,159 +567,6 @@ def _read(reader: AnswerReader) -> Generator[Step, Any, bytes]:
             raise reader.interrupted(error) from None
         raise
     return chunk
-
-
-class _CallScope(Scope):
-    """One call's clock and facts, from which its one record is made."""
-
-    __slots__ = (
-        "_attempt_began", "_attempts", "_first_output", "_headers", "_hooks", "_journal", "_listeners", "_request_id",
-        "_sent", "_status", "call", "changes", "cost", "finish_reason", "host", "id", "prices", "reader", "secret",
-        "served_model", "settings", "stream", "usage",
-    )  # fmt: skip
-
-    def __init__(self, call: ModelCall, service: ModelService, *, stream: bool) -> None:
-        settings = service.settings
-        super().__init__(call.timeout if call.timeout is not None else timeout_of(settings))
-        self.id = new_call_id()
-        self.call = call
-        self.settings = settings
-        self.prices = service.prices
-        self.stream = stream
-        self.changes: tuple[str, ...] = ()
-        self.usage: Usage | None = None
-        self.cost: Cost | None = None
-        self.served_model: str | None = None
-        self.finish_reason: str | None = None
-        self.reader: AnswerReader | None = None
-        self.host: str | None = None
-        self.secret: str | None = None
-        self._journal = service.journal
-        self._hooks = hooks = service.hooks
-        self._listeners = hooks.listeners() if hooks is not None else ()
-        self._attempts: list[Attempt] = []
-        self._attempt_began = 0.0
-        self._first_output: float | None = None
-        self._headers: Headers = ()
-        self._request_id: str | None = None
-        self._status: int | None = None
-        self._sent: Sent = "no"
-
-    def begin_attempt(self) -> None:
-        self._attempt_began = self.elapsed()
-        self._sent = "maybe"
-
-    def end_attempt(self, reply: WireReply | None, error: BaseException | None) -> None:
-        if reply is not None:
-            self._sent, self._status, self._headers = "yes", reply.status, reply.headers
-            self._request_id = request_id(reply.headers)
-        elif isinstance(error, QuothError):
-            self._sent = error.sent
-        attempt = Attempt(
-            provider=self.call.provider.spec.name,
-            model=self.call.provider.model,
-            started=self._attempt_began,
-            seconds=self.elapsed() - self._attempt_began,
-            status=self._status,
-            error_kind=_kind(error),
-            request_id=self._request_id,
-        )
-        self._attempts.append(attempt)
-
-    def saw(self, event: StreamEvent) -> None:
-        if self._first_output is None and not isinstance(event, ResponseStart):
-            self._first_output = self.elapsed()
-
-    def details(self) -> CallDetails:
-        return CallDetails(
-            id=self.id,
-            seconds=self.elapsed(),
-            first_output_seconds=self._first_output,
-            attempts=tuple(self._attempts),
-            request_id=self._request_id,
-            headers=self._headers,
-            changes=self.changes,
-        )
-
-    def finish(self, ending: Ending, error: BaseException | None) -> None:
-        may_be_collected = ending == "abandoned"
-        if self.cost is not None and ending == "abandoned":
-            ending = "answered"  # the whole answer had come; only the connection's end was not waited for
-        if isinstance(error, QuothError):
-            self._annotate(error)
-        self._tell(self._record(ending, error))
-        if not may_be_collected:
-            self.closed()
-
-    def _tell(self, record: CallRecord) -> None:
-        self._journal.append(record)
-        for counter in self.call.counters:
-            counter.append(record)
-        if self._hooks is not None and self._listeners:
-            self._hooks.append(record, self._listeners)
-
-    def closed(self) -> None:
-        if self._hooks is not None:
-            self._hooks.tell()
-
-    def _annotate(self, error: QuothError) -> None:
-        """Say on an error whom it concerns, what was tried, and what of the answer had come."""
-        if self.secret:
-            error.redact(self.secret)
-        error.provider = error.provider or self.call.provider.spec.name
-        error.model = error.model or self.call.provider.model
-        error.attempts = error.attempts or tuple(self._attempts)
-        if error.billed == "no" and self._may_be_billed(error):
-            error.billed = "maybe"
-        if error.partial is None and self.reader is not None:
-            error.partial = self.reader.response()
-        if error.partial is not None:
-            error.partial = replace(error.partial, cost=self._unanswered_cost(error) or error.partial.cost)
-
-    def _record(self, ending: Ending, error: BaseException | None) -> CallRecord:
-        provider = self.call.provider
-        return CallRecord(
-            id=self.id,
-            operation=self.call.operation,
-            parent=self.call.parent,
-            tags={**self.settings.tags, **self.call.tags},
-            provider=provider.spec.name,
-            model=provider.model,
-            served_model=self.served_model,
-            stream=self.stream,
-            outcome=ending,
-            error_kind=_kind(error),
-            status=self._status,
-            finish_reason=self.finish_reason,
-            sent=self._sent,
-            usage=self.usage,
-            cost=self.cost or self._unanswered_cost(error),
-            started_at=self.started_at,
-            seconds=self.elapsed(),
-            first_output_seconds=self._first_output,
-            attempts=tuple(self._attempts),
-            changes=self.changes,
-        )
-
-    def _unanswered_cost(self, error: BaseException | None) -> Cost | None:
-        """None where the call cost nothing for certain; an unknown cost where it may have."""
-        if not self._may_be_billed(error):
-            return None
-        return Cost(femto=None, kind="unknown", reason="the call ended before the provider stated its usage")
-
-    def _may_be_billed(self, error: BaseException | None) -> bool:
-        """Whether a call without a whole answer may have cost something: unless it was refused, what was sent may."""
-        if self.call.operation == "list_models":
-            return False
-        if isinstance(error, APIStatusError) and self.reader is None:
-            return error.billed != "no"
-        return self._sent != "no"
-
-
-def _kind(error: BaseException | None) -> str | None:
-    if error is None:
-        return None
-    return error.kind if isinstance(error, QuothError) else type(error).__name__
 
 
 def _embedded() -> Transport:

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, cast
 
 import msgspec
 from msgspec import Struct
 
 from ._scope import check_tags
-from .errors import ConfigurationError, InputTypeError
+from .errors import ConfigurationError, InputError, InputTypeError
 from .providers._address import check_base_url
 from .providers._auth import KeySource, as_source
 from .transport import AsyncTransport, Transport
+from .types import RetryPolicy
 
 if TYPE_CHECKING:
     from .transport._config import HTTPSettings
@@ -28,10 +29,12 @@ __all__ = [
     "VARIABLES",
     "Settings",
     "SettingsOptions",
+    "as_policy",
     "configured",
     "flag",
     "is_offline",
     "named",
+    "policy_of",
     "timeout_of",
     "variable",
 ]
@@ -71,8 +74,9 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     ``api_keys`` (each a str, a Secret, an EnvironmentKey or a function) and ``base_urls`` are by provider name.
     ``tags`` are those of every call. ``prices`` is what QUOTH_PRICES may hold. ``offline`` refuses the network, as
-    QUOTH_OFFLINE does; either is enough. ``transport`` and ``async_transport`` carry every request to a network in
-    place of quoth's own. Raises InputError, naming the setting, for a value that cannot be used. Shows no key.
+    QUOTH_OFFLINE does; either is enough. ``retries``, a number or a RetryPolicy, is for calls that say nothing of it.
+    ``transport`` and ``async_transport`` carry every request to a network in place of quoth's own. Raises InputError,
+    naming the setting, for a value that cannot be used. Shows no key.
     """
 
     timeout: float | None = None
@@ -81,6 +85,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     prices: str | None = None
     tags: Mapping[str, str] = msgspec.field(default_factory=dict)
     offline: bool = False
+    retries: int | RetryPolicy | None = None
     transport: Transport | None = None
     async_transport: AsyncTransport | None = None
     http: HTTPSettings | None = None
@@ -111,6 +116,7 @@ class SettingsOptions(TypedDict, total=False):
     prices: str | None
     tags: Mapping[str, str | None] | None
     offline: bool | None
+    retries: int | RetryPolicy | None
     transport: Transport | None
     async_transport: AsyncTransport | None
     http: HTTPSettings | None
@@ -198,6 +204,10 @@ def _offline(name: str, value: Any) -> bool:
     return value
 
 
+def _retries(name: str, value: Any) -> RetryPolicy:
+    return as_policy(f"the setting {name}", value)
+
+
 def _transport(name: str, value: Any) -> Any:
     if not callable(getattr(value, "open", None)) or not callable(getattr(value, "close", None)):
         raise ConfigurationError(f"the setting {name} needs the methods open and close: {type(value).__name__}")
@@ -216,6 +226,25 @@ def _tags(name: str, value: Any) -> dict[str, str]:
     return check_tags(f"the setting {name}", value)
 
 
+def as_policy(name: str, value: Any) -> RetryPolicy:
+    """The retries as a policy: a number is that many, under the default rules. Raises InputError, naming ``name``."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = RetryPolicy(retries=value)
+    if not isinstance(value, RetryPolicy):
+        raise InputTypeError(f"{name} must be an int or a RetryPolicy, not {type(value).__name__}")
+    for field in RetryPolicy.__struct_fields__:
+        given: object = getattr(value, field)  # a Struct takes any value
+        kinds = int if field in _COUNTS else (int, float)
+        if isinstance(given, bool) or not isinstance(given, kinds) or not 0 <= given <= MOST:
+            raise InputError(f"{name}: {field} must be a number from 0 to {MOST:,}, not {given!r:.80}")
+    return value
+
+
+MOST = 1_000_000
+"""The largest number that a RetryPolicy may hold."""
+_COUNTS = ("retries", "retries_if_billed")
+"""Its fields that are whole numbers."""
+
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "timeout": _seconds,
     "api_keys": _by_provider(_key),
@@ -223,6 +252,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "prices": _prices,
     "tags": _tags,
     "offline": _offline,
+    "retries": _retries,
     "transport": _transport,
     "async_transport": _transport,
     "http": _http,
@@ -256,6 +286,11 @@ def flag(name: str) -> bool:
 def is_offline(settings: Settings) -> bool:
     """Whether the settings or QUOTH_OFFLINE forbid the network."""
     return settings.offline or flag("QUOTH_OFFLINE")
+
+
+def policy_of(settings: Settings) -> RetryPolicy | None:
+    """The retries that the settings say, if they do."""
+    return cast("RetryPolicy | None", settings.retries)  # checked when they were made
 
 
 def timeout_of(settings: Settings) -> float:

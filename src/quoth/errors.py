@@ -11,6 +11,9 @@
      │   ├─ UnsupportedParameterError            this model or provider cannot do that
      │   └─ UnsupportedContentError              this wire cannot carry that part
      ├─ NotBuiltError (NotImplementedError)    ours: this version of quoth cannot do it yet
+     ├─ LimitError                             ours to you: held back here, before it was sent
+     │   ├─ LocalRateLimitError                  the provider asked to wait for longer than this call may
+     │   └─ CircuitOpenError                     it failed so often just now that it is left alone for a while
      ├─ TransportError                         nobody's: the request or its reply was lost; ``phase``, ``sent``
      │   ├─ APIConnectionError (ConnectionError)
      │   │   └─ StreamInterruptedError           a stream ended before its end; ``partial`` holds what came
@@ -36,8 +39,9 @@
 
 Each class has one stable ``kind``, the label in records and metrics. Errors are plain data: they pickle and
 copy, and hold no request, no header and no key. Their text is bounded, without control characters and
-without anything that looks like a key. Two warnings stand beside the tree: ``ModelRetiredWarning`` and
-``CapabilityWarning``.
+without anything that looks like a key. They carry no cause, and are raised anew where the call ends, so that no
+traceback leads to a frame that holds a request. What to do about each kind stands in docs/errors.md. Two warnings
+stand beside the tree: ``ModelRetiredWarning`` and ``CapabilityWarning``.
 """
 
 from __future__ import annotations
@@ -56,6 +60,7 @@ __all__ = [
     "AuthenticationError",
     "BadRequestError",
     "CapabilityWarning",
+    "CircuitOpenError",
     "ClosedError",
     "ConfigurationError",
     "ConflictError",
@@ -65,6 +70,8 @@ __all__ = [
     "InputError",
     "InputTypeError",
     "InternalServerError",
+    "LimitError",
+    "LocalRateLimitError",
     "MissingKeyError",
     "ModelNotFoundError",
     "ModelRetiredWarning",
@@ -97,14 +104,21 @@ SHORTEST_KEY = 12
 TEXT_LIMIT = 2_000
 """The longest text an error carries, in characters."""
 
+MOST_SHOWN = 8
+"""How many attempts the text of an error tells: the last ones."""
+
 # Patterns are text here and in the rooms below: ``re`` compiles and keeps them at first use, not at import.
-_CONTROL = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
+_CONTROL = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f]"
 _ISSUED = r"(?:sk|pk|rk|gsk|xai|pplx|hf|nvapi|ghp|key)[-_]"
 _KEYLIKE = (
     r"(?i:bearer\s+)[\w.~+/=-]{8,}"  # an authorization header's value
     rf"|\b{_ISSUED}[A-Za-z0-9][\w*-]{{10,}}"  # issued keys
     rf"|{_ISSUED}(?:(?:proj|ant|or|api\d\d|v1)-)*\w{{20,}}[\w*-]*"  # also behind an escape such as \\n or %3D
     r"|AIza[\w*-]{10,}|(?:AKIA|ASIA)[A-Za-z0-9*]{10,}|ya29\.[\w*-]{10,}"
+    r"|eyJ[\w-]{10,}\.[\w.-]{10,}"  # a signed token
+    r"|(?<=://)[^/\s:@\[\]]+:[^/\s@\[\]]+(?=@)"  # a user and a password in a URL
+    r"|(?i:\b(?:x-)?(?:api[-_ ]?key|authorization|password|secret|token)(?: provided)?[\"']?\s*[:=]\s*[\"']?)"
+    r"(?i:basic\s+)?[\w.~+/=-]{16,}"  # whatever is called one
 )
 
 
@@ -129,7 +143,7 @@ class QuothError(Exception):
         sent: whether the request may have reached the provider: ``no``, ``maybe``, ``yes``.
         billed: whether it may have cost money: ``no``, ``maybe``, ``yes``.
         phase: where a transport failed: ``dns connect tls proxy send first_byte read``.
-        attempts: what was tried, in order.
+        attempts: what was tried, in order; where it was more than one thing, the text tells it too.
         partial: the answer as far as it came.
         body: the first bytes of a reply that could not be read.
     """
@@ -181,10 +195,10 @@ class QuothError(Exception):
         """Remove a key that the provider has echoed; not what only stands in for one (``EMPTY``, ``ollama``)."""
         if len(secret) < SHORTEST_KEY:
             return
-        self.message = self.message.replace(secret, "[redacted]")
+        for name in ("message", "provider_code", "request_id"):
+            if text := getattr(self, name):
+                setattr(self, name, text.replace(secret, "[redacted]"))
         self.args = (self.message,)
-        if self.provider_code:
-            self.provider_code = self.provider_code.replace(secret, "[redacted]")
         if self.body:
             self.body = self.body.replace(secret.encode(), b"[redacted]")
 
@@ -192,7 +206,10 @@ class QuothError(Exception):
         return _rebuild, (type(self), self.message, dict(self.__dict__))
 
     def __str__(self) -> str:
-        return self.message
+        if len(self.attempts) < 2:
+            return self.message
+        shown = "; ".join([f"{attempt}" for attempt in self.attempts[-MOST_SHOWN:]])
+        return f"{self.message} ({len(self.attempts)} attempts: {clean(shown, TEXT_LIMIT // 2)})"
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and self.__dict__ == other.__dict__
@@ -257,6 +274,25 @@ class NotBuiltError(QuothError, NotImplementedError):
     """This version of quoth cannot do it yet."""
 
     kind = "not_built"
+
+
+class LimitError(QuothError):
+    """A call that was held back here, before anything of it was sent; ``retry_after`` says for how long."""
+
+    kind = "limit"
+    retryable = True
+
+
+class LocalRateLimitError(LimitError):
+    """The provider has asked this key to wait, and for longer than this call may: it was not sent."""
+
+    kind = "local_rate_limit"
+
+
+class CircuitOpenError(LimitError):
+    """The model has failed so often in the last seconds that it is left alone for a while: it was not sent."""
+
+    kind = "circuit_open"
 
 
 class ClosedError(QuothError):

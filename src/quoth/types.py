@@ -51,6 +51,7 @@ __all__ = [
     "Reasoning",
     "Refusal",
     "Response",
+    "RetryPolicy",
     "Role",
     "Text",
     "Tool",
@@ -239,19 +240,50 @@ class ModelRequest(Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaul
     extra: Mapping[str, Any] = msgspec.field(default_factory=dict)
 
 
+class RetryPolicy(Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
+    """When a model is tried again, and how long is waited before: see docs/reliability.md. Times are in seconds.
+
+    ``retries`` are further tries of one model after the first, ``retries_if_billed`` those of them that may follow a
+    try which may already have cost something. Before the n-th retry a random time is waited, of at most ``backoff``
+    doubled n - 1 times (twice that after a rate limit, four times where the provider is overloaded), and never more
+    than ``longest_backoff``. Where the provider says how long to wait, that is waited, unless it is more than
+    ``longest_wait``. All of it happens within the call's one ``timeout``.
+    """
+
+    retries: int = 2
+    retries_if_billed: int = 1
+    backoff: float = 0.5
+    longest_backoff: float = 20.0
+    longest_wait: float = 120.0
+
+
 # The answer.
 
 
 class Attempt(Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaults=True):
-    """One sending of a request: when it started after the call did, how long it took, how it ended."""
+    """One try of one model: when it started after the call did, how long it took, how it ended, what followed.
+
+    ``waited`` are the seconds that were waited before it: to back off, or because the provider had asked to.
+    ``seconds`` go until its answer or its failure; of a stream, until the first piece. ``billed`` says whether it may
+    have cost something that no answer states: ``maybe`` where it was sent and then lost.
+    """
 
     provider: str
     model: str
     started: float
     seconds: float
+    waited: float = 0.0
     status: int | None = None
     error_kind: str | None = None
     request_id: str | None = None
+    billed: Literal["no", "maybe", "yes"] = "no"
+    followed_by: str | None = None
+    """What came after a failure: ``retry``, ``fallback``, or why it was not tried again; see docs/reliability.md."""
+
+    def __str__(self) -> str:
+        waited = f"waited {self.waited:.2g} s, " if self.waited else ""
+        status = f" {self.status}" if self.status and self.error_kind else ""
+        return f"{self.provider}/{self.model}: {waited}{self.error_kind or 'answered'}{status}"
 
 
 class CallDetails(Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaults=True):

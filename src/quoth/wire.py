@@ -106,6 +106,9 @@ class ErrorInfo(Struct, frozen=True, kw_only=True, gc=False):
     param: str | None = None
     request_id: str | None = None
     retry_after: float | None = None
+    """Seconds to wait, in whatever form they were stated."""
+    should_retry: bool | None = None
+    """The provider's own word on whether to try again; None where it has none."""
 
 
 class Quirks(Struct, frozen=True, kw_only=True, gc=False):

@@ -23,6 +23,7 @@ from quoth import (
     ModelsAPI,
     ProviderInfo,
     Response,
+    RetryPolicy,
     Secret,
     Settings,
     Stream,
@@ -38,10 +39,11 @@ from quoth._options import CallOptions
 from quoth.errors import QuothError, RateLimitError
 from quoth.events import StreamEvent, TextDelta, ToolCallStart
 from quoth.instrumentation import CallRecord, HookHandle, Tally, UsageReport, UsageTotals
+from quoth.middleware import Flow, Next
 from quoth.providers import ProviderSpec
 from quoth.testing import Reply, ScriptedTransport
 from quoth.transport import AsyncTransport, Transport
-from quoth.types import CostTotal, FinishReason, Part
+from quoth.types import CostTotal, FinishReason, ModelRequest, Part
 from quoth.wire import HTTPRequest
 
 # A call, and what it gives.
@@ -394,3 +396,30 @@ def costing(response: Response, record: CallRecord) -> None:
     models.register_price("openai/gpt-4", {"input": "2"})
     models("gpt-4", "Hi", price={"input": "2", "output": "10"})
     models("gpt-4", "Hi", price="2")  # type: ignore[arg-type]
+
+
+# Reliability.
+
+
+def reliability() -> None:
+    policy = RetryPolicy(retries=3, longest_wait=10)
+    assert_type(models("gpt-4", "Hello", retries=0), Response)
+    assert_type(
+        models("gpt-4", "Hello", retries=policy, fallback=["claude-sonnet-5-5", models.bind("gpt-4")]), Response
+    )
+    models.bind("gpt-4", fallback=(models.bind("gpt-4").aio,))
+    models("gpt-4", "Hello", retries="2")  # type: ignore[arg-type]
+    models("gpt-4", "Hello", fallback=[5])  # type: ignore[list-item]
+    models.configure(retries=None)
+
+
+def middleware(request: ModelRequest, next: Next) -> Flow:
+    assert_type(request.model, str)
+    response = yield from next(request)
+    assert_type(response, Response)
+    return response
+
+
+def use_middleware() -> None:
+    remove = models.use(middleware)
+    remove()

@@ -7,6 +7,7 @@ what structure leaves open (which 400 or 404 it is).
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -23,6 +24,7 @@ __all__ = [
     "error_detail",
     "error_from",
     "error_info",
+    "google_words",
     "reply_detail",
     "request_id",
     "retry_after",
@@ -34,6 +36,9 @@ __all__ = [
 
 NOT_RETRYABLE = frozenset({501, 505})
 """Server errors that the next try meets again: not implemented, HTTP version not supported."""
+
+OBEYING = frozenset({"provider", "conflict", "rate_limit", "server", "overloaded"})
+"""Kinds where the provider's word decides whether to try again. No word of it mends a request, a key or a quota."""
 
 WORD_LIMIT = 200
 """Characters of a code, a type or a parameter's name."""
@@ -52,14 +57,24 @@ def error_from(info: ErrorInfo) -> APIStatusError:
         provider_code=info.code or info.type,
         request_id=info.request_id,
         retry_after=info.retry_after,
-        retryable=False if info.status in NOT_RETRYABLE else None,
+        retryable=_retryable(info),
     )
 
 
+def _retryable(info: ErrorInfo) -> bool | None:
+    """Whether to try again, in the provider's words; None where they leave it to the kind."""
+    if info.should_retry is not None and (info.kind in OBEYING or not info.should_retry):
+        return info.should_retry
+    return False if info.status in NOT_RETRYABLE else None
+
+
 def retry_after(headers: Headers) -> float | None:
-    """Seconds that the provider asks to wait, or None: also where it gives a date, for there is no clock here."""
-    exact = _seconds(header(headers, "retry-after-ms"))
-    rounded = _seconds(header(headers, "retry-after"))
+    """Seconds that the headers ask to wait, or None. A date counts from the server's ``Date``: there is no clock."""
+    exact = _seconds(header(headers, "retry-after-ms") or header(headers, "x-amz-retry-after"))
+    stated = header(headers, "retry-after")
+    rounded = _seconds(stated)
+    if rounded is None and stated:
+        rounded = _seconds_until(stated, header(headers, "date"))
     # Azure was seen to send 0 ms beside 1 s: a zero says nothing where the other says something.
     return exact / 1_000 if exact is not None and (exact or not rounded) else rounded
 
@@ -71,6 +86,73 @@ def _seconds(text: str | None) -> float | None:
     except ValueError:
         return None
     return value if 0 <= value < float("inf") else None
+
+
+def _seconds_until(date: str, now: str | None) -> float | None:
+    """From one HTTP date to another; None where one is none, or it has passed."""
+    then, since = _timestamp(date), _timestamp(now or "")
+    return None if then is None or since is None or then < since else float(then - since)
+
+
+_MONTH_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+
+_DATES = (
+    r"\w{3,9}, (?P<day>\d{1,2})[ -](?P<month>\w{3})[ -](?P<year>\d{4}|\d\d) (?P<time>\d\d:\d\d:\d\d) (?:GMT|UTC)",
+    r"\w{3} (?P<month>\w{3}) {1,2}(?P<day>\d{1,2}) (?P<time>\d\d:\d\d:\d\d) (?P<year>\d{4})",
+)
+"""The forms of a date in HTTP (RFC 9110, 5.6.7): the present one with that of RFC 850, and asctime's."""
+
+
+def _timestamp(text: str) -> int | None:
+    """The seconds of an HTTP date since 1970; None where it is none."""
+    match = next((found for form in _DATES if (found := re.fullmatch(form, text.strip(), re.ASCII))), None)
+    if match is None or match["month"].lower() not in _MONTH_NAMES:
+        return None
+    month = _MONTH_NAMES.index(match["month"].lower()) + 1
+    year = int(match["year"])
+    year += (2000 if year < 70 else 1900) if year < 100 else 0
+    hours, minutes, seconds = map(int, match["time"].split(":"))
+    return (_days(year, month, int(match["day"])) * 24 + hours) * 3_600 + minutes * 60 + seconds
+
+
+def _days(year: int, month: int, day: int) -> int:
+    """Days since 1970 in the Gregorian calendar, counted in years that begin in March."""
+    year, month = (year - 1, month + 9) if month <= 2 else (year, month - 3)
+    return 365 * year + year // 4 - year // 100 + year // 400 + (153 * month + 2) // 5 + day - 719_469
+
+
+# What Google adds to an error: a list of objects, each with a type of its own (google.rpc.RetryInfo, QuotaFailure).
+
+
+def _google_details(detail: Wire) -> list[Wire]:
+    details = detail.get("details")
+    return [each for each in details[:20] if isinstance(each, dict)] if isinstance(details, list) else []
+
+
+def _retry_info(detail: Wire) -> float | None:
+    """Seconds that Google asks to wait: in the body, as ``46s`` or ``0.5s``, and in no header."""
+    for each in _google_details(detail):
+        delay = each.get("retryDelay")
+        if isinstance(delay, str) and (match := re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)s", delay, re.ASCII)):
+            return float(match[1])
+    return None
+
+
+def google_words(detail: Wire) -> list[str | None]:
+    """The reasons that Google states, the most exact one first; ``quota_per_day`` for a limit that a wait cannot lift.
+
+    Its text says "quota" of a limit per minute too: the id of the quota tells them apart.
+    """
+    details = _google_details(detail)
+    violated = [each for entry in details if isinstance(found := entry.get("violations"), list) for each in found]
+    ids = [str(each.get("quotaId")) for each in violated[:20] if isinstance(each, dict)]
+    per_day = ["quota_per_day"] if any("PerDay" in each for each in ids) else []
+    return [*per_day, *[word(each.get("reason")) for each in details], word(detail.get("status"))]
+
+
+def _should_retry(headers: Headers) -> bool | None:
+    """What OpenAI and Anthropic say outright."""
+    return {"true": True, "false": False}.get((header(headers, "x-should-retry") or "").strip().lower())
 
 
 def wait_headers(seconds: float | None) -> Headers:
@@ -116,9 +198,17 @@ def classify(tables: ErrorTables, status: int, words: Sequence[str | None], mess
 
 
 def error_info(
-    kind: str, message: str, reply: WireReply, *, code: str | None, type: str | None, param: str | None = None
+    kind: str,
+    message: str,
+    reply: WireReply,
+    *,
+    code: str | None,
+    type: str | None,
+    param: str | None = None,
+    detail: Wire | None = None,
 ) -> ErrorInfo:
-    """What was read, with what the reply's headers say, fit to show."""
+    """What was read, with what the reply's headers say, and what ``detail`` says of waiting; fit to show."""
+    stated = retry_after(reply.headers)
     return ErrorInfo(
         kind=kind,
         message=clean(message) or f"HTTP {reply.status} without a message",
@@ -127,7 +217,8 @@ def error_info(
         type=type,
         param=param,
         request_id=request_id(reply.headers),
-        retry_after=retry_after(reply.headers),
+        retry_after=stated if stated is not None or not detail else _retry_info(detail),
+        should_retry=_should_retry(reply.headers),
     )
 
 

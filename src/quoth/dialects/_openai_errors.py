@@ -14,6 +14,7 @@ from ._errors import (
     classify,
     error_detail,
     error_info,
+    google_words,
     reply_detail,
     spelled_as,
     status_named,
@@ -37,6 +38,7 @@ CODES: dict[str, str] = {
     "insufficient_balance": "quota",
     "insufficient_credits": "quota",
     "arrearage": "quota",  # DashScope
+    "quota_per_day": "quota",  # Google
     # For now.
     "rate_limit_exceeded": "rate_limit",
     "rate_limit_error": "rate_limit",
@@ -62,6 +64,8 @@ CODES: dict[str, str] = {
     "data_inspection_failed": "content_blocked",  # DashScope
     # The key.
     "invalid_api_key": "authentication",
+    "api_key_invalid": "authentication",  # Google, with 400
+    "unauthenticated": "authentication",
     "authentication_error": "authentication",
     "invalid_authentication_error": "authentication",  # Moonshot
     "unauthorized": "authentication",
@@ -81,6 +85,7 @@ CODES: dict[str, str] = {
     "server_is_overloaded": "overloaded",
     "service_unavailable_error": "overloaded",
     "conflict_error": "conflict",
+    "unavailable": "overloaded",  # Google
 }
 """What a code or a type, in lower case, says by itself."""
 
@@ -182,8 +187,9 @@ def parse_stream_error(chunk: Wire) -> ErrorInfo:
 def _info(detail: Wire, message: str, reply: WireReply) -> ErrorInfo:
     code = word(detail.get("code"))
     type_ = word(detail.get("type") or detail.get("error_type"))
-    kind = classify(_TABLES, status_named(detail, reply.status), (_inner_code(detail), code, type_), message)
-    return error_info(kind, message, reply, code=code, type=type_, param=word(detail.get("param")))
+    words = (_inner_code(detail), *google_words(detail), code, type_)
+    kind = classify(_TABLES, status_named(detail, reply.status), words, message)
+    return error_info(kind, message, reply, code=code, type=type_, param=word(detail.get("param")), detail=detail)
 
 
 def _inner_code(detail: Wire) -> str | None:

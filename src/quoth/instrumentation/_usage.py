@@ -29,7 +29,9 @@ class UsageTotals(Struct, frozen=True, kw_only=True, gc=False):
     """Calls that may have used tokens and whose numbers are missing or suspect."""
     femto: int = 0
     unknown_costs: int = 0
-    """Calls that may have cost something and whose cost is unknown: ``usd`` is then a lower bound."""
+    """Calls that may have cost something that is unknown, an attempt before their answer included: ``usd`` is then a
+    lower bound.
+    """
 
     @property
     def usd(self) -> Decimal:
@@ -116,7 +118,7 @@ def _sums_of(record: CallRecord) -> _Sums:
     counts["calls"] = counts[record.outcome] = 1
     if cost is not None and cost.femto is not None:
         counts["femto"] = cost.femto
-    elif cost is not None:
+    if (cost is not None and cost.femto is None) or _lost_attempts(record):
         counts["unknown_costs"] = 1
     if usage is None or usage.source != "provider":
         counts["unknown_usage"] = int(cost is not None)
@@ -124,6 +126,11 @@ def _sums_of(record: CallRecord) -> _Sums:
         counts["input_tokens"], counts["output_tokens"] = usage.total_input, usage.total_output
         sums.tokens.update(usage.buckets())
     return sums
+
+
+def _lost_attempts(record: CallRecord) -> bool:
+    """Whether a call that has an answer may also have paid for attempts that have none."""
+    return len(record.attempts) > 1 and any(attempt.billed != "no" for attempt in record.attempts)
 
 
 class UsageFold:

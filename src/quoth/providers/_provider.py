@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from msgspec.structs import replace
 
+from .. import _json
 from ..dialects import CLIENTS, ClientDialect, StreamParser, load_client
 from ..errors import (
     APIConnectionError,
@@ -18,7 +19,7 @@ from ..errors import (
     ResponseParseError,
     StreamInterruptedError,
 )
-from ..events import ResponseFold, StreamEvent, unfold
+from ..events import ResponseFold, ResponseStart, StreamEvent, unfold
 from ..types import ModelRequest, Response
 from ..wire import Headers, HTTPRequest, WireReply, WireRequest
 from ._address import Address, fill
@@ -188,6 +189,26 @@ def _percent(match: re.Match[str]) -> str:
     return "".join([f"%{byte:02X}" for byte in match[0].encode("utf-8", "surrogatepass")])
 
 
+def _told(error: Exception) -> str:
+    """What broke in our reading, and where: the error itself stays behind, with all that its frames hold."""
+    trace, place = error.__traceback__, ""
+    while trace is not None:
+        place = f" at {trace.tb_frame.f_globals.get('__name__')}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return f"{type(error).__name__}: {error}{place}"
+
+
+def _is_error(body: bytes) -> bool:
+    """Whether a body that holds no answer says an error: some servers say it with a 200."""
+    try:
+        decoded = _json.decode(body)
+    except ValueError:
+        return False
+    if isinstance(decoded, list) and decoded:
+        decoded = decoded[0]
+    return isinstance(decoded, dict) and bool(decoded.get("error") or decoded.get("type") == "error")
+
+
 _BLANK = b"\xef\xbb\xbf \t\r\n"
 """What may stand before a body: a byte order mark, white space."""
 
@@ -204,7 +225,7 @@ class AnswerReader:
     piece, one that was asked for a whole answer may know streams only, and either may call it what it likes.
     """
 
-    __slots__ = ("_folding", "_parser", "_pieces", "_provider", "_reply", "_whole", "_whole_body")
+    __slots__ = ("_folding", "_parser", "_pieces", "_provider", "_reply", "_whole", "_whole_body", "begun")
 
     def __init__(self, provider: Provider, reply: WireReply) -> None:
         self._provider = provider
@@ -215,6 +236,8 @@ class AnswerReader:
         self._whole_body = False
         self._folding = ResponseFold()
         self._whole: Response | None = None
+        self.begun = False
+        """Whether anything of the answer itself has come: more than that there will be one."""
 
     @property
     def ended(self) -> bool:
@@ -273,12 +296,21 @@ class AnswerReader:
         return (self._reply.header("content-type") or "").startswith("text/event-stream")
 
     def _read_whole(self, body: bytes) -> Response:
-        return self._provider.dialect.parse_response(replace(self._reply, body=body), self._provider.wire.quirks)
+        reply = replace(self._reply, body=body)
+        try:
+            return self._provider.dialect.parse_response(reply, self._provider.wire.quirks)
+        except ResponseParseError:
+            if not _is_error(body):
+                raise
+            error = self._provider.error(reply)
+            error.body = body
+            raise error from None
 
     def _kept(self, read: Callable[[bytes], list[StreamEvent]], chunk: bytes) -> list[StreamEvent]:
         events = self._guarded(read, chunk)
         for event in events:
             self._folding.add(event)
+            self.begun = self.begun or not isinstance(event, ResponseStart)
         return events
 
     def _guarded(self, read: Callable[[bytes], Read], body: bytes) -> Read:
@@ -288,17 +320,18 @@ class AnswerReader:
             raise
         except Exception as error:  # whatever our reading breaks on, the bytes were paid for
             raise ResponseParseError(
-                f"{self._provider.spec.name} answered in a form that cannot be read ({type(error).__name__}: {error}); "
+                f"{self._provider.spec.name} answered in a form that cannot be read ({_told(error)}); "
                 "the bytes are in .body",
                 body=body,
             ) from error
 
-    def interrupted(self, cause: APIConnectionError | None = None) -> StreamInterruptedError:
-        """The error of a stream that stopped before its end, with what came."""
-        why = f" ({cause.message})" if cause else ""
+    def interrupted(self, cause: APIConnectionError | APIStatusError | None = None) -> StreamInterruptedError:
+        """The error of a stream that stopped before its end, with what came and what it stopped for."""
+        why = f" ({cause.kind}: {cause.message})" if cause else ""
         return StreamInterruptedError(
             f"{self._provider.spec.name}: the stream stopped before its end{why}; "
             "what came is in .partial and is not the whole answer",
             partial=self.response(),
+            provider_code=cause.provider_code if cause else None,
             phase="read",
         )

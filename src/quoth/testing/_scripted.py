@@ -3,9 +3,10 @@
 ::
 
     script = ScriptedTransport(Reply(body=b'{"choices": ...}'), Reply(status=429))
-    models = ModelsAPI(Settings(transport=script, async_transport=script.aio))
+    models = ModelsAPI(Settings(transport=script, async_transport=script.aio, retries=0))
 
 Each request takes the next reply; a function given instead is asked for each. ``requests`` holds what was sent.
+Without ``retries=0`` a call tries again what passes, as it does in earnest, and takes a reply for each try.
 """
 
 from __future__ import annotations
@@ -114,7 +115,10 @@ class ScriptedTransport:
     def _next(self) -> Answer | Callable[[HTTPRequest], Answer]:
         if not self._answers:
             raise APIConnectionError(
-                f"the script has no answer for request {len(self.requests)}", phase="connect", sent="no"
+                f"the script has no answer for request {len(self.requests)}",
+                phase="connect",
+                sent="no",
+                retryable=False,
             )
         return self._answers[0] if callable(self._answers[0]) else self._answers.pop(0)
 

@@ -10,8 +10,6 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from msgspec.structs import replace
-
 from ...wire import ErrorInfo, WireReply
 from .._errors import ErrorTables, classify, error_detail, error_info, reply_detail, status_named, word
 from .._kept import Wire
@@ -133,9 +131,7 @@ def _info(detail: Wire, message: str, reply: WireReply) -> ErrorInfo:
     kind = classify(_TABLES, status_named(detail, reply.status), (reason, type_), message)
     if kind == "rate_limit" and (_used_up(detail) or re.search(r"limit: 0(?![.\d])", message)):
         kind = "quota"
-    info = error_info(kind, message, reply, code=reason, type=type_, param=_field(detail))
-    wait = next((wait for said in _details(detail, "RetryInfo") if (wait := _seconds(said.get("retryDelay")))), None)
-    return replace(info, retry_after=wait) if info.retry_after is None and wait is not None else info
+    return error_info(kind, message, reply, code=reason, type=type_, param=_field(detail), detail=detail)
 
 
 def _details(detail: Wire, kind: str) -> Iterator[Wire]:
@@ -158,9 +154,3 @@ def _field(detail: Wire) -> str | None:
     violations = next((said.get("fieldViolations") for said in _details(detail, "BadRequest")), None)
     first: Any = violations[0] if isinstance(violations, list) and violations else None
     return word(first.get("field")) if isinstance(first, dict) else None
-
-
-def _seconds(value: Any) -> float | None:
-    """A duration as Google's JSON has it (``46s``, ``0.5s``); None for anything else."""
-    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)s", value) if isinstance(value, str) else None
-    return float(match[1]) if match else None

@@ -1,0 +1,404 @@
+"""One call: what was asked, by which targets it may be answered, and its scope, from which its one record is made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from ._flow import Scope
+from ._scope import Counter
+from ._settings import Settings, timeout_of
+from .errors import APIStatusError, LimitError, QuothError, Sent
+from .events import ResponseStart, StreamEvent
+from .instrumentation._journal import Journal
+from .instrumentation._record import CallRecord, Operation, new_call_id
+from .providers._address import Given
+from .providers._provider import AnswerReader, Provider
+from .providers._spec import CheckLevel
+from .types import Attempt, CallDetails, Cost, Ending, ModelRequest, Response, RetryPolicy, Usage
+from .wire import Headers, WireReply, request_id
+
+if TYPE_CHECKING:
+    from ._costs import OwnPrice, Prices
+    from .instrumentation._hooks import Hooks
+    from .limits._health import Lane
+
+__all__ = ["Again", "CallScope", "ModelCall", "priced_by"]
+
+
+class ModelCall(Struct, frozen=True, kw_only=True, gc=False):
+    """One call as the API hands it over, or a further target of one. Its repr shows no key and no header."""
+
+    provider: Provider
+    request: ModelRequest
+    dialect: str | None = None
+    """The wire that the caller asked for."""
+    check: CheckLevel = "warn"
+    given: Given = Given()
+    headers: Headers = ()
+    price: OwnPrice | None = None
+    """The prices of this target, over all others."""
+    retries: RetryPolicy | None = None
+    """None: as the settings say."""
+    fallback: tuple[ModelCall, ...] = ()
+    """Who may answer in its place, in this order; only the fields above this one count in them."""
+    timeout: float | None = None
+    tags: Mapping[str, str] = {}
+    counters: tuple[Counter, ...] = ()
+    """Who is told of its record, beside the journal."""
+    parent: str | None = None
+    """The id of the call that this one is made for."""
+    operation: Operation = "generate"
+
+    def __repr__(self) -> str:
+        return f"ModelCall({self.provider.id!r})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("provider", self.provider.id)]
+
+
+class Again:
+    """What follows the failed tries of one target: told of each failure, it says how long to wait, or to stop."""
+
+    __slots__ = ("_policy", "_tries")
+
+    def __init__(self, policy: RetryPolicy) -> None:
+        from .limits._retry import Tries
+
+        self._policy = policy
+        self._tries = Tries()
+
+    def after(self, error: QuothError, scope: CallScope) -> float | None:
+        """Seconds until the next try; None where there is none. Either stands on the record then."""
+        from random import random
+
+        from .limits._retry import next_wait
+
+        lane, billed, draw = scope.lane, scope.billed_by(error) != "no", random()  # noqa: S311  # to spread waits
+        if lane is not None and scope.tried:
+            lane.failed(error, scope.moment(), scope.attempt_seconds(), draw=draw, trial=scope.trial)
+        remaining = scope.deadline.remaining()
+        wait = next_wait(self._policy, self._tries, error, billed=billed, remaining=remaining, draw=draw)
+        if isinstance(wait, float) and lane is not None and not lane.pays_for(error):
+            wait = "budget"
+        if scope.tried or scope.call.fallback or isinstance(error, LimitError):  # else nothing was tried at all
+            scope.end_attempt(error, wait if isinstance(wait, str) else "retry")
+        scope.concerns(error, scope.target)
+        if isinstance(wait, str):
+            return None
+        self._tries.retries += 1
+        self._tries.after_billed += billed
+        return wait
+
+
+class CallScope(Scope):
+    """One call's clock and facts, from which its one record is made."""
+
+    __slots__ = (
+        "_attempt_began",
+        "_attempts",
+        "_first_output",
+        "_headers",
+        "_hooks",
+        "_journal",
+        "_listeners",
+        "_reached",
+        "_request_id",
+        "_sent",
+        "_status",
+        "_trying",
+        "answer",
+        "call",
+        "changes",
+        "cost",
+        "finish_reason",
+        "host",
+        "id",
+        "lane",
+        "opened",
+        "prices",
+        "reader",
+        "secret",
+        "served_model",
+        "settings",
+        "stream",
+        "target",
+        "trial",
+        "usage",
+        "waited",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        call: ModelCall,
+        settings: Settings,
+        prices: Prices,
+        journal: Journal,
+        hooks: Hooks | None,
+        *,
+        stream: bool,
+    ) -> None:
+        super().__init__(call.timeout if call.timeout is not None else timeout_of(settings))
+        self.id = new_call_id()
+        self.call = call
+        self.target = call
+        """Who is asked now: the call itself, or one of its fallbacks."""
+        self.settings = settings
+        self.prices = prices
+        self.stream = stream
+        self.changes: tuple[str, ...] = ()
+        self.usage: Usage | None = None
+        self.cost: Cost | None = None
+        self.answer: Response | None = None
+        """The answer as it was priced last."""
+        self.served_model: str | None = None
+        self.finish_reason: str | None = None
+        self.opened = False
+        """Whether the user's stream was told that the provider has said yes."""
+        self.reader: AnswerReader | None = None
+        self.host: str | None = None
+        self.secret: str | None = None
+        self.lane: Lane | None = None
+        self.trial = False
+        """Whether this attempt is the one that tries an open breaker."""
+        self.waited = 0.0
+        """Seconds waited since the last attempt."""
+        self._journal = journal
+        self._hooks = hooks
+        self._listeners = hooks.listeners() if hooks is not None else ()
+        self._attempts: list[Attempt] = []
+        self._trying = False
+        self._attempt_began = 0.0
+        self._first_output: float | None = None
+        self._headers: Headers = ()
+        self._request_id: str | None = None
+        self._status: int | None = None
+        self._sent: Sent = "no"
+        self._reached: Sent = "no"
+        """Whether any attempt that failed may have reached a provider."""
+
+    # Attempts.
+
+    def begin_attempt(self) -> None:
+        """Say that the request goes out now."""
+        self._attempt_began = self.elapsed()
+        self._trying = True
+        self._sent = "maybe"
+
+    def approach(self, target: ModelCall) -> None:
+        """Turn to a target: what was known of the attempt before is not of this one."""
+        self.target = target
+        self.reader = self.lane = self._request_id = self._status = None
+        self._headers = ()
+        self.trial = self._trying = False
+        self._sent = "no"
+
+    def replied(self, reply: WireReply) -> None:
+        """Keep what the head of a reply says."""
+        self._sent, self._status, self._headers = "yes", reply.status, reply.headers
+        self._request_id = request_id(reply.headers)
+
+    @property
+    def tried(self) -> bool:
+        """Whether the request of the present attempt went out."""
+        return self._trying
+
+    def attempt_seconds(self) -> float:
+        """How long the present attempt has taken."""
+        return self.elapsed() - self._attempt_began if self._trying else 0.0
+
+    def end_attempt(
+        self, error: BaseException | None = None, followed_by: str | None = None, *, answered: bool = False
+    ) -> None:
+        """Put the present attempt on the record."""
+        provider, began = self.target.provider, self._attempt_began if self._trying else self.elapsed()
+        if self._status is None and isinstance(error, QuothError):
+            self._sent = error.sent
+        if not answered:
+            self._reached = _furthest(self._sent, self._reached)
+        attempt = Attempt(
+            provider=provider.spec.name,
+            model=provider.model,
+            started=began,
+            seconds=self.elapsed() - began,
+            waited=self.waited,
+            status=self._status,
+            error_kind=_kind(error),
+            request_id=self._request_id,
+            billed="no" if answered else self.billed_by(error),
+            followed_by=followed_by,
+        )
+        self._attempts.append(attempt)
+        self._trying, self.waited = False, 0.0
+
+    def billed_by(self, error: BaseException | None) -> Sent:
+        """Whether the present attempt, which has no whole answer, may have cost something."""
+        if self.call.operation == "list_models":
+            return "no"
+        begun = self.reader is not None and self.reader.begun
+        if isinstance(error, APIStatusError) and not begun and error.partial is None:  # a refusal, and nothing else
+            return error.billed
+        sent = error.sent if self._status is None and isinstance(error, QuothError) else self._sent
+        return "no" if sent == "no" else "maybe"
+
+    def amend_attempt(self, **changes: Any) -> None:
+        """Correct the last attempt: what follows a failure, or how an answer that had begun has ended."""
+        if self._attempts:
+            self._attempts[-1] = replace(self._attempts[-1], **changes)
+
+    # The answer.
+
+    def saw(self, event: StreamEvent) -> None:
+        if self._first_output is None and not isinstance(event, ResponseStart):
+            self._first_output = self.elapsed()
+
+    def took(self, response: Response) -> None:
+        """Count a priced answer. Middleware may ask more than once: all that it was given is paid."""
+        first = self.cost is None
+        self.usage = response.usage if first or self.usage is None else _sum_of_usages(self.usage, response.usage)
+        self.cost = response.cost if first or self.cost is None else _sum_of_costs(self.cost, response.cost)
+        self.served_model, self.finish_reason = response.model or None, response.finish_reason
+        self.answer = response
+
+    def given(self, response: Response) -> Response:
+        """An answer that middleware gives in place of one that was asked for: with what this call has cost."""
+        cost = self.cost or self._unanswered_cost() or Cost(femto=0, kind="cached")
+        self.usage = self.usage or (Usage() if cost.kind == "cached" else None)
+        self.cost = cost
+        self.served_model, self.finish_reason = response.model or None, response.finish_reason
+        usage = self.usage or Usage(source="missing")
+        return replace(response, usage=usage, cost=cost, call=self.details())
+
+    def details(self) -> CallDetails:
+        return CallDetails(
+            id=self.id,
+            seconds=self.elapsed(),
+            first_output_seconds=self._first_output,
+            attempts=tuple(self._attempts),
+            request_id=self._request_id,
+            headers=self._headers,
+            changes=self.changes,
+        )
+
+    # The end.
+
+    def concerns(self, error: QuothError, target: ModelCall) -> None:
+        """Say on an error of this target whom it is about, and take out the key that it was asked with."""
+        if self.secret:
+            error.redact(self.secret)
+        error.provider = error.provider or target.provider.spec.name
+        error.model = error.model or target.provider.model
+        if error.partial is None and self.reader is not None:
+            error.partial = self.reader.response()
+
+    def settle_on(self, error: QuothError, target: ModelCall) -> None:
+        """Say whose error the call ends with, where it was not the last to be asked."""
+        self.target, self._status = target, error.status
+        self.reader = None
+
+    def finish(self, ending: Ending, error: BaseException | None) -> None:
+        may_be_collected = ending == "abandoned"
+        if self.cost is not None and ending == "abandoned":
+            ending = "answered"  # the whole answer had come; only the connection's end was not waited for
+        self._finish_attempt(error)
+        if isinstance(error, QuothError):
+            self._annotate(error)
+        self.secret = self.reader = None  # what an error leads to holds neither the key nor a reply that echoes it
+        self._tell(self._record(ending, error))
+        if not may_be_collected:
+            self.closed()
+
+    def _finish_attempt(self, error: BaseException | None) -> None:
+        if self._trying:
+            self.end_attempt(error)
+        elif self.cost is None and self._attempts and self._attempts[-1].error_kind is None:
+            self.amend_attempt(error_kind=_kind(error), billed=self.billed_by(error))
+
+    def _annotate(self, error: QuothError) -> None:
+        """Say on an error whom it concerns, what was tried, and what of the answer had come."""
+        self.concerns(error, self.target)
+        error.attempts = error.attempts or tuple(self._attempts)
+        if error.billed == "no" and self._unanswered_cost() is not None:
+            error.billed = "maybe"
+        if error.partial is not None:
+            error.partial = replace(error.partial, cost=self._unanswered_cost() or error.partial.cost)
+
+    def _tell(self, record: CallRecord) -> None:
+        self._journal.append(record)
+        for counter in self.call.counters:
+            counter.append(record)
+        if self._hooks is not None and self._listeners:
+            self._hooks.append(record, self._listeners)
+
+    def closed(self) -> None:
+        if self._hooks is not None:
+            self._hooks.tell()
+
+    def _record(self, ending: Ending, error: BaseException | None) -> CallRecord:
+        provider = self.target.provider
+        return CallRecord(
+            id=self.id,
+            operation=self.call.operation,
+            parent=self.call.parent,
+            tags={**self.settings.tags, **self.call.tags},
+            provider=provider.spec.name,
+            model=provider.model,
+            served_model=self.served_model,
+            stream=self.stream,
+            outcome=ending,
+            error_kind=_kind(error),
+            status=self._status,
+            finish_reason=self.finish_reason,
+            sent=_furthest(self._sent, self._reached),
+            usage=self.usage,
+            cost=self.cost or self._unanswered_cost(),
+            started_at=self.started_at,
+            seconds=self.elapsed(),
+            first_output_seconds=self._first_output,
+            attempts=tuple(self._attempts),
+            changes=self.changes,
+        )
+
+    def _unanswered_cost(self) -> Cost | None:
+        """None where the call cost nothing for certain; an unknown cost where it may have."""
+        if all(attempt.billed == "no" for attempt in self._attempts):
+            return None
+        return Cost(femto=None, kind="unknown", reason="the call ended before the provider stated its usage")
+
+
+_SENT: tuple[Sent, ...] = ("no", "maybe", "yes")
+"""The least certain first."""
+
+
+def _furthest(one: Sent, other: Sent) -> Sent:
+    return one if _SENT.index(one) >= _SENT.index(other) else other
+
+
+def _kind(error: BaseException | None) -> str | None:
+    if error is None:
+        return None
+    return error.kind if isinstance(error, QuothError) else type(error).__name__
+
+
+def _sum_of_usages(one: Usage, other: Usage) -> Usage:
+    names = [name for name in Usage.__struct_fields__ if name not in ("source", "reported")]
+    source = one.source if one.source != "provider" else other.source
+    return Usage(source=source, **{name: getattr(one, name) + getattr(other, name) for name in names})
+
+
+def _sum_of_costs(one: Cost, other: Cost) -> Cost:
+    if one.femto is None or other.femto is None:
+        return one if one.femto is None else other
+    return Cost(femto=one.femto + other.femto, kind=one.kind)
+
+
+_PRICED_BY = ("service_tier", "speed", "inference_geo")
+"""Fields of a request that may change its price. They count where the answer does not say how it was served."""
+
+
+def priced_by(extra: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Those of a request."""
+    return tuple([(name, value) for name in _PRICED_BY if isinstance(value := extra.get(name), str)])

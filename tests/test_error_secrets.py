@@ -1,0 +1,182 @@
+"""No key leaves with an error: not in its text, its fields, its pickle, nor in anything its traceback leads to."""
+
+import asyncio
+import gc
+import os
+import pickle
+import traceback
+import types
+
+import pytest
+
+from quoth import ModelsAPI, Settings
+from quoth.errors import QuothError
+from quoth.providers import ProviderTable
+from quoth.wire import HTTPRequest, WireReply
+from servers import RawServer
+
+KEY = "zq9-5e3f0b71c2d84a96-plain"
+"""It looks like no key that anybody issues, so nothing but knowing it can take it out."""
+
+NOT_OURS = (types.ModuleType, types.FunctionType, types.BuiltinFunctionType, type, types.MethodType, os._Environ)
+
+
+def answer(status, body=b"{}", *lines):
+    def script(peer):
+        while True:
+            peer.read_request()
+            peer.reply(body, status, *lines)
+
+    return script
+
+
+def reset(peer):
+    peer.read_request()
+    peer.reset()
+
+
+def cut(peer):
+    peer.read_request()
+    peer.send(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 900\r\n\r\n")
+    peer.send(b'data: {"choices": [{"index": 0, "delta": {"content": "Hel"}}]}\n\n')
+    peer.reset()
+
+
+def stall(peer):
+    peer.read_request()
+    peer.wait_until_closed()
+
+
+ECHO = b'{"error": {"message": "the key %b is wrong", "code": "%b"}}' % (KEY.encode(), KEY.encode())
+WAYS_TO_FAIL = {
+    "refused": answer(401, ECHO),
+    "overloaded": answer(529),
+    "limited": answer(429, ECHO, b"retry-after: 500"),
+    "broken": answer(500, b"<html>" + KEY.encode()),
+    "unreadable": answer(200, b"<html>" + KEY.encode()),
+    "an error in a 200": answer(200, ECHO),
+    "reset": reset,
+    "cut": cut,
+    "no HTTP": lambda peer: (peer.read_request(), peer.send(b"what?\r\n\r\n")),
+    "silent": stall,
+}
+
+
+def blocking(api, **options):
+    return api("mine/m", "Hi", **options)
+
+
+def streamed(api, **options):
+    return api.stream("mine/m", "Hi", **options).read()
+
+
+def bound(api, **options):
+    return api.bind("mine/m", **options)("Hi")
+
+
+def in_a_loop(api, **options):
+    async def main():
+        return await api.aio("mine/m", "Hi", **options)
+
+    return asyncio.run(main())
+
+
+def streamed_in_a_loop(api, **options):
+    async def main():
+        return await api.aio.stream("mine/m", "Hi", **options).read()
+
+    return asyncio.run(main())
+
+
+def api_of(server, **settings):
+    table = ProviderTable()
+    table.register("mine", base_url=server.url("/v1"), key_variables=("MINE_KEY",))
+    return ModelsAPI(Settings(timeout=0.5, **settings), providers=table)
+
+
+def leads_to(value, seen, depth=0):
+    """Every text that can be reached over attributes, slots, fields and elements."""
+    if id(value) in seen or depth > 25 or isinstance(value, NOT_OURS):
+        return
+    seen[id(value)] = value
+    if isinstance(value, (str, bytes, bytearray)):
+        yield value if isinstance(value, str) else bytes(value).decode("latin-1")
+        return
+    yield from (text for inner in _inside(value) for text in leads_to(inner, seen, depth + 1))
+
+
+def _inside(value):
+    if isinstance(value, dict):
+        return [*value.keys(), *value.values()]
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return list(value)
+    names = [*getattr(value, "__dict__", {})]
+    for cls in type(value).__mro__:
+        slots = cls.__dict__.get("__slots__", ())
+        names += [slots] if isinstance(slots, str) else [*slots]
+    names += getattr(type(value), "__struct_fields__", ())
+    found = [getattr(value, name, None) for name in names if name != "__weakref__"]
+    return found if hasattr(value, "__dict__") or names else gc.get_referents(value)
+
+
+def frames_of(error):
+    """The frames of quoth that the traceback of an error, or of what led to it, holds."""
+    waiting, found, seen = [error], [], set()
+    while waiting:
+        each = waiting.pop()
+        if each is None or id(each) in seen:
+            continue
+        seen.add(id(each))
+        waiting += [each.__cause__, each.__context__]
+        found += [frame for frame, _ in traceback.walk_tb(each.__traceback__) if "/quoth/" in frame.f_code.co_filename]
+    return found
+
+
+@pytest.mark.parametrize("given", ["option", "settings", "environment", "function"])
+@pytest.mark.parametrize("ask", [blocking, streamed, bound, in_a_loop, streamed_in_a_loop])
+@pytest.mark.parametrize("failure", WAYS_TO_FAIL)
+def test_no_key_leaves_with_an_error(failure, ask, given, monkeypatch):
+    monkeypatch.delenv("MINE_KEY", raising=False)
+    if given == "environment":
+        monkeypatch.setenv("MINE_KEY", KEY)
+    settings = {"api_keys": {"mine": KEY}} if given == "settings" else {}
+    options = {"option": {"api_key": KEY}, "function": {"api_key": lambda: KEY}}.get(given, {})
+    with RawServer(WAYS_TO_FAIL[failure]) as server:
+        api = api_of(server, **settings)
+        with pytest.raises(QuothError) as caught:
+            ask(api, **options, retries=0)
+        api.close()
+        error = caught.value
+        assert server.requests
+        assert KEY.encode() in server.requests[0][0]  # else there would be nothing to hide
+    for shown in (str(error), repr(error), repr(vars(error)), "".join(traceback.format_exception(error))):
+        assert KEY not in shown
+    assert KEY.encode() not in pickle.dumps(error)
+    assert error.__cause__ is error.__context__ is None
+    frames = frames_of(error)
+    assert frames
+    assert {frame.f_code.co_name for frame in frames} & {"advance", "open", "__call__", "generate", "read"}
+    for frame in frames:
+        for name, value in frame.f_locals.items():
+            seen = {}
+            assert not [text for text in leads_to(value, seen) if KEY in text], f"{name} in {frame.f_code.co_name}"
+            assert not [each for each in seen.values() if isinstance(each, (HTTPRequest, WireReply))], name
+
+
+@pytest.mark.parametrize("wrong", [{"temprature": 1}, {"temperature": "warm"}, {"api_key": KEY + "\n" + KEY}])
+@pytest.mark.parametrize("ask", [blocking, streamed, bound, in_a_loop, streamed_in_a_loop])
+def test_no_key_leaves_with_an_error_about_another_option(ask, wrong):
+    with RawServer(stall) as server, pytest.raises(QuothError) as caught:
+        ask(api_of(server), **{"api_key": KEY, **wrong})
+    for frame in frames_of(caught.value):
+        for name, value in frame.f_locals.items():
+            assert not [text for text in leads_to(value, {}) if KEY in text], f"{name} in {frame.f_code.co_name}"
+
+
+def test_the_walk_finds_what_is_there():
+    class Slotted:
+        __slots__ = ("inner",)
+
+    slotted = Slotted()
+    slotted.inner = [{"a": (f"Bearer {KEY}".encode(),)}]
+    assert any(KEY in text for text in leads_to(slotted, {}))
