@@ -17,6 +17,7 @@ __all__ = [
     "WireRequest",
     "header",
     "request_id",
+    "seconds_between",
 ]
 
 Headers: TypeAlias = tuple[tuple[str, str], ...]
@@ -35,6 +36,17 @@ def header(headers: Headers, name: str) -> str | None:
         if key == name:
             return value
     return None
+
+
+def seconds_between(now: str, date: str) -> float | None:
+    """The seconds from one date of HTTP to another; None where either is none, or the second lies before."""
+    from email.utils import parsedate_to_datetime  # rarely needed, and much to import
+
+    try:
+        waited = (parsedate_to_datetime(date) - parsedate_to_datetime(now)).total_seconds()
+    except (TypeError, ValueError, OverflowError):  # no dates, or one of them without a zone
+        return None
+    return waited if waited >= 0 else None
 
 
 REQUEST_ID_HEADERS = (

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from .. import _json
 from ..errors import KINDS, APIStatusError, clean
-from ..wire import ErrorInfo, Headers, WireReply, header, request_id
+from ..wire import ErrorInfo, Headers, WireReply, header, request_id, seconds_between
 from ._kept import Wire
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "retry_after",
     "spelled_as",
     "status_named",
+    "told_delay",
     "wait_headers",
     "word",
 ]
@@ -57,11 +58,24 @@ def error_from(info: ErrorInfo) -> APIStatusError:
 
 
 def retry_after(headers: Headers) -> float | None:
-    """Seconds that the provider asks to wait, or None: also where it gives a date, for there is no clock here."""
-    exact = _seconds(header(headers, "retry-after-ms"))
-    rounded = _seconds(header(headers, "retry-after"))
+    """Seconds that the provider asks to wait, or None. A date counts from the server's own, for there is no clock."""
+    exact = _seconds(header(headers, "retry-after-ms") or header(headers, "x-amz-retry-after"))
+    stated = header(headers, "retry-after")
+    rounded = _seconds(stated)
+    if rounded is None and stated:
+        rounded = seconds_between(header(headers, "date") or "", stated)
     # Azure was seen to send 0 ms beside 1 s: a zero says nothing where the other says something.
     return exact / 1_000 if exact is not None and (exact or not rounded) else rounded
+
+
+def told_delay(detail: Wire) -> float | None:
+    """Seconds to wait as Google tells them in the body, on its OpenAI endpoint too: ``"retryDelay": "46s"``."""
+    details = detail.get("details")
+    for each in details if isinstance(details, list) else ():
+        delay = each.get("retryDelay") if isinstance(each, dict) else None
+        if isinstance(delay, str) and delay.endswith("s") and (seconds := _seconds(delay[:-1])) is not None:
+            return seconds
+    return None
 
 
 def _seconds(text: str | None) -> float | None:
@@ -168,7 +182,8 @@ def error_detail(body: Any) -> tuple[Wire, str]:
             inner = inner if isinstance(inner, dict) else found
             return inner, _message(inner)
         if isinstance(found, str) and found:  # Ollama, TGI, xAI, FastAPI
-            return body, found
+            more = _message(body)  # Fastify and Spring name the status there, and say why beside it
+            return body, f"{found}: {more}" if more and more != found else found
         if isinstance(found, list) and found:  # FastAPI's validation, Cloudflare
             return body, "; ".join([_item(item) for item in found[:10]])
     return body, _message(body)

@@ -6,6 +6,8 @@ The code decides, then the type, then the status. Wording only refines what stru
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from .. import _json
 from ..wire import ErrorInfo, Headers, WireReply
 from ._errors import (
@@ -17,6 +19,7 @@ from ._errors import (
     reply_detail,
     spelled_as,
     status_named,
+    told_delay,
     wait_headers,
     word,
 )
@@ -183,7 +186,9 @@ def _info(detail: Wire, message: str, reply: WireReply) -> ErrorInfo:
     code = word(detail.get("code"))
     type_ = word(detail.get("type") or detail.get("error_type"))
     kind = classify(_TABLES, status_named(detail, reply.status), (_inner_code(detail), code, type_), message)
-    return error_info(kind, message, reply, code=code, type=type_, param=word(detail.get("param")))
+    info = error_info(kind, message, reply, code=code, type=type_, param=word(detail.get("param")))
+    wait = told_delay(detail) if info.retry_after is None else None
+    return info if wait is None else replace(info, retry_after=wait)
 
 
 def _inner_code(detail: Wire) -> str | None:
