@@ -240,3 +240,17 @@ def test_an_unknown_block_and_an_unknown_event_lose_nothing():
     assert whole(content=[unknown]).message == response.message
     spelled = b"".join(server.build_events(response))
     assert fold(client.stream_parser(PLAIN).feed(spelled)).message == response.message
+
+
+@pytest.mark.parametrize(
+    ("given", "arguments", "back"),
+    [(None, "{}", {}), ('{"a": 1}', '{"a": 1}', {"a": 1}), ([1], "[1]", {"INVALID_JSON": "[1]"})],
+)
+def test_an_input_that_is_no_object_goes_back_as_one_and_streams_the_same(given, arguments, back):
+    block = {"type": "tool_use", "id": "t", "name": "f", "input": given}
+    body = {"type": "message", "role": "assistant", "content": [block], "stop_reason": "tool_use"}
+    response = client.parse_response(WireReply(status=200, body=json.dumps(body).encode()), PLAIN)
+    assert response.tool_calls == (ToolCall(id="t", name="f", arguments=arguments),)
+    sent = json.loads(client.build_request(ModelRequest(model="m", messages=(response.message,)), PLAIN).body)
+    assert sent["messages"][0]["content"][0]["input"] == back
+    assert fold(events_of(client, b"".join(server.build_events(response)))[0]).message == response.message

@@ -464,3 +464,82 @@ def test_the_name_of_the_provider_comes_before_that_of_the_network():
     assert request_id((("cf-ray", "n1"), ("x-request-id", "r1"))) == "r1"
     assert request_id((("x-request-id", ""), ("cf-ray", "n1"))) == "n1"
     assert request_id(()) is None
+
+
+# What no recording of ours holds.
+
+
+def test_arguments_that_come_as_an_object_go_back_as_text_and_stream_as_one_piece():
+    """Ollama's and other servers' habit; what everybody takes is a text."""
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": {"a": 1}}}
+    response = whole({"index": 0, "message": {"content": None, "tool_calls": [call]}, "finish_reason": "tool_calls"})
+    assert response.tool_calls == (ToolCall(id="c", name="f", arguments='{"a":1}'),)
+    assert sent_back(response.message)["tool_calls"][0]["function"]["arguments"] == '{"a":1}'
+    again = fold(events_of(client, b"".join(server.build_events(response)))[0])
+    assert again.tool_calls == response.tool_calls
+
+
+def test_the_type_of_a_custom_call_is_that_of_its_first_piece():
+    first = {"index": 0, "id": "c", "type": "custom_v2", "custom": {"name": "code", "input": "a"}}
+    response = streamed(
+        chunk({"tool_calls": [first]}), chunk({"tool_calls": [{"index": 0, "custom": {"input": "b"}}]}), END
+    )
+    (call,) = response.tool_calls
+    assert call.arguments == "ab"
+    assert call.provider_data == {"openai_chat": {"type": "custom_v2"}}
+
+
+def test_a_reference_inside_of_a_streamed_thought_is_kept_among_its_texts():
+    """Mistral's thoughts may cite: the entries are one list again, as of a whole answer."""
+
+    def thought(*entries):
+        return chunk({"content": [{"type": "thinking", "thinking": list(entries)}]})
+
+    def text(said):
+        return {"type": "text", "text": said}
+
+    reference = {"type": "reference", "reference_ids": [1]}
+    response = streamed(thought(text("a")), thought(text("b")), thought(reference), thought(text("c")), END)
+    entries = [text("ab"), reference, text("c")]
+    content = [{"type": "thinking", "thinking": entries}]
+    assert response.reasoning == "abc"
+    assert sent_back(response.message)["content"] == content
+    assert whole({"index": 0, "message": {"content": content}, "finish_reason": "stop"}).message == response.message
+
+
+def test_a_choice_that_is_none_hides_no_answer():
+    body = {"choices": [None, {"index": 0, "message": {"content": "paid"}, "finish_reason": "stop"}]}
+    assert client.parse_response(WireReply(status=200, body=json.dumps(body).encode()), PLAIN).text == "paid"
+
+
+@pytest.mark.parametrize(
+    ("headers", "detail", "seconds"),
+    [
+        ([("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT"), ("date", "Wed, 21 Oct 2015 07:27:30 GMT")], {}, 30),
+        ([("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT")], {}, None),
+        ([("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT"), ("date", "Wed, 21 Oct 2015 07:29:00 GMT")], {}, None),
+        ([("retry-after", "soon"), ("date", "Wed, 21 Oct 2015 07:29:00 GMT")], {}, None),
+        ([], {"details": [{"@type": "RetryInfo", "retryDelay": "46.5s"}]}, 46.5),
+        ([("retry-after", "2")], {"details": [{"@type": "RetryInfo", "retryDelay": "46s"}]}, 2),
+        ([], {"details": [None, {"retryDelay": "-1s"}, {"retryDelay": 5}, {"retryDelay": "s"}]}, None),
+        ([], {"details": "x"}, None),
+        ([("x-amz-retry-after", "1500")], {}, 1.5),
+    ],
+)
+def test_a_wait_is_read_wherever_it_is_told(headers, detail, seconds):
+    """A date counts from the server's own; Gemini's OpenAI endpoint tells it in the body, as a list of one."""
+    body = json.dumps([{"error": {"code": 429, "message": "slow", **detail}}]).encode()
+    info = client.parse_error(WireReply(status=429, headers=tuple(headers), body=body))
+    assert (info.kind, info.message, info.retry_after) == ("rate_limit", "slow", seconds)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"statusCode": 401, "error": "Unauthorized", "message": "the key is old"}, "Unauthorized: the key is old"),
+        ({"error": "model not found", "message": "model not found"}, "model not found"),
+        ({"error": "no such model", "path": "/"}, "no such model"),
+    ],
+)  # fmt: skip
+def test_the_name_of_a_status_hides_no_message(body, message):
+    assert client.parse_error(WireReply(status=401, body=json.dumps(body).encode())).message == message

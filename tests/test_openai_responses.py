@@ -1597,3 +1597,25 @@ def test_the_dialect_is_loaded_by_its_name():
     assert load_client(NAME) is client
     assert load_server(NAME) is server
     assert client.NAME == NAME
+
+
+def test_an_item_that_thinks_and_sums_up_streams_as_it_is_read_whole():
+    item = {
+        "id": "rs_1",
+        "type": "reasoning",
+        "summary": [{"type": "summary_text", "text": "in short"}],
+        "content": [{"type": "reasoning_text", "text": "at length"}],
+    }
+    response = whole(answer(item))
+    assert response.reasoning == "at length"
+    assert stripped(fold(run(b"".join(server.build_events(response, piece=3))))) == stripped(response)
+
+
+def test_the_type_of_an_error_event_is_not_the_errors():
+    failed = outcome(sse({"type": "error", "message": "boom", "code": None, "param": None}))[-1]
+    assert isinstance(failed, APIStatusError)
+    assert failed.provider_code is None
+
+
+def test_an_answer_that_was_never_made_has_no_date():
+    assert whole(answer(created_at=0)).created is None

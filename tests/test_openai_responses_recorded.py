@@ -221,7 +221,8 @@ def check(response, answer):
     assert response.finish_reason_raw == (details["reason"] if details else status)
     expected = {"incomplete": "length", "queued": "other"}.get(status, "tool_calls" if calls else "stop")
     assert response.finish_reason == expected
-    assert (response.id, response.model, response.created) == (answer["id"], answer["model"], answer["created_at"])
+    made = answer["created_at"] or None  # 0 is no date: recorders put it in the place of one, and server halves too
+    assert (response.id, response.model, response.created) == (answer["id"], answer["model"], made)
     assert response.service_tier == answer.get("service_tier")
     check_usage(response.usage, answer)
     kept = response.provider_data.get("openai_responses", {})

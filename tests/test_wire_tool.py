@@ -823,6 +823,186 @@ def test_the_scope_names_wires_of_ours():
 # The recorded traffic.
 
 
+# What no recording of ours holds: each says something that the dialects read, and so must the independent readers.
+
+
+def odd_chat(**message):
+    return {**CHAT_ANSWER, "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+
+
+def finished_by(word):
+    return {**CHAT_ANSWER, "choices": [{**choice("x"), "finish_reason": word}]}
+
+
+def of_usage(**more):
+    return {**CHAT_ANSWER, "usage": {"prompt_tokens": 10, "completion_tokens": 20, "total_tokens": 30, **more}}
+
+
+def calling(*pieces):
+    return events(*[chunk({"tool_calls": [{"index": 0, **piece}]}) for piece in pieces], chunk({}, "tool_calls"))
+
+
+ITEM = {
+    "id": "ci_1",
+    "type": "code_interpreter_call",
+    "status": "completed",
+    "code": "1",
+    "container_id": "c",
+    "outputs": [],
+}
+BEGUN = {"type": "response.created", "response": {"id": "resp_1", "model": "m", "created_at": 7}}
+SAID = {"type": "response.output_text.delta", "item_id": "msg_1", "output_index": 0, "content_index": 0, "delta": "Hi"}
+THOUGHTS = {
+    "type": "reasoning",
+    "id": "rs_1",
+    "summary": [{"type": "summary_text", "text": "s"}],
+    "content": [{"type": "reasoning_text", "text": "c"}],
+}
+
+
+def responded(*items, **more):
+    return {"id": "resp_1", "object": "response", "model": "m", "status": "completed", "output": [*items], **more}
+
+
+def done_with(*items, **more):
+    return {"type": "response.completed", "response": responded(*items, **more)}
+
+
+def without_types(stream):
+    """The same events, whose types their names alone say."""
+    lines = [line for line in stream.split("\n\n") if line]
+    told = [json.loads(line.partition("data: ")[2]) for line in lines]
+    return "".join([f"event: {each.pop('type')}\ndata: {json.dumps(each)}\n\n" for each in told])
+
+
+ODD = {
+    CHAT: [
+        *[finished_by(word) for word in ("eos_token", "model_length", "sensitive", "abort")],
+        of_usage(cached_tokens=4),
+        of_usage(reasoning_tokens=3),
+        of_usage(reasoning_tokens=3_000),
+        of_usage(completion_token_details={"reasoning_tokens": 3}, prompt_token_details={"cached_tokens": 2}),
+        {**CHAT_ANSWER, "usage": "none"},
+        odd_chat(content="x", reasoning_text="hm", reasoning_opaque="zz"),
+        odd_chat(content=None, audio={"id": "audio_1", "data": "AAAA", "transcript": "hi", "expires_at": 9}),
+        odd_chat(content=[{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]),
+        odd_chat(content="", tool_calls=[{**CALL, "function": {"name": "f", "arguments": {"a": 1}}}]),
+        odd_chat(content="half a \ud83d"),
+        {**CHAT_ANSWER, "error": {"message": "too late"}},
+        {**CHAT_ANSWER, "choices": [None, choice("x")]},
+        events(chunk({"content": "\ud83d"}), chunk({"content": "\ude00"}), chunk({}, "stop")),
+        events(chunk({"content": "a"}), chunk({}, "stop")) + events(chunk({"content": "no part of it"}), done=False),
+        events(chunk({"reasoning_text": "a"}), chunk({"reasoning_text": "b", "content": None}), chunk({}, "stop")),
+        calling({"id": "c", "function": {"name": "f", "arguments": {"a": [1, 2]}}}),
+        events(chunk({"content": "a"}), done=False) + 'event: error\ndata: {"message": "boom"}\n\n',
+    ],
+    RESPONSES: [
+        responded(status="failed", error=None),
+        responded(THOUGHTS),
+        responded(created_at=0),
+        events(BEGUN, SAID, {"type": "response.completed", "response": {"id": "resp_1"}}, done=False),
+        events(BEGUN, SAID, {"type": "response.cancelled"}, done=False),
+        events(BEGUN, {"type": "response.failed"}, done=False),
+        without_types(events(BEGUN, SAID, done_with(), done=False)),
+        events(BEGUN, {"type": "error", "message": "boom", "code": None}, done=False),
+        events(BEGUN, done_with(), {"type": "error", "message": "late"}, done=False),
+    ],
+    MESSAGES: [
+        *[
+            {**CLAUDE_ANSWER, "content": [{"type": "tool_use", "id": "t", "name": "f", "input": given}]}
+            for given in (None, "{}", [1], {"INVALID_JSON": "{"})
+        ],
+        {**CLAUDE_ANSWER, "usage": {"input_tokens": 1, "cache_creation": {"ephemeral_5m_input_tokens": 3}}},
+    ],
+}
+ASKED_OF = {CHAT: HELLO, RESPONSES: {"model": "m", "input": "x"}, MESSAGES: ASKED_OF_CLAUDE}
+
+
+@pytest.mark.parametrize(("url", "answered"), [(url, each) for url, answers in ODD.items() for each in answers])
+def test_what_a_dialect_reads_the_independent_reader_reads(url, answered, tmp_path, capsys):
+    code, out = run(capsys, written(tmp_path, exchange("odd", url, ASKED_OF[url], answered)))
+    assert code == 0, out
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "kind"),
+    [
+        (403, {"code": "model_not_found", "type": "invalid_request_error"}, "model_not_found"),
+        (401, {"type": "insufficient_quota", "code": None}, "quota"),
+        (451, {}, "provider"),
+    ],
+)
+def test_an_error_that_nobody_reviewed_may_be_what_its_code_says(status, said, kind, tmp_path, capsys):
+    """OpenAI says 403 of a model that a project has no access to."""
+    line = exchange("no", CHAT, HELLO, {"error": {"message": "no", **said}}, status=status)
+    assert run(capsys, written(tmp_path, line))[0] == 0
+    other = "conflict" if kind == "provider" else "overloaded"
+    code, out = run(capsys, written(tmp_path, line), halves=wrong("openai_chat", taking_errors_for(kind=other)))
+    assert code == 1
+    assert "kind of" in out
+
+
+@pytest.mark.parametrize("done", [True, False])
+def test_where_nobody_knows_the_host_a_stream_ends_as_it_does(done, tmp_path, capsys):
+    stream = events(chunk({"content": "a"}), chunk({}, "stop"), done=done)
+    code, out = run(capsys, written(tmp_path, exchange("x", "https://llm.example/v1/chat/completions", HELLO, stream)))
+    assert code == 0, out
+
+
+def test_a_slash_at_the_end_of_a_url_is_the_same_path(tmp_path, capsys):
+    assert run(capsys, written(tmp_path, exchange("x", f"{CHAT}/", HELLO, CHAT_ANSWER)))[0] == 0
+
+
+def test_what_is_none_of_a_wire_in_both_directions_is_counted(tmp_path, capsys):
+    asked, answered = {"model": "m", "input": "x"}, {"object": "list", "data": []}
+    code, out = run(capsys, written(tmp_path, exchange("x", CHAT, asked, answered)))
+    assert code == 0
+    assert "1  a request that is none of this wire, nor is its reply" in out
+
+
+def test_a_claude_that_was_not_told_how_long_to_answer_is_told(tmp_path, capsys):
+    asked = {key: value for key, value in ASKED_OF_CLAUDE.items() if key != "max_tokens"}
+    code, out = run(capsys, written(tmp_path, exchange("x", MESSAGES, asked, CLAUDE_ANSWER)))
+    assert code == 0
+    assert "$.max_tokens: absent -> 32000" in out
+
+
+REPEATED = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+UNREAD = [
+    exchange("page", CHAT, HELLO, {"object": "list", "data": [1, 2, 3]}),
+    exchange("cut", CHAT, HELLO, events(chunk({"content": "a"}), done=False)),
+    exchange("again", CHAT, HELLO, calling(REPEATED, REPEATED, {**REPEATED, "id": "d"})),
+    exchange("nan", CHAT, HELLO, {**CHAT_ANSWER, "x": [float("nan"), float("inf"), 1e300]}),
+    exchange("no", CHAT, HELLO, {"error": {"message": "no", "code": 7, "more": {"a": 1}}, "trace": "x"}, status=400),
+    exchange(
+        "in a choice", CHAT, HELLO, {**CHAT_ANSWER, "choices": [{"error": {"message": "no", "type": "t", "code": 502}}]}
+    ),
+    exchange(
+        "new events",
+        RESPONSES,
+        ASKED_OF[RESPONSES],
+        events(
+            BEGUN,
+            {"type": "response.code_interpreter_call_code.delta", "item_id": "ci_1", "output_index": 0, "delta": "1"},
+            {"type": "response.never.heard.of", "a": {"b": 1}},
+            {"type": "response.output_item.done", "output_index": 0, "item": ITEM},
+            done_with(),
+            done=False,
+        ),
+    ),
+    exchange("failed", RESPONSES, ASKED_OF[RESPONSES], responded(status="failed", error={"message": "m", "code": "c"})),
+]
+
+
+@pytest.mark.parametrize("line", UNREAD, ids=lambda line: line["id"])
+def test_no_leaf_is_changed_that_says_nothing(line, tmp_path, capsys):
+    """What nobody reads is left alone: of what is no answer, of what came before a cut, beside an error."""
+    for seed in "012":
+        code, out = run(capsys, written(tmp_path, line), "--mutate", "--seed", seed)
+        assert code == 0, out
+        assert "SURVIVED" not in out
+
+
 @needs_recordings
 def test_a_sample_of_the_recorded_traffic_conforms():
     """One exchange in twelve, the same ones each time; streams are cut in a few places."""

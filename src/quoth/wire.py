@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
@@ -17,6 +18,7 @@ __all__ = [
     "WireRequest",
     "header",
     "request_id",
+    "seconds_between",
 ]
 
 Headers: TypeAlias = tuple[tuple[str, str], ...]
@@ -35,6 +37,18 @@ def header(headers: Headers, name: str) -> str | None:
         if key == name:
             return value
     return None
+
+
+def seconds_between(now: str, date: str) -> float | None:
+    """The seconds from one date of HTTP to another; None where either is none, or the second lies before."""
+    from email.utils import parsedate_to_datetime  # rarely needed, and much to import
+
+    try:
+        since, until = (each.replace(tzinfo=each.tzinfo or UTC) for each in map(parsedate_to_datetime, (now, date)))
+        waited = (until - since).total_seconds()
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return waited if waited >= 0 else None
 
 
 REQUEST_ID_HEADERS = (

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from .. import _json
 from ..errors import KINDS, APIStatusError, clean
-from ..wire import ErrorInfo, Headers, WireReply, header, request_id
+from ..wire import ErrorInfo, Headers, WireReply, header, request_id, seconds_between
 from ._kept import Wire
 
 __all__ = [
@@ -74,7 +74,7 @@ def retry_after(headers: Headers) -> float | None:
     stated = header(headers, "retry-after")
     rounded = _seconds(stated)
     if rounded is None and stated:
-        rounded = _seconds_until(stated, header(headers, "date"))
+        rounded = seconds_between(header(headers, "date") or "", stated)
     # Azure was seen to send 0 ms beside 1 s: a zero says nothing where the other says something.
     return exact / 1_000 if exact is not None and (exact or not rounded) else rounded
 
@@ -86,39 +86,6 @@ def _seconds(text: str | None) -> float | None:
     except ValueError:
         return None
     return value if 0 <= value < float("inf") else None
-
-
-def _seconds_until(date: str, now: str | None) -> float | None:
-    """From one HTTP date to another; None where one is none, or it has passed."""
-    then, since = _timestamp(date), _timestamp(now or "")
-    return None if then is None or since is None or then < since else float(then - since)
-
-
-_MONTH_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-
-_DATES = (
-    r"\w{3,9}, (?P<day>\d{1,2})[ -](?P<month>\w{3})[ -](?P<year>\d{4}|\d\d) (?P<time>\d\d:\d\d:\d\d) (?:GMT|UTC)",
-    r"\w{3} (?P<month>\w{3}) {1,2}(?P<day>\d{1,2}) (?P<time>\d\d:\d\d:\d\d) (?P<year>\d{4})",
-)
-"""The forms of a date in HTTP (RFC 9110, 5.6.7): the present one with that of RFC 850, and asctime's."""
-
-
-def _timestamp(text: str) -> int | None:
-    """The seconds of an HTTP date since 1970; None where it is none."""
-    match = next((found for form in _DATES if (found := re.fullmatch(form, text.strip(), re.ASCII))), None)
-    if match is None or match["month"].lower() not in _MONTH_NAMES:
-        return None
-    month = _MONTH_NAMES.index(match["month"].lower()) + 1
-    year = int(match["year"])
-    year += (2000 if year < 70 else 1900) if year < 100 else 0
-    hours, minutes, seconds = map(int, match["time"].split(":"))
-    return (_days(year, month, int(match["day"])) * 24 + hours) * 3_600 + minutes * 60 + seconds
-
-
-def _days(year: int, month: int, day: int) -> int:
-    """Days since 1970 in the Gregorian calendar, counted in years that begin in March."""
-    year, month = (year - 1, month + 9) if month <= 2 else (year, month - 3)
-    return 365 * year + year // 4 - year // 100 + year // 400 + (153 * month + 2) // 5 + day - 719_469
 
 
 # What Google adds to an error: a list of objects, each with a type of its own (google.rpc.RetryInfo, QuotaFailure).
@@ -259,7 +226,8 @@ def error_detail(body: Any) -> tuple[Wire, str]:
             inner = inner if isinstance(inner, dict) else found
             return inner, _message(inner)
         if isinstance(found, str) and found:  # Ollama, TGI, xAI, FastAPI
-            return body, found
+            more = _message(body)  # Fastify and Spring name the status there, and say why beside it
+            return body, f"{found}: {more}" if more and more != found else found
         if isinstance(found, list) and found:  # FastAPI's validation, Cloudflare
             return body, "; ".join([_item(item) for item in found[:10]])
     return body, _message(body)

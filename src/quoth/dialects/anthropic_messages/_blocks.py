@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from msgspec.structs import replace
+
 from ... import _json
 from ...errors import UnsupportedContentError
 from ...types import Document, Image, Part, Reasoning, Refusal, Text, ToolCall, ToolResult
@@ -204,7 +206,13 @@ def read_answer_block(block: Wire) -> Part:
     text = said.get("text")
     if len(said) == 2 and said["type"] == "text" and isinstance(text, str):  # nearly always
         return Text(text=text)
-    return read_block(said)
+    part = read_block(said)
+    if isinstance(part, ToolCall) and "input" in (
+        kept := residue_of(part)
+    ):  # no object: it goes back as one all the same
+        rest = {key: value for key, value in kept.items() if key != "input"}
+        return replace(part, provider_data=RESIDUES.named(rest))
+    return part
 
 
 _ANSWER_BLOCKS: dict[str, frozenset[str]] = {

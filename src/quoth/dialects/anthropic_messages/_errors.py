@@ -121,7 +121,7 @@ def _info(body: Any, detail: Wire, message: str, reply: WireReply) -> ErrorInfo:
     code = word(details.get("error_code")) if isinstance(details, dict) else None
     code = code or word(detail.get("code"))
     kind = classify(_TABLES, status_named(detail, reply.status), (code, type_), message)
-    info = error_info(kind, message, reply, code=code, type=type_, detail=detail)
+    info = error_info(kind, message, reply, code=code, type=type_, param=word(detail.get("param")), detail=detail)
     named = body.get("request_id") if isinstance(body, dict) else None
     if info.request_id is None and isinstance(named, str) and named:
         return replace(info, request_id=word(named))

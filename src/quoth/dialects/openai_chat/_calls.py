@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from msgspec.structs import replace
+
 from ... import _json
 from ...types import ToolCall
 from .._kept import Wire, overlay
@@ -51,7 +53,19 @@ def read_answer_call(call: Wire) -> ToolCall:
         own = {key: said.pop(key, "") for key in FLAT_FIELDS}
         said["function"] = {"name": own["name"], "arguments": own["arguments"]}
     read = _read_typed_call(said)
-    return exact(read, said, write_call(read), absent=False)
+    exactly = exact(read, said, write_call(read), absent=False)
+    return _with_plain_arguments(exactly)
+
+
+def _with_plain_arguments(call: ToolCall) -> ToolCall:
+    """A call whose arguments came as an object: they go back as text, as everybody takes them, streams too."""
+    kind = call_kind(data := residue_of(call))
+    inner = data.get(kind)
+    if not isinstance(inner, dict) or CALL_KINDS[kind] not in inner:
+        return call
+    rest = {key: value for key, value in inner.items() if key != CALL_KINDS[kind]}
+    kept = {key: value for key, value in data.items() if key != kind} | ({kind: rest} if rest else {})
+    return replace(call, provider_data={NAME: kept} if kept else {})
 
 
 def _read_typed_call(call: Wire) -> ToolCall:

@@ -105,6 +105,7 @@ class _GrowingMessage:
         "_next",
         "_places",
         "_plain",
+        "_thought",
         "_whole",
     )
 
@@ -114,6 +115,7 @@ class _GrowingMessage:
         self._content = ""  # kind of the content part under way
         self._contents = 0  # how many there are
         self._plain = False  # content came as a string
+        self._thought: tuple[int, Any] = (-1, [])  # the thought under way in a content: its index, its entries
         self._empty = False  # as an empty string
         self._calls: list[_Call] = []
         self._data: dict[int, Wire] = {}  # what parts keep, by index
@@ -235,10 +237,21 @@ class _GrowingMessage:
             events.append(TextDelta(text="", index=index))
             self._keep(index, {**residue_of(part)}, events)
             return
-        kept = {key: value for key, value in residue_of(part).items() if key != "thinking"}
+        kept = {**residue_of(part)}
         if "summary" in kept:
             kept["summary"] = _grown(self._data.get(index, {}).get("summary"), kept["summary"])
+        if isinstance(part, Reasoning) and "summary" not in kept:
+            self._note_thought(index, piece, kept)
         self._keep(index, kept, events)
+
+    def _note_thought(self, index: int, piece: Wire, kept: Wire) -> None:
+        """Remember the entries of a thought; where any is no plain text (a reference), ``kept`` takes all of them."""
+        kept.pop("thinking", None)
+        place, entries = self._thought
+        entries = _grown(entries if place == index else [], piece.get("thinking"))
+        self._thought = (index, entries)
+        if isinstance(entries, list) and not all(_is_text(entry) and len(entry) == 2 for entry in entries):
+            kept["thinking"] = entries
 
     # Tool calls.
 
@@ -286,7 +299,7 @@ class _GrowingMessage:
         flat = not kind and call_object(piece, kind) is piece
         known = (kind, *_CALL_FIELDS, *(FLAT_FIELDS if flat else ()))
         data = {key: value for key, value in piece.items() if value is not None and key not in known}
-        said = kind if flat else piece.get("type") or kind
+        said = kind if flat else piece.get("type") or call.data.get("type") or kind
         if said and said != "function":
             data["type"] = said
         inner = piece[kind] if kind else {}
@@ -322,7 +335,11 @@ def _grown(entries: Any, following: Any) -> Any:
     """The summary of a thought with its next piece: a piece that is one entry goes on with the last one."""
     if not isinstance(entries, list) or not isinstance(following, list):
         return following
-    last, *more = [*entries[-1:], *following]
-    if len(more) == 1 and isinstance(last, Mapping) and isinstance(more[0], Mapping):
-        return [*entries[:-1], {**last, **more[0], "text": f"{last.get('text') or ''}{more[0].get('text') or ''}"}]
+    last, *more = [*entries[-1:], *following] or [None]
+    if len(more) == 1 and _is_text(last) and _is_text(more[0]) and last.get("type") == more[0].get("type"):
+        return [*entries[:-1], {**last, **more[0], "text": f"{last['text']}{more[0]['text']}"}]
     return [*entries, *following]
+
+
+def _is_text(entry: Any) -> bool:
+    return isinstance(entry, Mapping) and isinstance(entry.get("text"), str)

@@ -133,13 +133,14 @@ def _choices(answer: Any, reply: WireReply) -> list[Wire]:
     if not isinstance(answer, dict):
         raise _no_answer(reply, "its JSON is no object")
     choices = answer.get("choices")
-    if isinstance(choices, list) and choices and isinstance(choices[0], dict):
+    choices = [choice for choice in choices if isinstance(choice, dict)] if isinstance(choices, list) else []
+    if choices:
         message, finish = choices[0].get("message"), choices[0].get("finish_reason")
         if choices[0].get("error") and not message:
             raise _failed(choices[0], reply)
         # Azure leaves the message out where its filter took all of it.
         if isinstance(message, dict) or (message is None and isinstance(finish, str)):
-            return [choice for choice in choices if isinstance(choice, dict)]
+            return choices
         raise _no_answer(reply, "its first choice has no message")
     if answer.get("error"):
         raise _failed(answer, reply)

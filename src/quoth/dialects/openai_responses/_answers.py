@@ -70,7 +70,7 @@ def _kept(answer: Wire, parts: Sequence[Part]) -> Wire:
         del kept["incomplete_details"]
     if any(_in_body(part) for part in parts):
         del kept["reasoning"]
-    if (created := answer.get("created_at")) is not None and created != created_at(answer):
+    if (created := answer.get("created_at")) and created != created_at(answer):
         kept["created_at"] = created
     return kept
 
@@ -94,11 +94,11 @@ def read_id(answer: Mapping[str, Any]) -> str | None:
 
 
 def created_at(answer: Mapping[str, Any]) -> int | None:
-    """When the answer was begun, in whole seconds."""
+    """When the answer was begun, in whole seconds; zero says nothing."""
     value = answer.get("created_at")
     if isinstance(value, float) and math.isfinite(value):
         value = math.floor(value)
-    return whole_number(value)
+    return whole_number(value) or None
 
 
 def text_of(value: object) -> str | None:

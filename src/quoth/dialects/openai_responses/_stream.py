@@ -72,7 +72,8 @@ class ResponsesStreamParser:
 
     def _fail(self, event: Wire, _events: list[StreamEvent]) -> None:
         answer = event.get("response")
-        raise error_from(parse_stream_error(answer if isinstance(answer, dict) else event))
+        told = {key: value for key, value in event.items() if key != "type"}  # that is the event's, not the error's
+        raise error_from(parse_stream_error(answer if isinstance(answer, dict) else told))
 
     def _begin(self, event: Wire, events: list[StreamEvent]) -> None:
         answer = event.get("response")

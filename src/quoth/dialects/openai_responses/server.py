@@ -299,7 +299,7 @@ def _entry_events(entry: Wire, here: Wire, piece: int | None) -> Iterator[Wire]:
 
 
 def _reasoning_events(item: Wire, at: Wire, piece: int | None) -> tuple[Wire, list[Wire]]:
-    events = [*_summary_events(item, at, piece), *_thought_events(item, at, piece)]
+    events = [*_thought_events(item, at, piece), *_summary_events(item, at, piece)]  # thoughts first: so they are read
     return {**item, **{field: [] for field in THOUGHTS if isinstance(item.get(field), list)}}, events
 
 

@@ -46,7 +46,8 @@ def expect(wire: Wire, exchange: Exchange, *, by_finish: bool) -> Expected:
     reply, streamed = exchange.reply, exchange.streamed
     if exchange.failed:
         return Expected(form="error", error=read_error(_json(reply.body), reply))
-    wrong = error_in(reply.body, streamed=streamed)
+    end = end_of(wire, reply.body, by_finish=False) if streamed else None
+    wrong = error_in(reply.body[:end], streamed=streamed)
     error = None if wrong is None else read_error(wrong, reply)
     if streamed:
         reading = wire.reader.stream(reply.body)

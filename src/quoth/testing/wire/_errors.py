@@ -21,7 +21,7 @@ from msgspec import Struct, convert
 from ...errors import QuothError
 from ...wire import ErrorInfo, Headers, WireReply, header
 from ._reading import Difference
-from .readers._events import objects
+from .readers._events import Event, events_of
 from .readers._json import object_in, objects_in, word
 
 __all__ = ["ErrorReading", "Review", "check_error", "check_raised", "error_in", "read_error", "reviewed_errors"]
@@ -41,7 +41,34 @@ BY_STATUS: Mapping[int, frozenset[str]] = {
     504: frozenset({"server", "timeout"}),
     529: frozenset({"overloaded"}),
 }
-"""What a status may mean, whatever stands beside it."""
+"""What a status may mean, where no code says more."""
+STATED = frozenset({400, 405, 410, 415, 422})
+"""What else from 400 to 499 is said of the client's fault; any other may be of no kind."""
+BY_CODE: Mapping[str, str] = {
+    "authentication_error": "authentication",
+    "bio_policy": "content_blocked",
+    "billing_error": "quota",
+    "content_filter": "content_blocked",
+    "content_policy_violation": "content_blocked",
+    "context_length_exceeded": "context_length",
+    "credit_balance_exhausted": "quota",
+    "insufficient_quota": "quota",
+    "invalid_api_key": "authentication",
+    "misalignment_policy_violation": "content_blocked",
+    "model_not_found": "model_not_found",  # OpenAI, with 403: the project has no access to it
+    "overloaded_error": "overloaded",
+    "permission_denied": "permission_denied",
+    "permission_error": "permission_denied",
+    "rate_limit_error": "rate_limit",
+    "rate_limit_exceeded": "rate_limit",
+    "request_too_large": "request_too_large",
+    "server_is_overloaded": "overloaded",
+    "slow_down": "rate_limit",
+    "too_many_requests": "rate_limit",
+    "unknown_model": "model_not_found",
+    "unsupported_country_region_territory": "permission_denied",
+}
+"""What a code or a type says whatever the status is ("Codes -> kind"): it may then have this kind too."""
 REQUEST_IDS = (
     "x-request-id", "request-id", "apim-request-id", "mistral-correlation-id", "x-amzn-requestid", "x-goog-request-id",
     "x-ds-trace-id", "cf-ray",
@@ -111,9 +138,9 @@ def reviewed_errors() -> tuple[Review, ...]:
 
 
 def error_in(body: bytes, *, streamed: bool) -> Any:
-    """The object of a 200 that carries an error, or None."""
+    """The object of a 200 that carries an error, or None; of a stream, what stands before its end."""
     if streamed:
-        return next((found for event in objects(body) if (found := _error_event(event)) is not None), None)
+        return next((found for event in events_of(body) if (found := _named_error(event)) is not None), None)
     try:
         value = json.loads(body)
     except ValueError:
@@ -121,7 +148,18 @@ def error_in(body: bytes, *, streamed: bool) -> Any:
     choices = objects_in(object_in(value).get("choices"))
     if choices and choices[0].get("error") and not choices[0].get("message"):
         return choices[0]
-    return value if isinstance(value, dict) and value.get("error") and not choices else None
+    if not isinstance(value, dict) or choices:
+        return None
+    failed = value.get("object") == "response" and value.get("status") == "failed"
+    return value if value.get("error") or failed else None
+
+
+def _named_error(event: Event) -> dict[str, Any] | None:
+    """An event that is an error, by its name or by what it holds."""
+    value = event.value
+    if not isinstance(value, dict):
+        return None
+    return value if event.name == "error" and "type" not in value and not value.get("error") else _error_event(value)
 
 
 def _error_event(event: dict[str, Any]) -> dict[str, Any] | None:
@@ -136,7 +174,9 @@ def _error_event(event: dict[str, Any]) -> dict[str, Any] | None:
     if event.get("type") == "error":  # Responses: code and message beside the type of the event
         return {key: value for key, value in event.items() if key != "type"}
     answer, kind = object_in(event.get("response")), event.get("type")
-    return answer if kind == "response.failed" or (kind == "response.completed" and answer.get("error")) else None
+    if kind == "response.failed":
+        return answer or {"message": ""}
+    return answer if kind == "response.completed" and answer.get("error") else None
 
 
 def read_error(body: Any, reply: WireReply) -> ErrorReading:
@@ -279,7 +319,11 @@ def _same_words(said: tuple[str, ...], found: str, *, page: bool) -> bool:
     pattern = re.escape(found).replace(re.escape(REDACTED), r"\S+")  # what looks like a key is taken out
     if len(found) >= LONGEST:
         return texts[0].startswith(found[: LONGEST - 10])
-    return re.fullmatch(pattern, texts[0]) is not None or not texts[0] or found.endswith(f": {texts[0]}")
+    return re.fullmatch(pattern, _printable(texts[0])) is not None or not texts[0] or found.endswith(f": {texts[0]}")
+
+
+def _printable(text: str) -> str:
+    return " ".join("".join([each if each.isprintable() else " " for each in text]).split())
 
 
 def _unread(said: ErrorReading, wire: str, provider: str) -> ErrorReading | None:
@@ -292,11 +336,14 @@ def _kinds(wire: str, provider: str, said: ErrorReading) -> tuple[frozenset[str]
     if review is not None:
         return frozenset(review.kinds), True
     status = said.said_status
+    coded = {kind for word in (said.code, said.type) if (kind := BY_CODE.get((word or "").lower()))}
     if status in BY_STATUS:
-        return BY_STATUS[status], False
+        return BY_STATUS[status] | coded, False
     if status >= 500:
-        return SERVERS_FAULT, False
-    return (CLIENTS_FAULT if status >= 400 else NO_STATUS), False
+        return SERVERS_FAULT | coded, False
+    if status in STATED:
+        return CLIENTS_FAULT | coded, False
+    return (CLIENTS_FAULT | {"provider"} | coded if status >= 400 else NO_STATUS), False
 
 
 def _differs(what: str, expected: object, found: object) -> Difference:

@@ -24,12 +24,14 @@ from msgspec.structs import replace
 
 from ...wire import WireReply
 from ._answers import Expected, expect, meet
+from ._errors import read_error
 from ._files import Exchange, read_file
 from ._rows import provider_of
 from ._run import Plan
 from ._scope import wire_of
 from ._wires import Wire
 from .readers._events import Event, events_of
+from .readers._json import object_in
 from .readers._mutable import MutableLeaves
 
 __all__ = ["LEAST", "Mutant", "MutationResult", "Survivor", "mutants", "mutate_file"]
@@ -114,8 +116,10 @@ def _reason(expected: Expected, again: Expected) -> str:
 
 def mutants(exchange: Exchange, wire: Wire, expected: Expected, chance: random.Random, most: int) -> Iterator[Mutant]:
     """Some mutants of a recorded reply, by chance."""
+    if expected.form == "unreadable":  # nothing is read of it
+        return
     body = exchange.reply.body
-    made = list(_places(body, wire.reader.MUTABLE, expected))
+    made = list(_places(exchange.reply, wire.reader.MUTABLE, expected))
     for place in chance.sample(made, min(most, len(made))):
         event = place.event
         text = json.dumps(_changed(place.value, place.steps), ensure_ascii=False).encode("utf-8", "surrogatepass")
@@ -138,6 +142,16 @@ class Place(Struct, frozen=True, kw_only=True):
         return f"{kind}:$" + "".join(steps) if isinstance(kind, str) else "$" + "".join(steps)
 
     @property
+    def numbers(self) -> str:
+        """Which of the objects in lists it stands in: what they call their own index."""
+        value, found = self.value, []
+        for step in self.steps:
+            value = value[step]
+            if isinstance(step, int):
+                found.append(object_in(value).get("index", step))
+        return repr(found)
+
+    @property
     def leaf(self) -> Any:
         """The leaf itself."""
         value = self.value
@@ -146,19 +160,29 @@ class Place(Struct, frozen=True, kw_only=True):
         return value
 
 
-def _places(body: bytes, leaves: MutableLeaves, expected: Expected) -> Iterator[Place]:
+def _places(reply: WireReply, leaves: MutableLeaves, expected: Expected) -> Iterator[Place]:
     """The leaves that count."""
+    body = reply.body
     if expected.error is not None:
-        found = [place for place in _all_places(body, streamed=expected.streamed) if _of_error(place)]
+        places = list(_all_places(body, leaves, streamed=expected.streamed))
+        found = [place for place in places if _of_error(place, raised=expected.form == "error in a 200")]
+        found = [place for place in found if _changes(place, reply)]
         unread = leaves.unread_in_errors
     else:
-        found = list(_all_places(body, streamed=expected.streamed))
+        found = list(_all_places(body, leaves, streamed=expected.streamed))
         unread = leaves.unread_in_streams if expected.streamed else leaves.unread
+    if not expected.ended and expected.error is None:  # of what did not come to its end, these are compared
+        found = [place for place in found if any(_below(place.path(), path) for path in leaves.told)]
     read = [place for place in found if not any(_below(place.path().removeprefix("error:"), path) for path in unread)]
     yield from _that_count(read, leaves) if expected.streamed and expected.error is None else read
 
 
-def _all_places(body: bytes, *, streamed: bool) -> Iterator[Place]:
+def _changes(place: Place, reply: WireReply) -> bool:
+    """Whether an error says something else with this leaf changed: each server has fields of its own beside."""
+    return read_error(_changed(place.value, place.steps), reply) != read_error(place.value, reply)
+
+
+def _all_places(body: bytes, leaves: MutableLeaves, *, streamed: bool) -> Iterator[Place]:
     if not streamed:
         try:
             value = json.loads(body, strict=False)
@@ -168,13 +192,25 @@ def _all_places(body: bytes, *, streamed: bool) -> Iterator[Place]:
         return
     for event in events_of(body):
         value = event.value
-        if isinstance(value, dict):
+        if isinstance(value, dict) and _is_read(value, event, leaves):
             yield from (Place(steps=steps, value=value, event=event) for steps in _leaves(value))
 
 
-def _of_error(place: Place) -> bool:
-    """Of a stream that fails, only its error is mutated."""
-    return place.event is None or place.steps[0] == "error"
+def _is_read(value: dict[str, Any], event: Event, leaves: MutableLeaves) -> bool:
+    kind = value.get("type") or event.name
+    return leaves.events is None or kind in leaves.events or bool(value.get("error"))
+
+
+def _of_error(place: Place, *, raised: bool) -> bool:
+    """Of what fails, only its error is mutated: of a stream, and of a choice. A call raises its code, or its type."""
+    holder = object_in(place.value)
+    inner = object_in(holder.get("error"))
+    choice = ("choices", 0, "error")
+    if raised and place.steps[-1] in ("type", "param") and (place.steps[-1] == "param" or inner.get("code")):
+        return False
+    if place.event is None and not raised:
+        return True
+    return place.steps[0] == "error" or place.steps[:3] == choice
 
 
 def _that_count(places: list[Place], leaves: MutableLeaves) -> Iterator[Place]:
@@ -182,16 +218,21 @@ def _that_count(places: list[Place], leaves: MutableLeaves) -> Iterator[Place]:
     paths = {place.path() for place in places}
     last: dict[str, int] = {}
     first: dict[str, int] = {}
+    begun: dict[object, int] = {}
     for place in places:
         path, at = place.path(), place.event.start if place.event else 0
         unit = re.match(leaves.unit, path)
         last[unit[0] if unit else path] = at
         if place.leaf:
             first.setdefault(path, at)
+            begun.setdefault((path, place.numbers), at)
     for place in places:
         path, at = place.path(), place.event.start if place.event else 0
         unit = re.match(leaves.unit, path)
-        if any(_below(path, growing) for growing in leaves.growing):
+        if path in leaves.begins:
+            if begun.get((path, place.numbers)) == at:
+                yield place
+        elif any(_below(path, growing) for growing in leaves.growing):
             if not _said_again(path, paths, leaves):
                 yield place
         elif path in leaves.first:
@@ -246,4 +287,6 @@ def _changed(value: Any, steps: Steps) -> Any:
 def _other(leaf: Any) -> Any:
     if isinstance(leaf, bool):
         return not leaf
-    return f"{leaf}~" if isinstance(leaf, str) else leaf + 1
+    if isinstance(leaf, str):
+        return f"{leaf}~"
+    return leaf + 1 if leaf < leaf + 1 else 0  # to NaN and what is very large, one more is none

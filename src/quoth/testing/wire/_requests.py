@@ -215,7 +215,7 @@ def differing_paths(said: Any, built: Any, path: str = "$") -> Iterator[tuple[st
 def _compare_envelope(request: HTTPRequest, built: WireRequest) -> Iterator[Difference]:
     """The method, the end of the path (a name in braces stands for any), and that the body is called JSON."""
     path = re.sub(r"\\{\w+\\}", "[^/]+", re.escape(built.path))
-    if not re.search(f"{path}$", urlsplit(request.url).path):
+    if not re.search(f"{path}/?$", urlsplit(request.url).path):
         yield Difference(check=CHECK, what="path", expected=urlsplit(request.url).path, found=built.path)
     pairs = [("method", request.method, built.method)]
     if said := header(request.headers, "content-type"):

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 from ...dialects import ClientDialect
 from ...providers import PROVIDERS, ProviderSpec
 from ...providers._provider import Provider
+from ...wire import Quirks, StreamEnd
 from ._files import Exchange
 
 __all__ = ["provider_of", "wire_of_row"]
@@ -42,7 +43,10 @@ def provider_of(exchange: Exchange, wire: str, client: ClientDialect) -> Provide
     url = exchange.request.url if exchange.request else ""
     found = PROVIDERS.of_url(url)
     if found is None or wire not in found[0].dialects:
-        row = ProviderSpec(name=exchange.provider or "recorded", base_url=url, dialect=wire)
+        # Nobody knows how streams end there: as this one does, so that it may be cut too.
+        ends: StreamEnd = "done" if b"[DONE]" in exchange.reply.body else "finish_reason"
+        quirks = Quirks(stream_end=ends if wire == "openai_chat" else "done")
+        row = ProviderSpec(name=exchange.provider or "recorded", base_url=url, dialect=wire, quirks=quirks)
     else:
         row = found[0]
     provider = _Recorded(row, "", wire, client)

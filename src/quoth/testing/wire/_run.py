@@ -95,6 +95,8 @@ def check_exchange(exchange: Exchange, wire: Wire, halves: Halves, cutting: Cutt
         server=halves.server,
         known=wire.normalisations,
     )
+    if expected.form == "unreadable" and any(each.what == "refused" for each in asked.differences):
+        asked.differences, asked.notes["a request that is none of this wire, nor is its reply"] = [], 1
     result.differences += asked.differences
     result.normalised = asked.normalised
     result.notes = asked.notes
@@ -107,7 +109,9 @@ def check_exchange(exchange: Exchange, wire: Wire, halves: Halves, cutting: Cutt
     if outcome.response is not None:
         result.suspect = outcome.response.usage.source == "suspect"
         spaced = _as_it_is if wire.arguments_are_text else _spaced
-        result.differences += check_server(provider, halves.server, outcome.response, spaced=spaced)
+        result.differences += check_server(
+            provider, halves.server, outcome.response, spaced=spaced, borders=wire.borders
+        )
     if expected.streamed and cutting is not None:
         result.differences += check_cuts(wire, provider, exchange.reply, cutting)
     return result

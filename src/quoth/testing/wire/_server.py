@@ -13,12 +13,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 
 from ...dialects.server import ServerDialect
 from ...errors import QuothError
 from ...providers._provider import Provider
-from ...types import Message, Reasoning, Refusal, Response, Text, ToolCall
+from ...types import Message, Part, Reasoning, Refusal, Response, Text, ToolCall, Usage
 from ...wire import WireReply
 from ._reading import Difference
 from ._streams import feed
@@ -32,20 +33,39 @@ STREAMED = (("content-type", "text/event-stream"),)
 
 
 def check_server(
-    provider: Provider, server: ServerDialect, response: Response, *, spaced: Callable[[Response], Response]
+    provider: Provider,
+    server: ServerDialect,
+    response: Response,
+    *,
+    spaced: Callable[[Response], Response],
+    borders: bool = True,
 ) -> list[Difference]:
     """Spell an answer whole and as a stream, with and without what only this wire says.
 
-    ``spaced`` gives what a whole answer of the wire cannot tell: nothing, or how arguments were spaced.
+    ``spaced`` gives what a whole answer of the wire cannot tell: nothing, or how arguments were spaced. ``borders``
+    says whether a stream tells where one text ends and the next begins.
     """
+    if not _is_unicode(response):  # a lone surrogate is no text, and what is sent in its place another
+        return []
     stripped = without_raw(response)
     bare = without_data(stripped)
-    return [
+    streamable = _as_it_is if borders else _joined
+    differences = [
         *_round("whole", stripped, spaced, lambda: _whole(provider, server, stripped)),
-        *_round("stream", stripped, _streamable, lambda: _stream(provider, server, stripped)),
         *_round("whole, bare", bare, lambda value: named(spaced(value)), lambda: _whole(provider, server, bare)),
         *_round("stream, bare", bare, named, lambda: _stream(provider, server, bare)),
     ]
+    if not _says_error(stripped):  # a whole answer may say one beside its text; a stream ends with it
+        differences += _round("stream", stripped, streamable, lambda: _stream(provider, server, stripped))
+    return differences
+
+
+def _is_unicode(response: Response) -> bool:
+    try:
+        msgspec.json.encode(without_raw(response), enc_hook=str)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def without_raw(response: Response) -> Response:
@@ -53,6 +73,8 @@ def without_raw(response: Response) -> Response:
     usage = response.usage
     if usage.source != "suspect":
         usage = replace(usage, reported=None)
+    elif usage.reported is None:  # it was no object, and no wire says that again
+        usage = Usage()
     return replace(response, body=None, usage=usage)
 
 
@@ -103,8 +125,30 @@ def _read(provider: Provider, reply: WireReply) -> Response:
     return result.response
 
 
-def _streamable(response: Response) -> Response:
+def _as_it_is(response: Response) -> Response:
     return response
+
+
+def _joined(response: Response) -> Response:
+    """A Response in which neighbouring plain texts are one."""
+    parts: list[Part] = []
+    for part in response.message.parts:
+        before = parts[-1] if parts else None
+        if _is_plain(part) and _is_plain(before):
+            parts[-1] = Text(text=f"{getattr(before, 'text', '')}{getattr(part, 'text', '')}")
+        else:
+            parts.append(part)
+    return replace(response, message=replace(response.message, parts=tuple(parts)))
+
+
+def _is_plain(part: Part | None) -> bool:
+    return isinstance(part, Text) and not part.provider_data
+
+
+def _says_error(response: Response) -> bool:
+    """Whether an answer says of itself, or of its choice, that it failed."""
+    kept = [holder for data in response.provider_data.values() for holder in (data, *(data.get("choices") or ()))]
+    return any(holder.get("error") for holder in kept)
 
 
 def _round(

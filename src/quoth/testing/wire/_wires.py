@@ -54,6 +54,8 @@ class Wire(Struct, frozen=True, kw_only=True):
     normalisations: tuple[Normalisation, ...] = ()
     arguments_are_text: bool = True
     """False: a whole answer holds arguments as an object, and does not tell how they were spaced."""
+    borders: bool = True
+    """False: a stream does not tell where one text ends and the next begins."""
 
 
 def _nulls(*names: str) -> tuple[Normalisation, ...]:
@@ -97,6 +99,7 @@ WIRES = (
             Normalisation(path="$.seed", said=ANYTHING, to="$.random_seed"),
             *_DIALS,
         ),
+        borders=False,
     ),
     Wire(
         name="openai_responses",
@@ -121,6 +124,7 @@ WIRES = (
             _NO_TOOLS,
             *_stops("stop_sequences"),
             *_nulls("temperature", "top_p", "stop_sequences", "system", "tools", "tool_choice", "stream"),
+            *[Normalisation(path="$.max_tokens", said=said, built=32_000) for said in (ABSENT, None)],
         ),
         arguments_are_text=False,
     ),

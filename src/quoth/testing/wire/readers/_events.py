@@ -60,5 +60,6 @@ def events_of(body: bytes) -> Iterator[Event]:
 
 
 def objects(body: bytes) -> list[Any]:
-    """The JSON objects of a stream, in order."""
-    return [value for event in events_of(body) if isinstance(value := event.value, dict)]
+    """The JSON objects of a stream, in order; one that does not say its type has the name of its event for one."""
+    found = [(event.name, value) for event in events_of(body) if isinstance(value := event.value, dict)]
+    return [value if value.get("type") or not name else {**value, "type": name} for name, value in found]

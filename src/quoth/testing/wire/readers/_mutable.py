@@ -20,7 +20,13 @@ class MutableLeaves(Struct, frozen=True, kw_only=True):
     """A pattern of the paths of the fields that a later event of a stream replaces as a whole."""
     growing: tuple[str, ...]
     """Paths of which each event of a stream says a piece; of all others the last value counts, or the first."""
+    events: frozenset[str] | None = None
+    """The events of a stream that say something, where they have types; None for all."""
+    told: tuple[str, ...]
+    """Paths of what is compared of a stream that does not come to its end."""
     first: frozenset[str] = frozenset()
     """Paths that each event of a stream says anew, of which the first counts."""
+    begins: frozenset[str] = frozenset()
+    """Paths of what grows that only its first piece says, even where later ones repeat it."""
     replaced: tuple[tuple[str, str], ...] = ()
     """Pairs of paths: what a stream says below the first one, a later event may say again below the second."""

@@ -35,6 +35,8 @@ NAMED = {
     "tool_use": ("id", "input", "name", "type"),
 }
 """The blocks that are parts of ours, and the fields that the part is made of."""
+INVALID = "INVALID_JSON"
+"""Where Anthropic's clients put arguments that are no JSON."""
 DELTAS = {
     "text_delta": ("text", "text"),
     "thinking_delta": ("thinking", "thinking"),
@@ -172,6 +174,8 @@ def _kind(block: Mapping[str, Any]) -> str:
 def _call(block: Mapping[str, Any]) -> Call:
     """A call: of a stream its arguments as they were written, of a whole answer the object."""
     given = block.get("input")
+    if isinstance(given, dict) and given.keys() == {INVALID} and isinstance(given[INVALID], str):
+        given = given[INVALID]
     return Call(
         id=word(block.get("id")) or "", name=word(block.get("name")) or "", arguments={} if given is None else given
     )
@@ -197,7 +201,7 @@ def _input(value: Any) -> Any:
     try:
         return json.loads(value) if isinstance(value, str) else value
     except ValueError:
-        return value
+        return {INVALID: value}
 
 
 # Usage.
@@ -251,6 +255,9 @@ def _one_of_usage(usage: Mapping[str, Any]) -> dict[str, int] | None:
 def _totals(usage: Mapping[str, Any]) -> tuple[int, int]:
     parts = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
     read = sum([whole_count(each.get(part)) or 0 for each in _counted(usage) for part in parts])
+    for each in _counted(usage):
+        if each.get("cache_creation_input_tokens") is None:
+            read += sum([whole_count(count) or 0 for count in object_in(each.get("cache_creation")).values()])
     return read, sum([whole_count(each.get("output_tokens")) or 0 for each in _counted(usage)])
 
 
@@ -269,10 +276,10 @@ _UNREAD_IN_STREAMS = {
     "content_block_start:$.index": "a number, not a content",
     "content_block_start:$.type": "a text whose beginning was not said begins with its first piece",
     "content_block_delta:$.delta.type": "what a delta of an unknown type holds is kept with its block",
+    "content_block_delta:$.delta.estimated_tokens": "a guess: the usage says it",
     "content_block_delta:$.index": "a number, not a content",
     "content_block_stop:$.index": "the block that is under way ends",
     "content_block_stop:$.type": "a block that is not ended ends with the message",
-    "ping:$.type": "an event that says nothing",
 }
 
 _UNREAD_IN_ERRORS = {
@@ -297,6 +304,18 @@ MUTABLE = MutableLeaves(
     unread_in_streams=_UNREAD_IN_STREAMS,
     unread_in_errors=_UNREAD_IN_ERRORS,
     growing=_GROWING,
+    events=frozenset(
+        {
+            "content_block_delta",
+            "content_block_start",
+            "content_block_stop",
+            "error",
+            "message_delta",
+            "message_start",
+            "message_stop",
+        }
+    ),
+    told=("content_block_delta:$.delta.text", "content_block_delta:$.delta.thinking"),
     unit=_UNIT,
     replaced=_REPLACED,
 )

@@ -16,9 +16,9 @@ from typing import Any
 from msgspec import Struct
 
 from .._reading import Call, Leaf, OneAnswer, Reading, any_number, counted, empty, leaves, whole_count
-from ._events import Event, objects
+from ._events import Event, events_of
 from ._json import last_said, object_in, objects_in, word
-from ._mutable import MutableLeaves
+from ._openai_chat_leaves import MUTABLE
 from ._usage import usage_fields
 
 __all__ = ["MUTABLE", "end", "finished", "is_answer", "stream", "whole"]
@@ -29,8 +29,11 @@ FINISH = {
     "tool_calls": "tool_calls",
     "function_call": "tool_calls",
     "content_filter": "content_filter",
+    "eos_token": "stop",  # Text Generation Inference
+    "model_length": "length",  # Mistral
+    "sensitive": "content_filter",  # Z.ai
 }
-REASONING = ("reasoning_content", "reasoning")
+REASONING = ("reasoning_content", "reasoning", "reasoning_text")
 CALL_FIELDS = {"function": "arguments", "custom": "input"}
 
 BODY = frozenset({"choices", "created", "id", "model", "object", "obfuscation", "p", "service_tier", "usage"})
@@ -87,7 +90,7 @@ def whole(answer: Mapping[str, Any]) -> Reading:
         created=_created(answer),
         **_served(answer.get("service_tier"), usage),
         rest=counted([*rest, *(leaf for choice in choices for leaf in _choice_rest(choice))]),
-        said=counted(leaves(answer)),
+        said=counted([*leaves(answer), *(leaf for choice in choices for leaf in _sound_id(choice.get("message")))]),
         **usage_fields(usage or None, ("prompt_tokens", "completion_tokens"), _buckets, _totals),
     )
 
@@ -174,14 +177,19 @@ def _choice_rest(choice: Mapping[str, Any]) -> Iterator[Leaf]:
 
 
 def _message_rest(message: Mapping[str, Any]) -> Iterator[Leaf]:
-    audio = message.get("audio")
-    if isinstance(audio, dict) and audio.get("id"):
-        yield "id", audio["id"]  # twice: as a fact about the answer, and as what goes back to OpenAI
+    yield from _sound_id(message)
     yield from _rest(message, MESSAGE | {_reasoning_field(message)})
     for part in _spelled_out(message.get("content")):
         yield from _part_rest(part)
     for call in objects_in(message.get("tool_calls")):
         yield from _call_rest(call)
+
+
+def _sound_id(message: Any) -> Iterator[Leaf]:
+    """The id of a spoken answer, once more: it is a fact about the answer, and what goes back to OpenAI."""
+    id_ = object_in(object_in(message).get("audio")).get("id")
+    if id_:
+        yield "id", id_
 
 
 def _part_rest(part: Mapping[str, Any]) -> Iterator[Leaf]:
@@ -241,9 +249,10 @@ def _buckets(usage: Mapping[str, Any]) -> dict[str, int] | None:
 
 
 def _numbers(usage: Mapping[str, Any]) -> dict[str, Any]:
-    prompt = object_in(usage.get("prompt_tokens_details"))
-    completion = object_in(usage.get("completion_tokens_details"))
-    cached = [prompt.get("cached_tokens"), usage.get("prompt_cache_hit_tokens"), usage.get("num_cached_tokens")]
+    prompt = object_in(usage.get("prompt_tokens_details") or usage.get("prompt_token_details"))  # Writer
+    completion = object_in(usage.get("completion_tokens_details") or usage.get("completion_token_details"))
+    cached = [prompt.get("cached_tokens")]  # then DeepSeek, Moonshot, Mistral
+    cached += [usage.get(name) for name in ("prompt_cache_hit_tokens", "cached_tokens", "num_cached_tokens")]
     return {
         "prompt": usage.get("prompt_tokens"),
         "completion": usage.get("completion_tokens"),
@@ -251,11 +260,22 @@ def _numbers(usage: Mapping[str, Any]) -> dict[str, Any]:
         "cached": next((value for value in cached if value is not None), None),
         "cache_write": prompt.get("cache_write_tokens"),
         "input_audio": prompt.get("audio_tokens"),
-        "reasoning": completion.get("reasoning_tokens"),
+        "reasoning": _reasoned(usage, completion),
         "output_audio": completion.get("audio_tokens"),
         "output_image": completion.get("image_tokens"),
         "searches": object_in(usage.get("server_tool_use_details")).get("web_search_requests"),
     }
+
+
+def _reasoned(usage: Mapping[str, Any], completion: Mapping[str, Any]) -> Any:
+    """Reasoning tokens; a count beside the details (Copilot) is a part of the completion where it fits into it.
+
+    Perplexity's does not where it researches: it bills these apart, and its completion is without them.
+    """
+    said, beside = completion.get("reasoning_tokens"), whole_count(usage.get("reasoning_tokens"))
+    if said is None and beside and beside <= (whole_count(usage.get("completion_tokens")) or 0):
+        return beside
+    return said
 
 
 def _totals(usage: Mapping[str, Any]) -> tuple[int, int]:
@@ -276,7 +296,7 @@ def _totals(usage: Mapping[str, Any]) -> tuple[int, int]:
 
 def stream(body: bytes) -> Reading:
     """What a stream says: what the deltas of each choice say, one after the other."""
-    chunks = [chunk for chunk in objects(body) if not chunk.get("error")]
+    chunks = [chunk for chunk in _chunks(body) if not chunk.get("error")]
     choices: dict[int, list[dict[str, Any]]] = {}
     for chunk in chunks:
         for choice in objects_in(chunk.get("choices")):
@@ -303,6 +323,15 @@ def stream(body: bytes) -> Reading:
         joined=grown[0][1].joined(),
         **usage_fields(usage or None, ("prompt_tokens", "completion_tokens"), _buckets, _totals),
     )
+
+
+def _chunks(body: bytes) -> Iterator[dict[str, Any]]:
+    """The objects of a stream up to its mark; what follows it is no part of the answer."""
+    for event in events_of(body):
+        if event.data.startswith("[DONE]"):
+            return
+        if isinstance(value := event.value, dict):
+            yield value
 
 
 def _grown(choices: Sequence[Mapping[str, Any]]) -> tuple[OneAnswer, _Growing]:
@@ -456,8 +485,12 @@ def _audio_rest(values: Sequence[Any]) -> Iterator[Leaf]:
     yield from leaves({key: value for key, value in last.items() if key != "data" and not empty(value)})
 
 
-def _joined(pieces: Sequence[Any]) -> str:
-    return "".join([piece if isinstance(piece, str) else json.dumps(piece) for piece in pieces if piece is not None])
+def _joined(pieces: Sequence[Any]) -> Any:
+    """The pieces as one text; an object that came in one piece as it is."""
+    said = [piece for piece in pieces if piece not in (None, "")]
+    if len(said) == 1:
+        return said[0]
+    return "".join([piece if isinstance(piece, str) else json.dumps(piece, separators=(",", ":")) for piece in said])
 
 
 # Fields.
@@ -482,7 +515,9 @@ def _id(answer: Mapping[str, Any]) -> str | None:
 def _created(answer: Mapping[str, Any]) -> int | None:
     """When it was made, in whole seconds; zero says nothing."""
     created = answer.get("created")
-    return whole_count(math.floor(created) if isinstance(created, float) else created) or None
+    return (
+        whole_count(math.floor(created) if isinstance(created, float) and math.isfinite(created) else created) or None
+    )
 
 
 def _served(tier: Any, usage: Any) -> dict[str, Any]:
@@ -497,75 +532,3 @@ def _served(tier: Any, usage: Any) -> dict[str, Any]:
 
 def _groq(x_groq: Any) -> Any:
     return object_in(x_groq).get("usage")
-
-
-# What a mutation leaves alone, and where it strikes.
-
-_UNREAD = {
-    "$.object": "which kind of object: the request asked for it",
-    "$.obfuscation": "noise that hides lengths",
-    "$.choices[*].index": "choices stand in their order",
-    "$.choices[*].delta": "an empty piece in a whole answer",
-    "$.choices[*].message.role": "an answer is the assistant's",
-    "$.choices[*].message.function_call": "an empty call beside an answer, of servers that know the field of 2023",
-    "$.choices[*].message.tool_calls[*].index": "calls stand in their order",
-}
-"""Paths of a whole answer that no client reads, and why."""
-
-_UNREAD_IN_STREAMS = {
-    "$.object": "which kind of object: the request asked for it",
-    "$.obfuscation": "noise that hides lengths",
-    "$.p": "noise that hides lengths",
-    "$.choices[*].index": "a number, not a content",
-    "$.choices[*].message": "repeats the deltas",
-    "$.choices[*].text": "repeats the delta",
-    "$.choices[*].delta.role": "an answer is the assistant's",
-    "$.choices[*].delta.tool_calls[*].index": "which call a piece belongs to: a number, not a content",
-    "$.choices[*].delta.content[*].thinking[*].type": "a piece of a thought is a text",
-}
-
-_UNREAD_IN_ERRORS = {
-    "$.id": "an id of the request, not of its answer",
-    "$.object": "that it is an error: the status says so",
-    "$.raw_status_code": "the status says it",
-    "$.status": "the status says it",
-    "$.user_id": "whose key it is",
-    "$.detail[*].type": "which rule of the validation",
-    "$.detail[*].input": "what the caller sent",
-    "$.detail[*].loc": "where the caller's mistake is",
-    "$.error.details": "repeats the message",
-    "$.error.failed_generation": "what the model wrote",
-    "$.error.innererror": "which filter: the code says that it was one",
-    "$.error.metadata.previous_errors": "what other providers said before",
-    "$.error.metadata.provider_name": "who was asked",
-    "$.error.status": "the status that a 200 stands in for: the code says more",
-    "$.error.status_code": "the status that a 200 stands in for: the code says more",
-}
-
-_FIRST = frozenset({"$.id", "$.model", "$.created"})
-"""Paths that each chunk of a stream says anew: the first counts."""
-
-_GROWING = (
-    "$.choices[*].delta.content",
-    "$.choices[*].delta.reasoning",
-    "$.choices[*].delta.reasoning_content",
-    "$.choices[*].delta.reasoning_details[*].summary",
-    "$.choices[*].delta.reasoning_details[*].text",
-    "$.choices[*].delta.refusal",
-    "$.choices[*].delta.tool_calls",
-    "$.choices[*].delta.function_call",
-    "$.choices[*].logprobs",
-)
-"""Paths of which each chunk says a piece; of all others the last value counts."""
-
-_UNIT = r"\$(\.choices\[\*\](\.delta)?)?\.[^.\[]+"
-"""A field that a later chunk replaces as a whole."""
-
-MUTABLE = MutableLeaves(
-    unread=_UNREAD,
-    unread_in_streams=_UNREAD_IN_STREAMS,
-    unread_in_errors=_UNREAD_IN_ERRORS,
-    first=_FIRST,
-    growing=_GROWING,
-    unit=_UNIT,
-)

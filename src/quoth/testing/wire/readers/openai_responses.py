@@ -14,7 +14,7 @@ from typing import Any
 
 from .._reading import Call, Leaf, OneAnswer, Reading, any_number, counted, empty, leaves, whole_count
 from ._events import Event, objects
-from ._json import object_in, objects_in, word
+from ._json import last_said, object_in, objects_in, word
 from ._mutable import MutableLeaves
 from ._usage import usage_fields
 
@@ -33,6 +33,8 @@ BODY = frozenset({
 NAMED = ("type", "text", "refusal")
 TYPES = (("type", "output_text"), ("type", "refusal"))
 """What the entries of a message are called."""
+TOLD_WHOLE: Leaf = ("status", "completed")
+"""What an item is, with the end of the answer, that only its pieces tell."""
 DEFAULTS: Mapping[str, Any] = {"parallel_tool_calls": True, "tool_choice": "auto"}
 """Echoes of a request that did not ask for anything."""
 
@@ -69,14 +71,25 @@ def stream(body: bytes) -> Reading:
     """What a stream says: its last event, with the items that it leaves out."""
     events = objects(body)
     final: dict[str, Any] = next((event for event in events if event.get("type") in FINAL), {})
-    answer = {"status": str(final.get("type")).rpartition(".")[2], **object_in(final.get("response"))}
+    answer = {**_told_facts(events), "status": str(final.get("type")).rpartition(".")[2]}
+    answer |= {key: value for key, value in object_in(final.get("response")).items() if not empty(value)}
     items = objects_in(answer.get("output")) or _told_items(events)
     first = next((str(event["type"]) for event in events if "reasoning_" in str(event.get("type"))), "")
     reading = _reading(answer, items, prefer="content" if "reasoning_text" in first else "summary" if first else "")
     if not final:
         reading = Reading(answer=_told(events))
-    reading.said = any_number(counted(leaves(events)) + reading.rest)
+    elif not items:  # nowhere said whole
+        told = _told(events)
+        reading.answer.text, reading.answer.reasoning, reading.answer.refusal = told.text, told.reasoning, told.refusal
+    named = [("id", event["item_id"]) for event in events if event.get("item_id")]
+    reading.said = any_number(counted([*leaves(events), *named, TOLD_WHOLE]) + reading.rest)
     return reading
+
+
+def _told_facts(events: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Who answers, as the events before the last one say it."""
+    answers = [object_in(event.get("response")) for event in events]
+    return {name: last_said(answers, name) for name in ("id", "model", "created_at")}
 
 
 def _told_items(events: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -169,10 +182,8 @@ def _finish(answer: Mapping[str, Any], calls: Sequence[Call]) -> tuple[str, str 
 
 
 def _created(value: Any) -> int | None:
-    """Whole seconds; xAI and others were seen to send fractions."""
-    if value is None:
-        return None
-    return whole_count(math.floor(value) if isinstance(value, float) and math.isfinite(value) else value)
+    """Whole seconds; xAI and others were seen to send fractions. Zero says nothing."""
+    return whole_count(math.floor(value) if isinstance(value, float) and math.isfinite(value) else value) or None
 
 
 # What must be kept.
@@ -291,7 +302,6 @@ _UNREAD = {
 }
 """Paths of a whole answer that no client reads, and why."""
 
-_REPEATS = "repeats what its item says when that is done"
 _NUMBER = "a number or an id that says where a piece belongs, not a content"
 
 _OF_PIECES = {
@@ -306,24 +316,10 @@ _UNREAD_IN_STREAMS = {
     "response.incomplete:$.response.object": "which kind of object: the request asked for it",
     "response.completed:$.response.output[*].role": "an answer is the assistant's",
     "response.incomplete:$.response.output[*].role": "an answer is the assistant's",
-    "response.created:$": "the last event says it all again",
-    "response.in_progress:$": "the last event says it all again",
-    "response.queued:$": "the last event says it all again",
-    "response.output_item.added:$": _REPEATS,
     "response.output_item.done:$.output_index": _NUMBER,
+    "response.output_item.done:$.type": "an item whose end was not said is told by its pieces",
     "response.output_item.done:$.sequence_number": _NUMBER,
     "response.output_item.done:$.item.role": "an answer is the assistant's",
-    "response.content_part.added:$": _REPEATS,
-    "response.content_part.done:$": _REPEATS,
-    "response.output_text.done:$": _REPEATS,
-    "response.output_text.annotation.added:$": _REPEATS,
-    "response.refusal.done:$": _REPEATS,
-    "response.function_call_arguments.done:$": _REPEATS,
-    "response.custom_tool_call_input.done:$": _REPEATS,
-    "response.reasoning_summary_part.added:$": _REPEATS,
-    "response.reasoning_summary_part.done:$": _REPEATS,
-    "response.reasoning_summary_text.done:$": _REPEATS,
-    "response.reasoning_text.done:$": _REPEATS,
     **{
         f"response.{name}.delta:$.{field}": _OF_PIECES.get(field, _NUMBER)
         for name in (
@@ -344,21 +340,15 @@ _UNREAD_IN_STREAMS = {
             "type",
         )
     },
-    **{
-        f"response.{name}_call.{state}:$": "how far a server's tool is: its item says it when it is done"
-        for name in ("web_search", "file_search", "code_interpreter", "image_generation", "mcp")
-        for state in ("in_progress", "searching", "interpreting", "generating", "completed")
-    },
-    **{
-        f"response.mcp_list_tools.{state}:$": "how far a server's tool is: its item says it when it is done"
-        for state in ("in_progress", "completed")
-    },
-    "keepalive:$": "an event that says nothing",
 }
 
 _UNREAD_IN_ERRORS = {
     "$.status": "the status says it",
 }
+
+_READ = frozenset({*FINAL, "error", "response.failed", "response.output_item.done"})
+"""Events that say something. Those that begin a thing, end a part of it, or tell how far a server's tool is repeat
+what its item, or the last event, says; there are ever new ones."""
 
 _GROWING = (
     "response.output_text.delta:$",
@@ -385,6 +375,8 @@ MUTABLE = MutableLeaves(
     unread_in_streams=_UNREAD_IN_STREAMS,
     unread_in_errors=_UNREAD_IN_ERRORS,
     growing=_GROWING,
+    told=("response.output_text.delta:$.delta",),
+    events=_READ | {path.removesuffix(":$") for path in _GROWING},
     unit=_UNIT,
     replaced=_REPLACED,
 )
