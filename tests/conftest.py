@@ -10,7 +10,9 @@ from hypothesis import settings
 
 from ways import STREAMS, WAYS
 
-settings.register_profile("quoth", deadline=None)  # a deadline would be a time asserted on a shared machine
+# A deadline would be a time asserted on a shared machine. Few examples keep the suite short; --slow looks further.
+settings.register_profile("quoth", deadline=None, max_examples=50)
+settings.register_profile("slow", settings.get_profile("quoth"), max_examples=400)
 settings.load_profile("quoth")
 
 
@@ -31,6 +33,11 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as in a shell's backgro
 
 def pytest_addoption(parser):
     parser.addoption("--slow", action="store_true", help="run soaks and comparisons too")
+
+
+def pytest_configure(config):
+    if config.getoption("--slow"):  # before a law takes its settings, as it is collected
+        settings.load_profile("slow")
 
 
 def pytest_collection_modifyitems(config, items):

@@ -6,7 +6,7 @@ import pickle
 import traceback
 
 import pytest
-from hypothesis import example, given, settings, strategies as st
+from hypothesis import example, given, strategies as st
 from msgspec.structs import replace
 
 from quoth import ModelsAPI, QuothError, Settings
@@ -16,9 +16,6 @@ from quoth.providers._address import Address, Given, check_base_url, check_key, 
 from quoth.testing import Reply, ScriptedTransport
 from quoth.wire import HTTPRequest
 from tables import chat_table
-
-settings.register_profile("no deadline", deadline=None)  # the machine may be busy
-settings.load_profile("no deadline")
 
 CALL_KEY, SETTINGS_KEY, VARIABLE_KEY = "sk-call-0123456789abc", "sk-settings-0123456789", "sk-variable-0123456789"
 CALL_URL, SETTINGS_URL, VARIABLE_URL = "https://call.example/v1", "https://settings.example", "https://variable.example"

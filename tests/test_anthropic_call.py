@@ -187,13 +187,11 @@ def test_the_providers_no_is_its_class_before_and_inside_a_stream():
     failing = (
         b'event: error\ndata: {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}\n\n'
     )
-    api, _ = api_of(
-        Reply(status=429, body=json.dumps(refusal).encode(), headers=(("retry-after", "7"),)),
-        Reply(body=(*STREAMED.body[:4], failing), headers=SSE),
-    )
+    api, _ = api_of(Reply(status=429, body=json.dumps(refusal).encode(), headers=(("retry-after", "7"),)))
     with pytest.raises(RateLimitError, match="slow") as caught:
         api(MODEL, "Hi", retries=0)
     assert (caught.value.retry_after, caught.value.request_id) == (7.0, "req_2")
+    api, _ = api_of(Reply(body=(*STREAMED.body[:4], failing), headers=SSE))  # another: the gate of the first is closed
     with pytest.raises(StreamInterruptedError, match="overloaded: Overloaded") as failed:
         api.stream(MODEL, "Hi", timeout=600).read()
     assert (failed.value.provider_code, failed.value.partial.reasoning) == ("overloaded_error", "hm")

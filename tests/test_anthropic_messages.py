@@ -7,7 +7,7 @@ normalisations there are.
 import json
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from msgspec.structs import replace
 
 from quoth import _json
@@ -56,9 +56,6 @@ from quoth.types import (
     Usage,
 )
 from quoth.wire import ErrorInfo, Quirks, WireReply, WireRequest
-
-settings.register_profile("messages", deadline=None)
-settings.load_profile("messages")
 
 NAME = "anthropic_messages"
 PLAIN = Quirks()
@@ -427,7 +424,6 @@ odd = st.fixed_dictionaries({}, optional={
 })  # fmt: skip
 
 
-@settings(max_examples=200)
 @given(st.lists(odd | st.fixed_dictionaries({"role": st.just("user"), "content": st.lists(result_blocks)}), max_size=3))
 def test_messages_of_any_shape_are_spelled_again_as_they_were(wires):
     assert exactly(again({"model": "m", "max_tokens": 1, "messages": wires})["messages"]) == exactly(wires)
@@ -1197,7 +1193,6 @@ EVENTS = ["message_start", "content_block_start", "content_block_delta", "conten
 DELTAS = ["text_delta", "thinking_delta", "signature_delta", "input_json_delta", "citations_delta", "compaction_delta"]
 
 
-@settings(max_examples=200)
 @given(
     st.lists(
         st.fixed_dictionaries(

@@ -8,7 +8,7 @@ import math
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from quoth import (
     Audio,
@@ -43,9 +43,6 @@ from quoth.providers import ProviderTable
 from quoth.testing import Reply, ScriptedTransport
 from quoth.types import ModelRequest, RetryPolicy, ToolResult
 from tables import chat_table
-
-settings.register_profile("no deadline", deadline=None)  # the machine may be busy
-settings.load_profile("no deadline")
 
 HELLO = Response(message=Message.assistant("Hello"), finish_reason="stop", model="gpt-4")
 VERBS = (

@@ -14,7 +14,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from hypothesis import assume, given, settings, strategies as st
+from hypothesis import assume, given, strategies as st
 
 from quoth import _costs
 from quoth._costs import Prices
@@ -394,7 +394,6 @@ CALLS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=400)
 @given(CALLS, COUNTS)
 def test_a_cost_is_the_exact_sum_of_its_lines_or_unknown_with_a_reason(call, counts):
     amount = cost(**call, **counts)
@@ -432,7 +431,6 @@ def test_one_more_token_never_makes_a_call_cheaper(call, counts, bucket, more):
     assert less.femto is None or greater.femto is None or greater.femto >= less.femto
 
 
-@settings(max_examples=300)
 @given(st.sampled_from(sorted(ROWS)), COUNTS)
 def test_a_cost_is_what_fractions_of_the_written_rates_say(key, counts):
     """Reckoned from the text of the row by rational numbers, without any of the engine's integers."""

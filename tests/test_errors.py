@@ -7,16 +7,13 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from hypothesis import assume, example, given, settings, strategies as st
+from hypothesis import assume, example, given, strategies as st
 
 from quoth import errors
 from quoth.errors import KINDS, TEXT_LIMIT, QuothError, clean
 from quoth.limits import RetryPolicy
 from quoth.limits._retry import Tries, falls_back, next_wait
 from quoth.types import Attempt, Message, Response
-
-settings.register_profile("no deadline", deadline=None)  # the machine may be busy
-settings.load_profile("no deadline")
 
 CLASSES = sorted(KINDS.values(), key=lambda cls: cls.__name__)
 

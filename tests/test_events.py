@@ -1,7 +1,7 @@
 """Folding: the events of a stream build the Response that the same answer would have been in one piece."""
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from msgspec.structs import replace
 
 from quoth.events import (
@@ -19,9 +19,6 @@ from quoth.events import (
     unfold,
 )
 from quoth.types import Audio, Candidate, Document, Image, Message, Reasoning, Refusal, Response, Text, ToolCall, Usage
-
-settings.register_profile("no deadline", deadline=None)  # the machine may be busy
-settings.load_profile("no deadline")
 
 DELTAS = {Text: TextDelta, Reasoning: ReasoningDelta, Refusal: RefusalDelta}
 WORDS = st.text(max_size=20)

@@ -11,16 +11,13 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from quoth import _flow
 from quoth._flow import AsyncDriver, Call, Driver, Finish, Read, Scope, Send, Sleep, Step, Wait, arun, run
 from quoth.errors import APIConnectionError, APITimeoutError, DeadlineExceededError, InputError, ProtocolError
 from quoth.testing import Reply, ScriptedTransport
 from quoth.wire import HTTPRequest, WireReply
-
-settings.register_profile("no deadline", deadline=None)  # the machine may be busy
-settings.load_profile("no deadline")
 
 PATIENCE = 10.0
 """Seconds after which a test gives up on another thread: it is never waited for in a test that passes."""

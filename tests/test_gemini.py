@@ -7,7 +7,7 @@ apart is named once, in ``as_told``.
 import json
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from msgspec.structs import replace
 
 from quoth import _json
@@ -51,9 +51,6 @@ from quoth.types import (
     Usage,
 )
 from quoth.wire import ErrorInfo, Quirks, WireReply, WireRequest
-
-settings.register_profile("gemini", deadline=None)
-settings.load_profile("gemini")
 
 NAME = "gemini"
 PLAIN = Quirks()
@@ -453,7 +450,6 @@ result_contents = st.fixed_dictionaries({
 })  # fmt: skip
 
 
-@settings(max_examples=300)
 @given(st.lists(contents | result_contents, max_size=3) | contents)
 def test_contents_of_any_shape_are_spelled_again_as_they_were(spelled):
     assert exactly(again({"contents": spelled})) == exactly({"contents": spelled})
@@ -485,7 +481,6 @@ choosing = st.fixed_dictionaries({}, optional={
 })  # fmt: skip
 
 
-@settings(max_examples=300)
 @given(st.fixed_dictionaries({"contents": st.just([])}, optional={
     **dict.fromkeys(["generationConfig", "generation_config"], configs | values),
     **dict.fromkeys(["systemInstruction", "system_instruction"], contents | values),
@@ -975,7 +970,6 @@ odd_answers = st.fixed_dictionaries({}, optional={
 })  # fmt: skip
 
 
-@settings(max_examples=200)
 @given(odd_answers)
 def test_an_answer_of_any_shape_is_read_or_refused(body):
     try:
@@ -986,7 +980,6 @@ def test_an_answer_of_any_shape_is_read_or_refused(body):
     assert (again.text, again.tool_calls, again.usage) == (response.text, response.tool_calls, response.usage)
 
 
-@settings(max_examples=200)
 @given(st.lists(odd_answers | values, max_size=3), cuts)
 def test_chunks_of_any_shape_are_read_or_refused_and_cuts_change_nothing(chunks, sizes):
     body = sse(*chunks)

@@ -8,7 +8,7 @@ import zlib
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from quoth.errors import APIConnectionError, ConfigurationError, ProtocolError, TransportError
 from quoth.transport._http1 import Caps, ResponseReader, build_request, decode_headers
@@ -357,7 +357,6 @@ def test_a_method_that_is_none_is_refused(method):
         build_request(HTTPRequest(url="", method=method), PREFIX)
 
 
-@settings(max_examples=200)
 @given(st.lists(st.tuples(st.text(max_size=12), st.text(max_size=12)), max_size=4), st.binary(max_size=50))
 def test_whatever_the_headers_one_request_goes_out_or_none(headers, body):
     try:

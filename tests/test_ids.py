@@ -1,7 +1,7 @@
 """Model ids: which provider a name means, and what is said where it means none."""
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from quoth import Message, ModelsAPI, Response, Settings, Usage
 from quoth._catalog import _MAKERS
@@ -12,9 +12,6 @@ from quoth.errors import ConfigurationError, InputError, InputTypeError, Unknown
 from quoth.providers import PROVIDERS, ProviderSpec, ProviderTable
 from quoth.testing import Reply, ScriptedTransport
 from tables import chat_table
-
-settings.register_profile("no deadline", deadline=None)  # the machine may be busy
-settings.load_profile("no deadline")
 
 GOLDEN = {
     # a bare id, by the prefix that its owner documents

@@ -10,7 +10,7 @@ import math
 import string
 
 import pytest
-from hypothesis import example, given, settings, strategies as st
+from hypothesis import example, given, strategies as st
 from msgspec.structs import replace
 
 from quoth.dialects import CLIENTS, load_client
@@ -64,9 +64,6 @@ from quoth.types import (
     Usage,
 )
 from quoth.wire import ErrorInfo, Quirks, WireReply, WireRequest
-
-settings.register_profile("chat", deadline=None)
-settings.load_profile("chat")
 
 PLAIN = Quirks()
 NO_USAGE = Quirks(stream_usage_option=False)
@@ -523,7 +520,6 @@ odd = st.fixed_dictionaries({}, optional={
 })  # fmt: skip
 
 
-@settings(max_examples=300)
 @given(odd)
 def test_a_message_of_any_shape_is_spelled_again_as_it_was(wire):
     assert exactly(sent(server.parse_message(wire))["messages"]) == exactly([wire])
@@ -1248,7 +1244,6 @@ usage_like = st.fixed_dictionaries({}, optional={
 })  # fmt: skip
 
 
-@settings(max_examples=300)
 @given(values | usage_like)
 def test_no_usage_object_raises_or_gives_a_negative_count(reported):
     usage = client.parse_usage(reported)
@@ -1619,7 +1614,6 @@ def test_an_event_above_the_limit_is_a_protocol_error():
         parser.end()
 
 
-@settings(max_examples=200)
 @given(
     st.lists(
         values | st.fixed_dictionaries({"choices": st.lists(odd_choices, max_size=3)}, optional={"usage": values}),

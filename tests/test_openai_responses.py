@@ -9,7 +9,7 @@ import json
 import math
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from msgspec.structs import replace
 
 from quoth.dialects import load_client
@@ -58,9 +58,6 @@ from quoth.types import (
     Usage,
 )
 from quoth.wire import Quirks, WireReply, WireRequest
-
-settings.register_profile("responses", deadline=None)
-settings.load_profile("responses")
 
 PLAIN = Quirks()
 NAME = "openai_responses"
@@ -438,7 +435,6 @@ requests = st.builds(
 )
 
 
-@settings(max_examples=200)
 @given(requests)
 def test_a_request_that_was_built_reads_back_the_same(request):
     assert server.parse_request(client.build_request(request, PLAIN)) == request
@@ -487,7 +483,6 @@ odd_items = st.fixed_dictionaries({}, optional={
 })  # fmt: skip
 
 
-@settings(max_examples=300)
 @given(st.lists(odd_items, min_size=1, max_size=4))
 def test_items_of_any_shape_are_spelled_again_as_they_were(items):
     assert exactly(items_of(*asked(*items).messages)) == exactly(items)
@@ -497,7 +492,6 @@ CHOSEN = {"type": "function", "name": "f"}
 SCHEMA = {"type": "json_schema", "name": "n", "schema": {"type": "object"}}
 
 
-@settings(max_examples=150)
 @given(
     st.fixed_dictionaries(
         {"model": words},
@@ -1026,7 +1020,6 @@ def test_an_error_of_nothing_but_nulls_is_none():
         ),
     )
 )
-@settings(max_examples=150)
 def test_an_answer_of_any_shape_is_read_or_refused(body):
     try:
         response = client.parse_response(reply(body), PLAIN)
@@ -1219,7 +1212,6 @@ usage_like = st.fixed_dictionaries({}, optional={
 })  # fmt: skip
 
 
-@settings(max_examples=150)
 @given(values | usage_like)
 def test_no_usage_object_raises_or_gives_a_negative_count(reported):
     usage = client.parse_usage(reported)
@@ -1555,7 +1547,6 @@ odd_events = values | st.fixed_dictionaries({}, optional={
 })  # fmt: skip
 
 
-@settings(max_examples=150)
 @given(
     st.lists(odd_events, max_size=6),
     st.fixed_dictionaries(

@@ -73,7 +73,7 @@ class Waiting:
 
 def api_of(**more):
     script = ScriptedTransport(respond)
-    given = {"transport": script, "async_transport": Waiting(script), "api_keys": {"openai": "k"}, **more}
+    given = {"transport": script, "async_transport": Waiting(script), "api_keys": {"openai": "k"}, "retries": 0, **more}
     return ModelsAPI(Settings(**given), providers=chat_table())
 
 

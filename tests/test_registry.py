@@ -9,15 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from quoth._registry import SimpleModelRegistry
 from quoth.errors import InputError, InputTypeError, NotBuiltError, UnknownModelError
 from quoth.providers import ProviderTable
 from quoth.providers._registry import ForkSafeLock
-
-settings.register_profile("no deadline", deadline=None)  # the machine may be busy
-settings.load_profile("no deadline")
 
 PATIENCE = 10.0
 """Seconds after which a test gives up on another thread: it is never waited for in a test that passes."""

@@ -5,7 +5,7 @@ import re
 import warnings
 
 import pytest
-from hypothesis import example, given, settings, strategies as st
+from hypothesis import example, given, strategies as st
 
 from quoth import Message, ModelsAPI, Response, Settings, Usage
 from quoth.dialects import CLIENTS
@@ -30,9 +30,6 @@ from quoth.providers._rows import MORE_ROWS
 from quoth.testing import Reply, ScriptedTransport
 from quoth.types import Audio, Image, Tool
 from servers import RawServer
-
-settings.register_profile("no deadline", deadline=None)  # the machine may be busy
-settings.load_profile("no deadline")
 
 EVERY_ROW = [row for row in (*ROWS, *MORE_ROWS) if row.name != "local"]
 every_row = pytest.mark.parametrize("row", EVERY_ROW, ids=lambda row: row.name)

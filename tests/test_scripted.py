@@ -5,7 +5,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from quoth import ModelsAPI, Settings
 from quoth.errors import APIConnectionError, DeadlineExceededError, RateLimitError, TransportError
@@ -13,9 +13,6 @@ from quoth.testing import Reply, ScriptedTransport
 from quoth.transport import Deadline
 from quoth.wire import HTTPRequest
 from tables import chat_table
-
-settings.register_profile("no deadline", deadline=None)  # the machine may be busy
-settings.load_profile("no deadline")
 
 REQUEST = HTTPRequest(url="https://host/v1")
 NEVER = Deadline(float("inf"))

@@ -43,9 +43,6 @@ from quoth.wire import ErrorInfo, HTTPRequest, Quirks
 from tables import chat_table
 from ways import STREAMS, WAYS, async_whole, streamed, whole
 
-settings.register_profile("no deadline", deadline=None)  # the machine may be busy
-settings.load_profile("no deadline")
-
 PATIENCE = 10.0
 """Seconds after which a test gives up on another thread: it is never waited for in a test that passes."""
 

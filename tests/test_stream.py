@@ -7,7 +7,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from quoth._flow import AsyncDriver, Driver, Read, Scope, Send
 from quoth._stream import AsyncStream, Opened, Stream
@@ -16,9 +16,6 @@ from quoth.events import ReasoningDelta, ResponseEnd, ResponseFold, ResponseStar
 from quoth.testing import Reply, ScriptedTransport
 from quoth.types import Reasoning, Text, Usage
 from quoth.wire import HTTPRequest
-
-settings.register_profile("no deadline", deadline=None)  # the machine may be busy
-settings.load_profile("no deadline")
 
 PATIENCE = 10.0
 """Seconds after which a test gives up on another thread: it is never waited for in a test that passes."""

@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 import pytest
-from hypothesis import example, given, settings, strategies as st
+from hypothesis import example, given, strategies as st
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -20,8 +20,6 @@ from quoth.dialects.server import load_server
 from quoth.events import fold
 from quoth.types import Candidate, Message, Reasoning, Refusal, Response, Text, ToolCall, Usage
 from quoth.wire import Quirks, WireReply
-
-settings.register_profile("clients", deadline=None)
 
 PLAIN = Quirks()
 

@@ -7,7 +7,7 @@ from decimal import Decimal, localcontext
 
 import msgspec
 import pytest
-from hypothesis import example, given, settings, strategies as st
+from hypothesis import example, given, strategies as st
 
 from quoth import types
 from quoth.types import (
@@ -37,9 +37,6 @@ from quoth.types import (
     ToolResult,
     Usage,
 )
-
-settings.register_profile("no deadline", deadline=None)  # the machine may be busy
-settings.load_profile("no deadline")
 
 COUNTS = st.integers(min_value=0, max_value=10**9)
 USAGES = st.builds(Usage, **dict.fromkeys(TOKEN_BUCKETS, COUNTS))

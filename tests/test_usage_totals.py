@@ -12,7 +12,7 @@ from decimal import Decimal
 
 import msgspec
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from quoth import Message, ModelsAPI, Response, Settings, Usage
 from quoth.dialects.openai_chat.server import build_events, build_response
@@ -21,9 +21,6 @@ from quoth.instrumentation._record import new_call_id
 from quoth.testing import Reply, ScriptedTransport
 from quoth.types import TOKEN_BUCKETS, Cost
 from tables import chat_table
-
-settings.register_profile("no deadline", deadline=None)  # the machine may be busy
-settings.load_profile("no deadline")
 
 PATIENCE = 10.0
 """Seconds after which a test gives up on another thread: it is never waited for in a test that passes."""
