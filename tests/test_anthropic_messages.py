@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, strategies as st
 from msgspec.structs import replace
 
+from halves import PLAIN, events_of, exactly, outcome_of, reply, scalars, stripped, texts, values, weighty, words
 from quoth import _json
 from quoth.dialects import load_client
 from quoth.dialects._errors import error_from
@@ -22,7 +23,6 @@ from quoth.errors import (
     InputError,
     OverloadedError,
     ProtocolError,
-    QuothError,
     RateLimitError,
     ResponseParseError,
     UnsupportedContentError,
@@ -58,7 +58,6 @@ from quoth.types import (
 from quoth.wire import ErrorInfo, Quirks, WireReply, WireRequest
 
 NAME = "anthropic_messages"
-PLAIN = Quirks()
 BY_FINISH = Quirks(stream_end="finish_reason")
 
 
@@ -83,19 +82,9 @@ def again(body):
     return json.loads(client.build_request(parsed(body), PLAIN).body)
 
 
-def reply(body, status=200, headers=()):
-    return WireReply(
-        status=status, headers=headers, body=body if isinstance(body, bytes) else json.dumps(body).encode()
-    )
-
-
 def answer(*blocks, stop="end_turn", **fields):
     body = {"id": "m1", "type": "message", "role": "assistant", "model": "m", "content": list(blocks), **fields}
     return client.parse_response(reply({**body, "stop_reason": stop}), PLAIN)
-
-
-def stripped(response):
-    return replace(response, body=None)
 
 
 def sse(*events):
@@ -129,34 +118,11 @@ def streamed(*events):
 
 
 def run(body, sizes=(), quirks=PLAIN):
-    """All events of a body cut into chunks of these sizes, again and again; whole without sizes."""
-    events, error = outcome(body, sizes, quirks)
-    if error:
-        raise error
-    return events
+    return events_of(client, body, sizes, quirks)
 
 
 def outcome(body, sizes=(), quirks=PLAIN):
-    """The events, and the error that came after them."""
-    parser = client.stream_parser(quirks)
-    events, at, turn = [], 0, 0
-    try:
-        while at < len(body):
-            size = sizes[turn % len(sizes)] if sizes else len(body)
-            events += parser.feed(body[at : at + size])
-            at, turn = at + size, turn + 1
-        events += parser.end()
-    except QuothError as error:
-        return events, error
-    ends = [event for event in events if isinstance(event, ResponseEnd)]
-    assert parser.ended == (len(ends) == 1)
-    assert not ends or events[-1] is ends[0]
-    return events, None
-
-
-def exactly(value):
-    """JSON text: tells 1 from true and 1.0, as ``==`` does not."""
-    return json.dumps(value, sort_keys=True)
+    return outcome_of(client, body, sizes, quirks)
 
 
 def said(body):
@@ -176,18 +142,6 @@ def said(body):
 
 # Strategies.
 
-texts = st.text(max_size=12)
-keys = texts.filter(lambda key: not key.startswith(":"))  # such keys are ours, and never sent
-words = st.text(min_size=1, max_size=12)
-scalars = (
-    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
-)
-values = st.recursive(
-    scalars | texts,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3),
-    max_leaves=8,
-)
-weighty = values.filter(lambda value: bool(value) or value == 0)  # what an answer keeps: not null, not empty
 vendor = st.sampled_from(["cache_control", "vendor", "x"])
 extras = st.dictionaries(vendor, values, max_size=2)
 weighty_extras = st.dictionaries(vendor, weighty, max_size=2)

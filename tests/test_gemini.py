@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, strategies as st
 from msgspec.structs import replace
 
+from halves import PLAIN, events_of, exactly, outcome_of, reply, scalars, weighty, words
 from quoth import _json
 from quoth._costs import Prices
 from quoth.dialects import load_client
@@ -26,7 +27,6 @@ from quoth.errors import (
     InputError,
     OverloadedError,
     ProtocolError,
-    QuothError,
     ResponseParseError,
     UnsupportedContentError,
     UnsupportedParameterError,
@@ -53,7 +53,6 @@ from quoth.types import (
 from quoth.wire import ErrorInfo, Quirks, WireReply, WireRequest
 
 NAME = "gemini"
-PLAIN = Quirks()
 WHOLE, STREAMED = "/v1beta/models/m:generateContent", "/v1beta/models/m:streamGenerateContent"
 
 
@@ -75,12 +74,6 @@ def parsed(body, path=WHOLE):
 def again(body):
     """A body that was read and built."""
     return json.loads(client.build_request(parsed(body), PLAIN).body)
-
-
-def reply(body, status=200, headers=()):
-    return WireReply(
-        status=status, headers=headers, body=body if isinstance(body, bytes) else json.dumps(body).encode()
-    )
 
 
 def candidate(*parts, stop="STOP", **fields):
@@ -105,34 +98,11 @@ def chunk(*parts, **fields):
 
 
 def run(body, sizes=()):
-    """All events of a body cut into chunks of these sizes, again and again; whole without sizes."""
-    events, error = outcome(body, sizes)
-    if error:
-        raise error
-    return events
+    return events_of(client, body, sizes)
 
 
 def outcome(body, sizes=()):
-    """The events, and the error that came after them."""
-    parser = client.stream_parser(PLAIN)
-    events, at, turn = [], 0, 0
-    try:
-        while at < len(body):
-            size = sizes[turn % len(sizes)] if sizes else len(body)
-            events += parser.feed(body[at : at + size])
-            at, turn = at + size, turn + 1
-        events += parser.end()
-    except QuothError as error:
-        return events, error
-    ends = [event for event in events if isinstance(event, ResponseEnd)]
-    assert parser.ended == (len(ends) == 1)
-    assert not ends or events[-1] is ends[0]
-    return events, None
-
-
-def exactly(value):
-    """JSON text: tells 1 from true and 1.0, as ``==`` does not."""
-    return json.dumps(value, sort_keys=True)
+    return outcome_of(client, body, sizes)
 
 
 def as_told(response):
@@ -160,16 +130,11 @@ def _joined(message):
 # Strategies.
 
 texts = st.text(max_size=12).filter(lambda text: not text.startswith(":"))  # such keys are ours
-words = st.text(min_size=1, max_size=12)
-scalars = (
-    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
-)
 values = st.recursive(
     scalars | texts,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
     max_leaves=8,
 )
-weighty = values.filter(lambda value: bool(value) or value == 0)  # what an answer keeps: not null, not empty
 signed = st.fixed_dictionaries({"thoughtSignature": words})
 vendor = st.sampled_from(["thoughtSignature", "mediaResolution", "vendor"])
 extras = st.dictionaries(vendor, values, max_size=2)

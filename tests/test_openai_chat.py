@@ -13,6 +13,7 @@ import pytest
 from hypothesis import example, given, strategies as st
 from msgspec.structs import replace
 
+from halves import PLAIN, events_of, exactly, outcome_of, reply, scalars, stripped, texts, values, weighty, words
 from quoth.dialects import CLIENTS, load_client
 from quoth.dialects._errors import error_from, retry_after, wait_headers
 from quoth.dialects._openai_errors import CODES, KIND_WORDS, STATUSES, TYPES, WORDING
@@ -28,7 +29,6 @@ from quoth.errors import (
     NotBuiltError,
     OverloadedError,
     ProtocolError,
-    QuothError,
     RateLimitError,
     ResponseParseError,
     UnsupportedContentError,
@@ -65,7 +65,6 @@ from quoth.types import (
 )
 from quoth.wire import ErrorInfo, Quirks, WireReply, WireRequest
 
-PLAIN = Quirks()
 NO_USAGE = Quirks(stream_usage_option=False)
 BY_FINISH = Quirks(stream_end="finish_reason")
 ON_THE_WIRE = ["max_tokens", "max_completion_tokens"]
@@ -86,19 +85,9 @@ def parsed(body):
     return server.parse_request(WireRequest(path="/chat/completions", body=json.dumps(body).encode()))
 
 
-def reply(body, status=200, headers=()):
-    return WireReply(
-        status=status, headers=headers, body=body if isinstance(body, bytes) else json.dumps(body).encode()
-    )
-
-
 def answer(message, finish="stop", **fields):
     body = {"id": "c1", "model": "m", "choices": [{"index": 0, "message": message, "finish_reason": finish}], **fields}
     return client.parse_response(reply(body), PLAIN)
-
-
-def stripped(response):
-    return replace(response, body=None)
 
 
 def sse(*chunks):
@@ -114,33 +103,11 @@ def streamed(*deltas, finish="stop", quirks=PLAIN):
 
 
 def run(body, sizes=(), quirks=PLAIN):
-    """All events of a body cut into chunks of these sizes, again and again; whole without sizes."""
-    parser = client.stream_parser(quirks)
-    events, start, turn = [], 0, 0
-    while start < len(body):
-        size = sizes[turn % len(sizes)] if sizes else len(body)
-        events += parser.feed(body[start : start + size])
-        start, turn = start + size, turn + 1
-    events += parser.end()
-    ends = [event for event in events if isinstance(event, ResponseEnd)]
-    assert parser.ended == (len(ends) == 1)
-    assert not ends or events[-1] is ends[0]
-    return events
+    return events_of(client, body, sizes, quirks)
 
 
 def outcome(body, sizes=(), quirks=PLAIN):
-    """The events, and the error that came after them."""
-    parser = client.stream_parser(quirks)
-    events, start, turn = [], 0, 0
-    try:
-        while start < len(body):
-            size = sizes[turn % len(sizes)] if sizes else len(body)
-            events += parser.feed(body[start : start + size])
-            start, turn = start + size, turn + 1
-        events += parser.end()
-    except QuothError as error:
-        return events, error
-    return events, None
+    return outcome_of(client, body, sizes, quirks)
 
 
 def said(body):
@@ -158,25 +125,8 @@ def said(body):
     return {key: value for key, value in meaning.items() if key not in silent or exactly(value) != exactly(silent[key])}
 
 
-def exactly(value):
-    """JSON text: tells 1 from true and 1.0, as ``==`` does not."""
-    return json.dumps(value, sort_keys=True)
-
-
 # Strategies.
 
-texts = st.text(max_size=12)
-keys = texts.filter(lambda key: not key.startswith(":"))  # such keys are ours, and never sent
-words = st.text(min_size=1, max_size=12)
-scalars = (
-    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
-)
-values = st.recursive(
-    scalars | texts,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3),
-    max_leaves=8,
-)
-weighty = values.filter(lambda value: bool(value) or value == 0)  # what an answer keeps: not null, not empty
 blobs = st.binary(max_size=12)
 vendor = st.sampled_from(["cache_control", "vendor", "x"])
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, strategies as st
 from msgspec.structs import replace
 
+from halves import PLAIN, events_of, exactly, outcome_of, reply, scalars, stripped, texts, values, words
 from quoth.dialects import load_client
 from quoth.dialects.openai_responses import client, server
 from quoth.dialects.openai_responses._words import REASONS
@@ -23,7 +24,6 @@ from quoth.errors import (
     InputError,
     InternalServerError,
     ProtocolError,
-    QuothError,
     RateLimitError,
     ResponseParseError,
     UnsupportedContentError,
@@ -59,7 +59,6 @@ from quoth.types import (
 )
 from quoth.wire import Quirks, WireReply, WireRequest
 
-PLAIN = Quirks()
 NAME = "openai_responses"
 
 
@@ -86,22 +85,12 @@ def asked(*items, **fields):
     return parsed({"model": "m", "input": [*items], **fields})
 
 
-def reply(body, status=200, headers=()):
-    return WireReply(
-        status=status, headers=headers, body=body if isinstance(body, bytes) else json.dumps(body).encode()
-    )
-
-
 def whole(body):
     return client.parse_response(reply(body), PLAIN)
 
 
 def answer(*items, status="completed", **fields):
     return {"id": "resp_1", "object": "response", "model": "m", "status": status, "output": [*items], **fields}
-
-
-def stripped(response):
-    return replace(response, body=None)
 
 
 def sse(*events):
@@ -117,28 +106,11 @@ def streamed(*events, end=None):
 
 
 def outcome(body, sizes=()):
-    """The events of a body cut into chunks of these sizes, again and again, and the error that came after them."""
-    parser = client.stream_parser(PLAIN)
-    events, start, turn = [], 0, 0
-    try:
-        while start < len(body):
-            size = sizes[turn % len(sizes)] if sizes else len(body)
-            events += parser.feed(body[start : start + size])
-            start, turn = start + size, turn + 1
-        events += parser.end()
-    except QuothError as error:
-        return events, error
-    ends = [event for event in events if isinstance(event, ResponseEnd)]
-    assert parser.ended == (len(ends) == 1)
-    assert not ends or events[-1] is ends[0]
-    return events, None
+    return outcome_of(client, body, sizes)
 
 
 def run(body, sizes=()):
-    events, error = outcome(body, sizes)
-    if error is not None:
-        raise error
-    return events
+    return events_of(client, body, sizes)
 
 
 NAMED = {"input", "instructions", "max_output_tokens", "stream", "temperature", "tool_choice", "tools", "top_p"}
@@ -155,24 +127,8 @@ def said(body):
     return {key: value for key, value in meaning.items() if key not in silent or exactly(value) != exactly(silent[key])}
 
 
-def exactly(value):
-    """JSON text: tells 1 from true and 1.0, as ``==`` does not."""
-    return json.dumps(value, sort_keys=True)
-
-
 # Strategies.
 
-texts = st.text(max_size=12)
-words = st.text(min_size=1, max_size=12)
-keys = texts.filter(lambda key: not key.startswith(":"))  # such keys are ours
-scalars = (
-    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
-)
-values = st.recursive(
-    scalars | texts,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3),
-    max_leaves=8,
-)
 blobs = st.binary(max_size=12)
 vendor = st.sampled_from(["prompt_cache_breakpoint", "vendor", "x"])
 extras = st.dictionaries(vendor, values, max_size=2)
