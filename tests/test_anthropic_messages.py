@@ -13,9 +13,9 @@ from msgspec.structs import replace
 from halves import PLAIN, events_of, exactly, outcome_of, reply, scalars, stripped, texts, values, weighty, words
 from quoth import _json
 from quoth.dialects import load_client
-from quoth.dialects._errors import error_from
+from quoth.dialects._errors import STATUSES, error_from
 from quoth.dialects.anthropic_messages import client, server
-from quoth.dialects.anthropic_messages._errors import CODES, KIND_WORDS, STATUSES, TYPES, WORDING
+from quoth.dialects.anthropic_messages._errors import CODES, KIND_WORDS, TYPES, WORDING
 from quoth.dialects.anthropic_messages._words import DEFAULT_MAX_TOKENS, FINISH_REASONS
 from quoth.errors import (
     KINDS,

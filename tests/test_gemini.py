@@ -14,10 +14,10 @@ from halves import PLAIN, events_of, exactly, outcome_of, reply, scalars, weight
 from quoth import _json
 from quoth._costs import Prices
 from quoth.dialects import load_client
-from quoth.dialects._errors import error_from
+from quoth.dialects._errors import STATUSES, error_from
 from quoth.dialects.gemini import client, server
 from quoth.dialects.gemini._array import ArrayFramer
-from quoth.dialects.gemini._errors import CODES, KIND_WORDS, STATUSES, TYPES, WORDING
+from quoth.dialects.gemini._errors import CODES, KIND_WORDS, TYPES, WORDING
 from quoth.dialects.gemini._words import FINISH_REASONS
 from quoth.dialects.server import load_server
 from quoth.errors import (

@@ -15,8 +15,8 @@ from msgspec.structs import replace
 
 from halves import PLAIN, events_of, exactly, outcome_of, reply, scalars, stripped, texts, values, weighty, words
 from quoth.dialects import CLIENTS, load_client
-from quoth.dialects._errors import error_from, retry_after, wait_headers
-from quoth.dialects._openai_errors import CODES, KIND_WORDS, STATUSES, TYPES, WORDING
+from quoth.dialects._errors import STATUSES, error_from, retry_after, wait_headers
+from quoth.dialects._openai_errors import CODES, KIND_WORDS, TYPES, WORDING
 from quoth.dialects.openai_chat import client, server
 from quoth.dialects.openai_chat._words import FINISH_REASONS
 from quoth.dialects.server import SERVERS, load_server

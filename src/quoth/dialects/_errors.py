@@ -19,6 +19,7 @@ from ..wire import ErrorInfo, Headers, WireReply, header, request_id, seconds_be
 from ._kept import Wire
 
 __all__ = [
+    "STATUSES",
     "ErrorTables",
     "classify",
     "error_detail",
@@ -140,12 +141,32 @@ class ErrorTables(Struct, frozen=True, kw_only=True, gc=False):
 
     codes: Mapping[str, str]
     """What a code or a type, in lower case, says by itself."""
-    statuses: Mapping[int, str]
-    """What a status says where no code does; other 5xx are ``server``, anything else ``provider``."""
     types: Mapping[str, str]
     """What a broad type says where the status says nothing: inside a stream, after a 200."""
     wording: Sequence[tuple[str, tuple[str, ...], str]]
     """A phrase, the kinds it may refine, and what it makes of them."""
+
+
+STATUSES: dict[int, str] = {
+    400: "bad_request",
+    401: "authentication",
+    402: "quota",
+    403: "permission_denied",
+    404: "not_found",
+    405: "bad_request",
+    408: "server",  # the provider's own time ran out: another try may succeed
+    409: "conflict",
+    410: "not_found",
+    413: "request_too_large",
+    415: "bad_request",
+    422: "bad_request",
+    424: "server",
+    429: "rate_limit",
+    498: "rate_limit",  # Groq: flex capacity
+    503: "overloaded",
+    529: "overloaded",
+}
+"""What a status says where no code does; other 5xx are ``server``, anything else ``provider``."""
 
 
 def classify(tables: ErrorTables, status: int, words: Sequence[str | None], message: str) -> str:
@@ -157,7 +178,7 @@ def classify(tables: ErrorTables, status: int, words: Sequence[str | None], mess
         if spoken in tables.codes:
             return tables.codes[spoken]
     broad = next((tables.types[spoken] for spoken in said if spoken in tables.types), "provider")
-    kind = tables.statuses.get(status, "server" if status >= 500 else "provider") if status >= 400 else broad
+    kind = STATUSES.get(status, "server" if status >= 500 else "provider") if status >= 400 else broad
     if kind == "not_found" and broad == "model_not_found":
         return broad
     message = message.lower()

@@ -89,27 +89,6 @@ CODES: dict[str, str] = {
 }
 """What a code or a type, in lower case, says by itself."""
 
-STATUSES: dict[int, str] = {
-    400: "bad_request",
-    401: "authentication",
-    402: "quota",
-    403: "permission_denied",
-    404: "not_found",
-    405: "bad_request",
-    408: "server",  # the provider's own time ran out: another try may succeed
-    409: "conflict",
-    410: "not_found",
-    413: "request_too_large",
-    415: "bad_request",
-    422: "bad_request",
-    424: "server",
-    429: "rate_limit",
-    498: "rate_limit",  # Groq: flex capacity
-    503: "overloaded",
-    529: "overloaded",
-}
-"""What a status says where no code does; other 5xx are ``server``, anything else ``provider``."""
-
 TYPES: dict[str, str] = {
     "invalid_request_error": "bad_request",
     "badrequesterror": "bad_request",  # vLLM
@@ -152,7 +131,7 @@ WORDING: tuple[tuple[str, tuple[str, ...], str], ...] = (
 )
 """A phrase, the kinds it may refine, and what it makes of them."""
 
-_TABLES = ErrorTables(codes=CODES, statuses=STATUSES, types=TYPES, wording=WORDING)
+_TABLES = ErrorTables(codes=CODES, types=TYPES, wording=WORDING)
 
 KIND_WORDS: dict[str, Words] = {
     "bad_request": (400, "invalid_request_error", None),

@@ -45,26 +45,6 @@ CODES: dict[str, str] = {
 }
 """What a code or a type, in lower case, says by itself."""
 
-STATUSES: dict[int, str] = {
-    400: "bad_request",
-    401: "authentication",
-    402: "quota",
-    403: "permission_denied",
-    404: "not_found",
-    405: "bad_request",
-    408: "server",
-    409: "conflict",
-    410: "not_found",
-    413: "request_too_large",
-    415: "bad_request",
-    422: "bad_request",
-    424: "server",
-    429: "rate_limit",
-    503: "overloaded",
-    529: "overloaded",
-}
-"""What a status says where no code does; other 5xx are ``server``, anything else ``provider``."""
-
 TYPES: dict[str, str] = {
     "invalid_request_error": "bad_request",
     "not_found_error": "not_found",
@@ -100,7 +80,7 @@ KIND_WORDS: dict[str, tuple[int, str, str | None]] = {
 }
 """Status, type and code with which the server half spells a kind; what is not here is spelled as ``server``."""
 
-_TABLES = ErrorTables(codes=CODES, statuses=STATUSES, types=TYPES, wording=WORDING)
+_TABLES = ErrorTables(codes=CODES, types=TYPES, wording=WORDING)
 
 
 def parse_error(reply: WireReply) -> ErrorInfo:

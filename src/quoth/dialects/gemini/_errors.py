@@ -46,25 +46,6 @@ CODES: dict[str, str] = {
 }
 """What a reason or a status word, in lower case, says by itself."""
 
-STATUSES: dict[int, str] = {
-    400: "bad_request",
-    401: "authentication",
-    402: "quota",
-    403: "permission_denied",
-    404: "not_found",
-    405: "bad_request",
-    408: "server",  # the provider's own time ran out: another try may succeed
-    409: "conflict",
-    410: "not_found",
-    413: "request_too_large",
-    415: "bad_request",
-    422: "bad_request",
-    429: "rate_limit",
-    503: "overloaded",
-    529: "overloaded",
-}
-"""What a status says where no word does; other 5xx are ``server``, anything else ``provider``."""
-
 TYPES: dict[str, str] = {
     "data_loss": "server",
     "deadline_exceeded": "server",
@@ -110,7 +91,7 @@ BLOCKED = "content_blocked"
 
 DETAILS = "type.googleapis.com/google.rpc."
 
-_TABLES = ErrorTables(codes=CODES, statuses=STATUSES, types=TYPES, wording=WORDING)
+_TABLES = ErrorTables(codes=CODES, types=TYPES, wording=WORDING)
 
 
 def parse_error(reply: WireReply) -> ErrorInfo:
