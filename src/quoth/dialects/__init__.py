@@ -80,6 +80,14 @@ class ClientDialect(Protocol):
         """A fresh parser for one streamed answer."""
         ...
 
+    def is_stream(self, begun: bytes, label: str) -> bool | None:
+        """Whether a body that begins so is a stream; None as long as that cannot be told.
+
+        What a body is, its first bytes say; ``label``, its content type, where they do not. Of events of a server
+        (``data: ...``), ``_streams.is_events`` is this.
+        """
+        ...
+
     def parse_error(self, reply: WireReply) -> ErrorInfo:
         """Read a provider's "no". Never raises, whatever the bytes."""
         ...

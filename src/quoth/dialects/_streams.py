@@ -11,7 +11,7 @@ from ..errors import QuothError, ResponseParseError
 from ..events import StreamEvent
 from ._kept import Wire
 
-__all__ = ["BODY_LIMIT", "EventFeed", "decode_event", "in_pieces"]
+__all__ = ["BODY_LIMIT", "EventFeed", "decode_event", "in_pieces", "is_events"]
 
 BODY_LIMIT = 2_000
 """The most bytes of an unreadable reply or event that its error keeps."""
@@ -64,6 +64,19 @@ class EventFeed:
         except ResponseParseError:
             self.cut = True
         return events
+
+
+_EVENT_FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
+"""How a stream of server-sent events begins, and nothing else that a provider sends."""
+
+_LONGEST_FIELD = max(map(len, _EVENT_FIELDS))
+
+
+def is_events(begun: bytes, label: str) -> bool | None:  # noqa: ARG001  # the bytes say it, whatever the label
+    """Whether a body that begins so is a stream of server-sent events; None as long as too little of it is there."""
+    if begun.startswith(_EVENT_FIELDS):
+        return True
+    return False if len(begun) >= _LONGEST_FIELD else None
 
 
 def decode_event(data: bytes) -> Wire | None:

@@ -212,11 +212,6 @@ def _is_error(body: bytes) -> bool:
 _BLANK = b"\xef\xbb\xbf \t\r\n"
 """What may stand before a body: a byte order mark, white space."""
 
-_EVENT_FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
-"""How a stream of server-sent events begins, and nothing else that a provider sends."""
-
-_LONGEST_FIELD = max(map(len, _EVENT_FIELDS))
-
 
 class AnswerReader:
     """The body of one successful reply, whole or in pieces: bytes in, events out, and the answer so far.
@@ -273,9 +268,9 @@ class AnswerReader:
         """Whether the body has begun as events do; it is joined anew only until that is known."""
         begun = b"".join(self._pieces).lstrip(_BLANK)
         self._pieces = [begun]
-        stream = begun.startswith(_EVENT_FIELDS)
-        self._whole_body = not stream and len(begun) >= _LONGEST_FIELD
-        return stream
+        stream = self._provider.dialect.is_stream(begun, self._reply.header("content-type") or "")
+        self._whole_body = stream is False
+        return stream is True
 
     def end(self) -> list[StreamEvent]:
         """What is left at the clean end of the body."""

@@ -12,7 +12,7 @@ from ...wire import Quirks, WireReply, WireRequest
 from .._errors import error_from, request_id
 from .._kept import Wire, kept_fields, overlay
 from .._posts import HEADERS, STREAM_HEADERS, ask_for_stream, require_tools
-from .._streams import BODY_LIMIT
+from .._streams import BODY_LIMIT, is_events as is_stream
 from ._answers import ANSWER_FIELDS, answer_data, finish_reason, read_id
 from ._blocks import read_answer_block, residue_of
 from ._errors import parse_error
@@ -22,7 +22,7 @@ from ._stream import MessagesStreamParser
 from ._usage import parse_usage, served
 from ._words import CHOICES, NAME
 
-__all__ = ["NAME", "build_request", "parse_error", "parse_response", "parse_usage", "stream_parser"]
+__all__ = ["NAME", "build_request", "is_stream", "parse_error", "parse_response", "parse_usage", "stream_parser"]
 
 PATH = "/v1/messages"
 

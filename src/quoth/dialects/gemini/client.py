@@ -12,7 +12,7 @@ from ...wire import Quirks, WireReply, WireRequest
 from .._errors import request_id
 from .._kept import Wire
 from .._posts import HEADERS, STREAM_HEADERS, require_tools
-from .._streams import BODY_LIMIT
+from .._streams import BODY_LIMIT, is_events as is_stream
 from ._answers import blocked, is_blocked, listed, read_answer
 from ._contents import write_contents
 from ._errors import parse_error
@@ -22,7 +22,7 @@ from ._stream import GeminiStreamParser
 from ._usage import parse_usage
 from ._words import NAME
 
-__all__ = ["NAME", "build_request", "parse_error", "parse_response", "parse_usage", "stream_parser"]
+__all__ = ["NAME", "build_request", "is_stream", "parse_error", "parse_response", "parse_usage", "stream_parser"]
 
 VERSION = "/v1beta"
 """The version that has all of the wire; what is finished stands in ``/v1`` too."""

@@ -14,7 +14,7 @@ from .._errors import error_from, request_id
 from .._kept import Wire, kept_fields, overlay
 from .._openai_errors import parse_error
 from .._posts import HEADERS, STREAM_HEADERS, ask_for_stream, require_tools
-from .._streams import BODY_LIMIT
+from .._streams import BODY_LIMIT, is_events as is_stream
 from ._answers import ANSWER_FIELDS, read_choice, read_created, read_id, response_data, served, usage_of
 from ._messages import write_messages
 from ._parameters import write_output, write_reasoning
@@ -23,7 +23,7 @@ from ._stream import ChatStreamParser
 from ._usage import parse_usage
 from ._words import NAME
 
-__all__ = ["NAME", "build_request", "parse_error", "parse_response", "parse_usage", "stream_parser"]
+__all__ = ["NAME", "build_request", "is_stream", "parse_error", "parse_response", "parse_usage", "stream_parser"]
 
 PATH = "/chat/completions"
 

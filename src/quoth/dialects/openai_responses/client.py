@@ -15,7 +15,7 @@ from .._errors import error_from, request_id
 from .._kept import Wire, overlay
 from .._openai_errors import parse_error, parse_stream_error
 from .._posts import HEADERS, STREAM_HEADERS, ask_for_stream, require_tools
-from .._streams import BODY_LIMIT
+from .._streams import BODY_LIMIT, is_events as is_stream
 from ._answers import answer_facts, body_reasoning, created_at, failed, read_id, text_of
 from ._input import write_input
 from ._items import item_type, read_output_item, residue_of
@@ -23,7 +23,7 @@ from ._stream import ResponsesStreamParser
 from ._usage import parse_usage
 from ._words import NAME
 
-__all__ = ["NAME", "build_request", "parse_error", "parse_response", "parse_usage", "stream_parser"]
+__all__ = ["NAME", "build_request", "is_stream", "parse_error", "parse_response", "parse_usage", "stream_parser"]
 
 PATH = "/responses"
 
