@@ -801,6 +801,7 @@ class BrokenDialect:
 
     NAME = "broken"
     build_request = staticmethod(client.build_request)
+    is_stream = staticmethod(client.is_stream)
     parse_error = staticmethod(client.parse_error)
 
     @staticmethod
