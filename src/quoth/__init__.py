@@ -40,15 +40,20 @@ from .types import (
 
 if TYPE_CHECKING:
     from ._catalog import ModelInfo
+    from ._chat import Chat
     from ._listing import ProviderInfo
+    from ._run import Run
+    from ._tools import FunctionTool
 
 __all__ = [
     "AsyncStream",
     "Audio",
     "CallOptions",
+    "Chat",
     "Cost",
     "Document",
     "EnvironmentKey",
+    "FunctionTool",
     "Image",
     "KeySource",
     "Message",
@@ -61,6 +66,7 @@ __all__ = [
     "Refusal",
     "Response",
     "RetryPolicy",
+    "Run",
     "Secret",
     "Settings",
     "Stream",
@@ -79,14 +85,21 @@ models = ModelsAPI()
 """The one that most programs need."""
 
 
+_SELDOM = {
+    "Chat": "._chat",
+    "FunctionTool": "._tools",
+    "ModelInfo": "._catalog",
+    "ProviderInfo": "._listing",
+    "Run": "._run",
+}
+"""What is loaded when it is asked for, and where it stands."""
+
+
 def __getattr__(name: str) -> Any:
     """The types of what is seldom asked for are loaded when they are."""
-    if name == "ModelInfo":
-        from ._catalog import ModelInfo
+    module = _SELDOM.get(name)
+    if module is None:
+        raise AttributeError(f"module 'quoth' has no attribute {name!r}")
+    from importlib import import_module
 
-        return ModelInfo
-    if name == "ProviderInfo":
-        from ._listing import ProviderInfo
-
-        return ProviderInfo
-    raise AttributeError(f"module 'quoth' has no attribute {name!r}")
+    return getattr(import_module(module, __name__), name)

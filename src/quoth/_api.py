@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeAlias, TypeVar, 
 from msgspec.structs import replace
 
 from ._call import ModelCall
-from ._options import CallOptions, check_options, over
+from ._options import CallOptions, RunOptions, check_options, over
 from ._prompt import Prompt, conversation
 from ._registry import SimpleModelRegistry
 from ._scope import Within, carry, check_tags, is_async, is_generator, merge_tags, surroundings
@@ -25,9 +25,12 @@ from .types import Message, ModelRequest, Response
 
 if TYPE_CHECKING:
     from ._catalog import ModelInfo
+    from ._chat import Chat, Trim
     from ._costs import OwnPrice
     from ._estimating import Day, Estimate, Repricing
     from ._listing import Listing, ListOptions, ProviderInfo, Wanted
+    from ._run import Run
+    from ._running import BoundRun
     from .instrumentation import CallRecord, Hook, HookHandle, Tally, UsageReport
     from .middleware import Middleware
 
@@ -42,7 +45,7 @@ _REQUEST = frozenset({"max_tokens", "temperature", "top_p", "stop", "seed", "too
 """The options that are fields of a ModelRequest under their own name."""
 
 _PLANNED = frozenset({
-    "batch", "budget", "chat", "embed", "map", "metrics", "run", "serve_metrics",
+    "batch", "budget", "embed", "map", "metrics", "serve_metrics",
 })  # fmt: skip
 """Verbs that the design promises and this version does not have."""
 
@@ -84,6 +87,59 @@ class ModelsAPI:
     def bind(self, model: str, **options: Unpack[CallOptions]) -> ModelBinding:
         """Check a model and its options once, to be called many times. Keys are read at each call."""
         return ModelBinding(self._service, model, check_options(options))
+
+    def run(self, model: str, prompt: Prompt, **options: Unpack[RunOptions]) -> Run:
+        """Ask a model, execute the tools that it asks for, and ask again with what they gave, until it is done.
+
+        ``run.response`` is the last answer, ``run.calls`` the tools that were executed, ``run.cost`` the sum of all
+        rounds. Takes the options of a call; how far it may go stands in ``RunOptions``; see docs/tools.md.
+
+        Raises what a call raises; RunLimitError at its limits. ``run`` of the error has what was done until then.
+        """
+        return self._begun(model, options).run(prompt)
+
+    def chat(
+        self,
+        model: str,
+        *,
+        messages: Prompt | None = None,
+        trim: Trim | None = None,
+        **options: Unpack[RunOptions],
+    ) -> Chat:
+        """A run with a memory: ``chat = models.chat("gpt-6-sol", system="..."); chat("Hi"); chat("And?")``.
+
+        Args:
+            model: as of a call.
+            messages: what was said before.
+            trim: how many turns are sent at most, the latest; or a function of the messages that gives those to send.
+            **options: those of a run, for each turn.
+        """
+        from ._chat import Chat
+
+        begun = self._begun(model, options)
+        return Chat(begun.binding, begun.setup, messages=messages, trim=trim)
+
+    def load_chat(
+        self, saved: str | os.PathLike[str], *, trim: Trim | None = None, **options: Unpack[RunOptions]
+    ) -> Chat:
+        """A chat that was kept: from the file of ``chat.save(path)``, or from the text of ``chat.to_json()``.
+
+        Its tools and other options are not in it: give them again. Raises InputError where it is no saved chat.
+        """
+        from ._chat import Chat, read_saved
+
+        kept = read_saved(saved)
+        if kept.system is not None:
+            options.setdefault("system", kept.system)
+        begun = self._begun(kept.model, options)
+        return Chat(begun.binding, begun.setup, trim=trim).restore(kept)
+
+    def _begun(self, model: str, options: RunOptions) -> BoundRun:
+        from ._run import setup_of
+        from ._running import BoundRun
+
+        setup, rest = setup_of(options)
+        return BoundRun(ModelBinding(self._service, model, check_options(rest)), setup)
 
     @property
     def aio(self) -> AsyncModels:
@@ -379,7 +435,30 @@ class ModelBinding:
         """A further binding: these options over the bound ones. This one stays as it is."""
         return self._over(options)
 
-    def _over(self, options: CallOptions) -> ModelBinding:
+    @property
+    def system(self) -> str | None:
+        """What the model is told before the conversation."""
+        return self._system
+
+    @property
+    def provider(self) -> Provider:
+        """Who is asked."""
+        return self.service.registry.get(self._model, quiet=True)
+
+    def to(self, model: str, options: Mapping[str, Any]) -> ModelBinding:
+        """The options for another model, and these over them, without what belongs to this one alone."""
+        shared = {name: value for name, value in self._options.items() if name not in _OF_ONE_PROVIDER}
+        return ModelBinding(self.service, model, over(shared, check_options(options)))
+
+    def run(self, prompt: Prompt, **options: Unpack[RunOptions]) -> Run:
+        """As a call, with the tools that the model asks for executed; see ``ModelsAPI.run``."""
+        from ._run import setup_of
+        from ._running import BoundRun
+
+        setup, rest = setup_of(options)
+        return BoundRun(self._over(rest), setup).run(prompt)
+
+    def _over(self, options: Mapping[str, Any]) -> ModelBinding:
         return ModelBinding(self.service, self._model, over(self._options, check_options(options)))
 
     def prepare(self, prompt: Prompt) -> ModelCall:
@@ -443,6 +522,10 @@ class AsyncModels:
     def bind(self, model: str, **options: Unpack[CallOptions]) -> AsyncModelBinding:
         """Check a model and its options once, to be called many times."""
         return self._bound(model, options)
+
+    async def run(self, model: str, prompt: Prompt, **options: Unpack[RunOptions]) -> Run:
+        """As ``models.run``: async tools run on the event loop, others in its threads."""
+        return await self._api._begun(model, options).arun(prompt)  # noqa: SLF001  # the other half of one verb
 
     def _bound(self, model: str, options: CallOptions) -> AsyncModelBinding:
         return ModelBinding(self._api._service, model, check_options(options)).aio  # noqa: SLF001  # the other half

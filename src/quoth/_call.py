@@ -231,7 +231,7 @@ class CallScope(Scope):
     def took(self, response: Response) -> None:
         """Count a priced answer. Middleware may ask more than once: all that it was given is paid."""
         first = self.cost is None
-        self.usage = response.usage if first or self.usage is None else _sum_of_usages(self.usage, response.usage)
+        self.usage = response.usage if first or self.usage is None else self.usage + response.usage
         self.cost = response.cost if first or self.cost is None else _sum_of_costs(self.cost, response.cost)
         self.served_model, self.finish_reason = response.model or None, response.finish_reason
         self.answer = response
@@ -354,12 +354,6 @@ def _kind(error: BaseException | None) -> str | None:
     if error is None:
         return None
     return error.kind if isinstance(error, QuothError) else type(error).__name__
-
-
-def _sum_of_usages(one: Usage, other: Usage) -> Usage:
-    names = [name for name in Usage.__struct_fields__ if name not in ("source", "reported")]
-    source = one.source if one.source != "provider" else other.source
-    return Usage(source=source, **{name: getattr(one, name) + getattr(other, name) for name in names})
 
 
 def _sum_of_costs(one: Cost, other: Cost) -> Cost:

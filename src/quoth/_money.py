@@ -90,6 +90,13 @@ class Usage(Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaults=True
         """The sum of the output buckets as they stand, whatever the source."""
         return self.output + self.reasoning + self.output_audio + self.output_image
 
+    def __add__(self, other: object) -> Usage:
+        """Both, bucket by bucket; what is ``missing`` or ``suspect`` in one is so in the sum. It has no ``reported``."""
+        if not isinstance(other, Usage):
+            return NotImplemented
+        counts = {name: getattr(self, name) + getattr(other, name) for name in (*TOKEN_BUCKETS, *EVENT_BUCKETS)}
+        return Usage(source=self.source if self.source != "provider" else other.source, **counts)
+
     def buckets(self) -> Iterator[tuple[str, int]]:
         """The counts that are not zero, by bucket name."""
         for name in TOKEN_BUCKETS:

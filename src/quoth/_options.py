@@ -7,7 +7,8 @@ name, one in ``PLANNED`` with the words that it is not built yet. Nothing is dro
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from decimal import Decimal
 from types import NoneType
 from typing import Any, Protocol, TypeAlias, TypedDict, get_args
 
@@ -18,10 +19,10 @@ from .errors import ConfigurationError, InputError, InputTypeError, NotBuiltErro
 from .providers._address import check_base_url
 from .providers._auth import KeySource, Secret, as_source
 from .providers._spec import SHORT_NAMES, CheckLevel
-from .types import RetryPolicy, Tool, ToolChoice
+from .types import RetryPolicy, Tool, ToolCall, ToolChoice
 from .wire import Headers
 
-__all__ = ["CHECKS", "PLANNED", "CallOptions", "check_options", "over"]
+__all__ = ["CHECKS", "PLANNED", "CallOptions", "CallableTool", "RunOptions", "check_options", "over"]
 
 
 class Bound(Protocol):
@@ -31,6 +32,19 @@ class Bound(Protocol):
     def id(self) -> str: ...
 
     def bind(self) -> Any: ...
+
+
+class CallableTool(Protocol):
+    """A tool that can be executed: ``call`` takes the arguments as one dict, ``schema`` is the JSON Schema of them."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def schema(self) -> Mapping[str, Any]: ...
+
+    @property
+    def call(self) -> Callable[[Any], Any]: ...
 
 
 class CallOptions(TypedDict, total=False):
@@ -45,8 +59,11 @@ class CallOptions(TypedDict, total=False):
     stop: str | Sequence[str]
     """Where the answer ends: before any of these texts."""
     seed: int
-    tools: Sequence[Tool | Mapping[str, Any]]
-    """Functions the model may ask for, as ``Tool`` or in OpenAI's form. They are never executed."""
+    tools: Sequence[Tool | Mapping[str, Any] | Callable[..., Any] | CallableTool]
+    """What the model may ask for: functions with types, objects with ``name, schema, call``, ``Tool``, or OpenAI's form.
+
+    A call never executes them: ``models.run`` and ``models.chat`` do.
+    """
     reasoning: str | int | None
     """How much it may think: an effort in the provider's word (``low``), or a number of tokens."""
     tool_choice: ToolChoice | str
@@ -72,6 +89,21 @@ class CallOptions(TypedDict, total=False):
     """Who is asked where this model fails: ids, with the options of this call, or bindings, with their own."""
     tags: Mapping[str, str]
     """Who asks, for records and totals: ``{"feature": "search"}``, over those of the binding and the context."""
+
+
+class RunOptions(CallOptions, total=False):
+    """What ``models.run`` and ``models.chat`` take by keyword: the options of their calls, and how far a run may go."""
+
+    max_rounds: int
+    """How often the model is asked at most; 8 where nothing is said."""
+    max_seconds: float
+    """For the whole run, its tools included."""
+    max_cost: str | int | Decimal
+    """US dollars, as text: no round begins when so much is spent, or where what was spent is unknown."""
+    tool_timeout: float
+    """Seconds for one call of a tool."""
+    approve: Callable[[ToolCall], bool | str | Awaitable[bool | str]]
+    """Asked before a tool is executed: True; False; or a no in words, which the model is told."""
 
 
 PLANNED = frozenset(
@@ -178,11 +210,11 @@ def _tool(name: str, tool: Any) -> Tool:
         return _usable(name, tool)
     if isinstance(tool, Mapping):
         return _usable(name, _from_openai(name, tool))
-    if callable(tool):
-        raise NotBuiltError(
-            f"{name}: functions as tools are not built yet in this version; pass quoth.Tool(name=..., ...)"
-        )
-    raise _wrong(f"each of {name}", "a Tool or a dict in OpenAI's form", tool)
+    if callable(tool) or hasattr(tool, "call"):
+        from ._tools import executable
+
+        return executable(tool).tool
+    raise _wrong(f"each of {name}", "a function, a Tool or a dict in OpenAI's form", tool)
 
 
 def _from_openai(name: str, tool: Mapping[Any, Any]) -> Tool:

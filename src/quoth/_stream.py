@@ -20,7 +20,7 @@ from .types import Response
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ["AsyncStream", "Opened", "Stream", "StreamOutput"]
+__all__ = ["AsyncEvents", "AsyncStream", "Opened", "Stream", "StreamOutput"]
 
 
 class Opened:
@@ -30,6 +30,7 @@ class Opened:
 StreamOutput: TypeAlias = StreamEvent | Opened | Response
 """What the flow of a stream gives: Opened, then events; the whole Response just before the last of them."""
 
+Event = TypeVar("Event")
 Driving = TypeVar("Driving", Driver[StreamOutput, Response], AsyncDriver[StreamOutput, Response])
 
 
@@ -164,7 +165,7 @@ class AsyncStream(_Reading[AsyncDriver[StreamOutput, Response]]):
 
     def events(self) -> AsyncIterator[StreamEvent]:
         """What happens from here on, typed: text, reasoning, tool calls, the end."""
-        return _AsyncEvents(self._next)
+        return AsyncEvents(self._next)
 
     async def _next(self) -> StreamEvent | None:
         await self.open()
@@ -188,18 +189,18 @@ class AsyncStream(_Reading[AsyncDriver[StreamOutput, Response]]):
         self.close()
 
 
-class _AsyncEvents:
-    """The events of an AsyncStream; no async generator, whose clean-up would come late and elsewhere."""
+class AsyncEvents(Generic[Event]):
+    """The events of a stream under asyncio; no async generator, whose clean-up would come late and elsewhere."""
 
     __slots__ = ("_next",)
 
-    def __init__(self, advance: Callable[[], Awaitable[StreamEvent | None]]) -> None:
+    def __init__(self, advance: Callable[[], Awaitable[Event | None]]) -> None:
         self._next = advance
 
-    def __aiter__(self) -> _AsyncEvents:
+    def __aiter__(self) -> AsyncEvents[Event]:
         return self
 
-    async def __anext__(self) -> StreamEvent:
+    async def __anext__(self) -> Event:
         event = await self._next()
         if event is None:
             raise StopAsyncIteration

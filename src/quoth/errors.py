@@ -13,7 +13,8 @@
      ├─ NotBuiltError (NotImplementedError)    ours: this version of quoth cannot do it yet
      ├─ LimitError                             ours to you: held back here, before it was sent
      │   ├─ LocalRateLimitError                  the provider asked to wait for longer than this call may
-     │   └─ CircuitOpenError                     it failed so often just now that it is left alone for a while
+     │   ├─ CircuitOpenError                     it failed so often just now that it is left alone for a while
+     │   └─ RunLimitError                        a run has come to the end of its rounds, its time or its money
      ├─ TransportError                         nobody's: the request or its reply was lost; ``phase``, ``sent``
      │   ├─ APIConnectionError (ConnectionError)
      │   │   └─ StreamInterruptedError           a stream ended before its end; ``partial`` holds what came
@@ -86,6 +87,7 @@ __all__ = [
     "RateLimitError",
     "RequestTooLargeError",
     "ResponseParseError",
+    "RunLimitError",
     "Sent",
     "StreamInterruptedError",
     "TransportError",
@@ -146,6 +148,7 @@ class QuothError(Exception):
         attempts: what was tried, in order; where it was more than one thing, the text tells it too.
         partial: the answer as far as it came.
         body: the first bytes of a reply that could not be read.
+        run: in a run or a chat, what was asked, answered and executed until then: a ``Run``.
     """
 
     kind: ClassVar[str] = "error"
@@ -190,6 +193,7 @@ class QuothError(Exception):
         self.attempts = attempts
         self.partial = partial
         self.body = body
+        self.run: Any = None
 
     def redact(self, secret: str) -> None:
         """Remove a key that the provider has echoed; not what only stands in for one (``EMPTY``, ``ollama``)."""
@@ -293,6 +297,13 @@ class CircuitOpenError(LimitError):
     """The model has failed so often in the last seconds that it is left alone for a while: it was not sent."""
 
     kind = "circuit_open"
+
+
+class RunLimitError(LimitError):
+    """A run has come to the end of its rounds, its time or its money; what it did until then is in ``run``."""
+
+    kind = "run_limit"
+    retryable = False
 
 
 class ClosedError(QuothError):
