@@ -62,8 +62,8 @@ HOUSE: dict[str, Room] = {
     # The API: the user's words become a ModelRequest. It may use the verbs of instrumentation outside a call.
     "_api": room(
         "ModelsAPI, ModelBinding",
-        f"{NOUNS} _aio _options _prompt _listing _estimating middleware _service _call _stream _settings _scope _registry "
-        "_catalog _costs instrumentation limits providers",
+        f"{NOUNS} _aio _options _prompt _listing _estimating middleware _service _call _stream _settings _scope "
+        "_registry _catalog _costs instrumentation limits providers",
     ),
     "_aio": room("the verbs of the API for asyncio, loaded when asked for", f"{NOUNS} _options _prompt _stream"),
     "_listing": room(
