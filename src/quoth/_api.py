@@ -15,22 +15,22 @@ from ._registry import SimpleModelRegistry
 from ._scope import Within, carry, check_tags, is_async, is_generator, merge_tags, surroundings
 from ._service import ModelService
 from ._settings import Settings, SettingsOptions
-from ._stream import AsyncStream, Stream
+from ._stream import Stream
 from .errors import ConfigurationError, InputTypeError, UnknownModelError
 from .providers._address import Given
 from .providers._provider import Provider
 from .providers._registry import PROVIDERS, ProviderTable
 from .providers._spec import CheckLevel, ProviderSpec
-from .types import Message, ModelRequest, Response
+from .types import Message, ModelRequest, Response, Tool
 
 if TYPE_CHECKING:
+    from ._aio import AsyncModelBinding, AsyncModels
     from ._catalog import ModelInfo
     from ._chat import Chat, Trim
     from ._costs import OwnPrice
     from ._estimating import Day, Estimate, Repricing
     from ._listing import Listing, ListOptions, ProviderInfo, Wanted
     from ._run import Run
-    from ._running import BoundRun
     from .instrumentation import CallRecord, Hook, HookHandle, Tally, UsageReport
     from .middleware import Middleware
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     ProviderList: TypeAlias = list[ProviderInfo]
     Estimates: TypeAlias = list[Estimate]
 
-__all__ = ["AsyncModelBinding", "AsyncModels", "ModelBinding", "ModelsAPI"]
+__all__ = ["ModelBinding", "ModelsAPI"]
 
 _REQUEST = frozenset({"max_tokens", "temperature", "top_p", "stop", "seed", "tools", "tool_choice", "reasoning"})
 """The options that are fields of a ModelRequest under their own name."""
@@ -96,7 +96,7 @@ class ModelsAPI:
 
         Raises what a call raises; RunLimitError at its limits. ``run`` of the error has what was done until then.
         """
-        return self._begun(model, options).run(prompt)
+        return self.bind(model).run(prompt, **options)
 
     def chat(
         self,
@@ -114,10 +114,7 @@ class ModelsAPI:
             trim: how many turns are sent at most, the latest; or a function of the messages that gives those to send.
             **options: those of a run, for each turn.
         """
-        from ._chat import Chat
-
-        begun = self._begun(model, options)
-        return Chat(begun.binding, begun.setup, messages=messages, trim=trim)
+        return self.bind(model).chat(messages=messages, trim=trim, **options)
 
     def load_chat(
         self, saved: str | os.PathLike[str], *, trim: Trim | None = None, **options: Unpack[RunOptions]
@@ -126,24 +123,18 @@ class ModelsAPI:
 
         Its tools and other options are not in it: give them again. Raises InputError where it is no saved chat.
         """
-        from ._chat import Chat, read_saved
+        from ._chat import read_saved
 
         kept = read_saved(saved)
         if kept.system is not None:
             options.setdefault("system", kept.system)
-        begun = self._begun(kept.model, options)
-        return Chat(begun.binding, begun.setup, trim=trim).restore(kept)
-
-    def _begun(self, model: str, options: RunOptions) -> BoundRun:
-        from ._run import setup_of
-        from ._running import BoundRun
-
-        setup, rest = setup_of(options)
-        return BoundRun(ModelBinding(self._service, model, check_options(rest)), setup)
+        return self.bind(kept.model).chat(trim=trim, **options).restore(kept)
 
     @property
     def aio(self) -> AsyncModels:
         """The same verbs for asyncio: ``await models.aio(...)``, ``async for piece in models.aio.stream(...)``."""
+        from ._aio import AsyncModels
+
         return AsyncModels(self)
 
     def list(self, **options: Unpack[ListOptions]) -> ModelList:
@@ -163,7 +154,7 @@ class ModelsAPI:
             return listing.models(wanted)
         return listing.served(row, self._service.list_models(self._asking(row)), wanted)
 
-    async def _list_async(self, options: ListOptions) -> ModelList:
+    async def list_async(self, options: ListOptions) -> ModelList:
         listing, wanted, row = self._wanted(options)
         if row is None:
             return listing.models(wanted)
@@ -419,21 +410,23 @@ class ModelBinding:
     @property
     def aio(self) -> AsyncModelBinding:
         """The same verbs for asyncio."""
+        from ._aio import AsyncModelBinding
+
         return AsyncModelBinding(self)
 
     def __call__(self, prompt: Prompt, **options: Unpack[CallOptions]) -> Response:
         """Ask, with these options over the bound ones for this call only."""
-        binding = self._over(options) if options else self
+        binding = self.over(options) if options else self
         return self.service.generate(binding.prepare(prompt))
 
     def stream(self, prompt: Prompt, **options: Unpack[CallOptions]) -> Stream:
         """As a call, piece by piece."""
-        binding = self._over(options) if options else self
+        binding = self.over(options) if options else self
         return self.service.stream(binding.prepare(prompt))
 
     def bind(self, **options: Unpack[CallOptions]) -> ModelBinding:
         """A further binding: these options over the bound ones. This one stays as it is."""
-        return self._over(options)
+        return self.over(options)
 
     @property
     def system(self) -> str | None:
@@ -441,24 +434,34 @@ class ModelBinding:
         return self._system
 
     @property
+    def tools(self) -> tuple[Tool, ...]:
+        """What the model may ask for."""
+        tools: tuple[Tool, ...] = self._options.get("tools", ())
+        return tools
+
+    @property
     def provider(self) -> Provider:
         """Who is asked."""
         return self.service.registry.get(self._model, quiet=True)
 
-    def to(self, model: str, options: Mapping[str, Any]) -> ModelBinding:
-        """The options for another model, and these over them, without what belongs to this one alone."""
-        shared = {name: value for name, value in self._options.items() if name not in _OF_ONE_PROVIDER}
-        return ModelBinding(self.service, model, over(shared, check_options(options)))
-
     def run(self, prompt: Prompt, **options: Unpack[RunOptions]) -> Run:
         """As a call, with the tools that the model asks for executed; see ``ModelsAPI.run``."""
-        from ._run import setup_of
-        from ._running import BoundRun
+        from ._running import run, runner_of
 
-        setup, rest = setup_of(options)
-        return BoundRun(self._over(rest), setup).run(prompt)
+        return run(runner_of(self, prompt, options))
 
-    def _over(self, options: Mapping[str, Any]) -> ModelBinding:
+    def chat(self, *, messages: Prompt | None = None, trim: Trim | None = None, **options: Unpack[RunOptions]) -> Chat:
+        """A run with a memory; see ``ModelsAPI.chat``."""
+        from ._chat import Chat
+
+        return Chat(self, options, messages=messages, trim=trim)
+
+    def to(self, model: str) -> ModelBinding:
+        """The options for another model, without what belongs to this one alone."""
+        shared = {name: value for name, value in self._options.items() if name not in _OF_ONE_PROVIDER}
+        return ModelBinding(self.service, model, shared)
+
+    def over(self, options: Mapping[str, Any]) -> ModelBinding:
         return ModelBinding(self.service, self._model, over(self._options, check_options(options)))
 
     def prepare(self, prompt: Prompt) -> ModelCall:
@@ -499,69 +502,6 @@ class ModelBinding:
         return f"ModelBinding({', '.join([repr(self._model), *shown])})"
 
 
-class AsyncModels:
-    """The verbs of ModelsAPI for asyncio."""
-
-    __slots__ = ("_api",)
-
-    def __init__(self, api: ModelsAPI) -> None:
-        self._api = api
-
-    async def __call__(self, model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> Response:
-        """Ask a model and give its whole answer."""
-        return await self._bound(model, options)(prompt)
-
-    def stream(self, model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> AsyncStream:
-        """As a call, piece by piece: ``async for piece in models.aio.stream(...)``."""
-        return self._bound(model, options).stream(prompt)
-
-    async def list(self, **options: Unpack[ListOptions]) -> ModelList:
-        """As ``models.list``: with ``refresh=True`` the provider is asked without holding up the event loop."""
-        return await self._api._list_async(options)  # noqa: SLF001  # the other half of one verb
-
-    def bind(self, model: str, **options: Unpack[CallOptions]) -> AsyncModelBinding:
-        """Check a model and its options once, to be called many times."""
-        return self._bound(model, options)
-
-    async def run(self, model: str, prompt: Prompt, **options: Unpack[RunOptions]) -> Run:
-        """As ``models.run``: async tools run on the event loop, others in its threads."""
-        return await self._api._begun(model, options).arun(prompt)  # noqa: SLF001  # the other half of one verb
-
-    def _bound(self, model: str, options: CallOptions) -> AsyncModelBinding:
-        return ModelBinding(self._api._service, model, check_options(options)).aio  # noqa: SLF001  # the other half
-
-
-class AsyncModelBinding:
-    """A ModelBinding for asyncio."""
-
-    __slots__ = ("binding",)
-
-    def __init__(self, binding: ModelBinding) -> None:
-        self.binding = binding
-
-    @property
-    def id(self) -> str:
-        """The canonical id, ``provider/model``."""
-        return self.binding.id
-
-    def bind(self, **options: Unpack[CallOptions]) -> AsyncModelBinding:
-        """A further binding: these options over the bound ones. This one stays as it is."""
-        return self.binding._over(options).aio  # noqa: SLF001  # the other half of one class
-
-    async def __call__(self, prompt: Prompt, **options: Unpack[CallOptions]) -> Response:
-        """Ask, with these options over the bound ones for this call only."""
-        binding = self.binding._over(options) if options else self.binding  # noqa: SLF001  # as above
-        return await binding.service.agenerate(binding.prepare(prompt))
-
-    def stream(self, prompt: Prompt, **options: Unpack[CallOptions]) -> AsyncStream:
-        """As a call, piece by piece."""
-        binding = self.binding._over(options) if options else self.binding  # noqa: SLF001  # as above
-        return binding.service.astream(binding.prepare(prompt))
-
-    def __repr__(self) -> str:
-        return f"{self.binding!r}.aio"
-
-
 _OF_ONE_PROVIDER = frozenset({"api_key", "base_url", "dialect", "fallback", "headers", "price"})
 """Options that a fallback given by its id does not share: a key goes to nobody else."""
 
@@ -577,8 +517,8 @@ def _as_fallback(
 ) -> ModelBinding:
     if isinstance(given, str):
         return ModelBinding(service, given, shared)
-    binding = given.binding if isinstance(given, AsyncModelBinding) else given
-    if getattr(binding, "service", None) is not service:
+    binding = getattr(given, "binding", given)  # of its aio
+    if not isinstance(binding, ModelBinding) or binding.service is not service:
         raise InputTypeError("each of fallback is a model id, or a binding of the same ModelsAPI")
     return binding
 

@@ -17,8 +17,8 @@ from msgspec.structs import replace
 
 from ._money import CostTotal, Usage
 from ._prompt import Prompt, conversation
-from ._run import Run, Setup, setup_of
-from ._running import AsyncRunStream, Bound, Runner, RunStream, arun, run
+from ._run import Run, by_name, limits_of
+from ._running import AsyncRunStream, Bound, Runner, RunStream, arun, make_runner, run
 from .errors import InputError, InputTypeError, QuothError
 from .types import Audio, Image, Message, Response, ToolCall
 
@@ -50,13 +50,19 @@ class Chat:
     One turn at a time. ``aio`` has the same verbs for asyncio.
     """
 
-    __slots__ = ("_binding", "_busy", "_cost", "_last", "_messages", "_setup", "_trim", "_usage")
+    __slots__ = ("_binding", "_busy", "_cost", "_last", "_limits", "_messages", "_trim", "_usage")
 
     def __init__(
-        self, binding: Bound, setup: Setup, *, messages: Prompt | None = None, trim: Trim | None = None
+        self,
+        binding: Bound,
+        options: Mapping[str, Any],
+        *,
+        messages: Prompt | None = None,
+        trim: Trim | None = None,
     ) -> None:
-        self._binding = binding
-        self._setup = setup
+        self._limits, rest = limits_of(options)
+        self._binding = binding.over(rest) if rest else binding
+        by_name(self._binding.tools)
         self._trim = _checked_trim(trim)
         self._messages: tuple[Message, ...] = conversation(messages) if messages else ()
         self._cost = CostTotal()
@@ -92,14 +98,13 @@ class Chat:
         return AsyncChat(self)
 
     def _turn(self, prompt: Prompt, options: dict[str, Any]) -> _Turn:
-        binding, setup = self._binding, self._setup
+        binding, limits = self._binding, self._limits
         if options:
-            setup, rest = setup_of(options, setup)
-            binding = binding.bind(**rest)
+            limits, rest = limits_of(options, limits)
+            binding = binding.over(rest) if rest else binding
         begun = (*self._messages, *conversation(prompt))
         sent = None if self._trim is None else _trimmed(begun, self._trim)
-        runner = Runner(service=binding.service, prepare=binding.prepare, setup=setup, messages=begun, sent=sent)
-        return _Turn(self, runner)
+        return _Turn(self, make_runner(binding, limits, begun, sent))
 
     # What was said.
 
@@ -130,7 +135,8 @@ class Chat:
 
     def fork(self) -> Chat:
         """Another chat that begins with what was said here. What each says from now on, the other does not know."""
-        other = Chat(self._binding, self._setup, trim=self._trim)
+        other = Chat(self._binding, {}, trim=self._trim)
+        other._limits = self._limits
         other._messages, other._cost, other._usage, other._last = self._messages, self._cost, self._usage, self._last
         return other
 
@@ -140,9 +146,8 @@ class Chat:
         The history stays whole: going back, the first model has all of its own again. A key, a base URL, a dialect,
         headers, fallbacks and a price belong to the model that they were given for, and are not taken along.
         """
-        setup, rest = setup_of(options, self._setup)
-        self._binding = self._binding.to(model, rest)
-        self._setup = setup
+        limits, rest = limits_of(options, self._limits)
+        self._binding, self._limits = self._binding.to(model).over(rest), limits
         return _left_behind(self._messages, self._binding)
 
     # Keeping it.
@@ -269,10 +274,11 @@ class AsyncChat:
 # Trimming.
 
 
-def _checked_trim(trim: Any) -> Trim | None:
+def _checked_trim(trim: Trim | None) -> Trim | None:
     if trim is None or callable(trim):
         return trim
-    if not isinstance(trim, int) or isinstance(trim, bool) or trim < 1:
+    given: object = trim
+    if not isinstance(given, int) or isinstance(given, bool) or given < 1:
         raise InputError(f"trim is how many turns are sent at most, or a function of the messages, not {trim!r}")
     return trim
 

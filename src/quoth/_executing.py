@@ -16,7 +16,7 @@ from msgspec import Struct
 from . import _json
 from ._tools import ArgumentsError, Executable
 from .errors import InputTypeError, clean
-from .types import Document, Image, Text, ToolCall, ToolResult
+from .types import Document, Image, Text, Tool, ToolCall, ToolResult
 
 if TYPE_CHECKING:
     from queue import SimpleQueue
@@ -43,7 +43,7 @@ class ToolRun(Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaults=Tr
 class Toolbox(Struct, frozen=True, kw_only=True, gc=False):
     """The tools of a run, by name, and how they are executed."""
 
-    tools: Mapping[str, Executable]
+    tools: Mapping[str, Tool]
     approve: Approve | None = None
     timeout: float | None = None
     """Seconds for each call of a tool that has no time limit of its own."""
@@ -66,7 +66,7 @@ class _Refused(Exception):  # noqa: N818  # no error: what the model is told in 
 def _job(box: Toolbox, call: ToolCall, remaining: float | None) -> _Job:
     """The call as it will be executed; raise what speaks against it, in words for the model."""
     tool = box.tools.get(call.name)
-    if tool is None:
+    if not isinstance(tool, Executable):
         raise _Refused(f"there is no tool {call.name!r}; there are {', '.join(sorted(box.tools)) or 'none'}")
     try:
         arguments = call.parse_arguments()

@@ -91,7 +91,7 @@ class Usage(Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaults=True
         return self.output + self.reasoning + self.output_audio + self.output_image
 
     def __add__(self, other: object) -> Usage:
-        """Both, bucket by bucket; what is ``missing`` or ``suspect`` in one is so in the sum. It has no ``reported``."""
+        """Both, bucket by bucket; what is ``missing`` or ``suspect`` in one is so in the sum. No ``reported``."""
         if not isinstance(other, Usage):
             return NotImplemented
         counts = {name: getattr(self, name) + getattr(other, name) for name in (*TOKEN_BUCKETS, *EVENT_BUCKETS)}

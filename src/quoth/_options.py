@@ -60,7 +60,7 @@ class CallOptions(TypedDict, total=False):
     """Where the answer ends: before any of these texts."""
     seed: int
     tools: Sequence[Tool | Mapping[str, Any] | Callable[..., Any] | CallableTool]
-    """What the model may ask for: functions with types, objects with ``name, schema, call``, ``Tool``, or OpenAI's form.
+    """What the model may ask for: functions, objects with ``name, schema, call``, ``Tool``, or OpenAI's form.
 
     A call never executes them: ``models.run`` and ``models.chat`` do.
     """
@@ -213,7 +213,7 @@ def _tool(name: str, tool: Any) -> Tool:
     if callable(tool) or hasattr(tool, "call"):
         from ._tools import executable
 
-        return executable(tool).tool
+        return executable(tool)
     raise _wrong(f"each of {name}", "a function, a Tool or a dict in OpenAI's form", tool)
 
 

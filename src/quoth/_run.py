@@ -7,21 +7,21 @@ record, and all of a run have the run's id as their parent.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping
 from decimal import Decimal
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ._executing import Toolbox, ToolRun
+from ._executing import Approve, ToolRun
 from ._money import CostTotal, Usage
-from ._tools import Executable, describes_tool, executable
+from ._tools import Executable
 from .errors import InputError, InputTypeError, QuothError, RunLimitError
 from .transport._clock import monotonic
 from .types import Message, Response, Tool, ToolCall
 
-__all__ = ["RUN_OPTIONS", "Ask", "Execute", "Limits", "Progress", "Run", "Setup", "Work", "rounds", "setup_of"]
+__all__ = ["RUN_OPTIONS", "Ask", "Execute", "Limits", "Progress", "Run", "Work", "by_name", "limits_of", "rounds"]
 
 
 class Run(Struct, frozen=True, kw_only=True, gc=False):
@@ -76,6 +76,9 @@ class Limits(Struct, frozen=True, kw_only=True, gc=False):
     """For the whole run, tools included."""
     max_cost: Decimal | None = None
     """In US dollars: no further round begins when this much is spent, or where what was spent is unknown."""
+    tool_timeout: float | None = None
+    """Seconds for each call of a tool that has no time limit of its own."""
+    approve: Approve | None = None
 
 
 class Ask(Struct, frozen=True, gc=False):
@@ -95,7 +98,6 @@ class Execute(Struct, frozen=True, gc=False):
     seconds: float | None
 
 
-Changed = TypeVar("Changed", bound=Struct)
 Work: TypeAlias = Ask | Execute
 Rounds: TypeAlias = Generator[Work, Any, Run]
 
@@ -149,7 +151,7 @@ class Progress:
         return RunLimitError(f"{why}; what it did is in .run")
 
 
-def rounds(progress: Progress, tools: Mapping[str, Executable]) -> Rounds:
+def rounds(progress: Progress, tools: Mapping[str, Tool]) -> Rounds:
     """The rounds of a run, to be driven. An error on the way has what was done until then in its ``run``.
 
     A run ends with the first answer that asks for no tool, or for one that was only declared: its calls are the
@@ -161,7 +163,7 @@ def rounds(progress: Progress, tools: Mapping[str, Executable]) -> Rounds:
             progress.responses.append(response)
             progress.messages += (response.message,)
             calls = response.tool_calls
-            if not calls or any(call.name in tools and tools[call.name].call is _not_here for call in calls):
+            if not calls or any(_is_declared(tools.get(call.name)) for call in calls):
                 return progress.run(pending=calls)
             progress.check()
             done: list[ToolRun] = yield Execute(calls, len(progress.responses), progress.seconds())
@@ -173,33 +175,22 @@ def rounds(progress: Progress, tools: Mapping[str, Executable]) -> Rounds:
         raise
 
 
+def _is_declared(tool: Tool | None) -> bool:
+    """Whether it is a tool that only the program itself can execute."""
+    return tool is not None and not isinstance(tool, Executable)
+
+
 # What a user passes.
 
 
-def _not_here(_: Any) -> Any:
-    """Stands in for the function of a tool that was only declared."""
-    raise NotImplementedError
-
-
-def _by_name(tools: Sequence[Any]) -> dict[str, Executable]:
-    """The tools of a run by name. Raises InputError for two of one name."""
-    found: dict[str, Executable] = {}
+def by_name(tools: Iterable[Tool]) -> dict[str, Tool]:
+    """The tools of a run. Raises InputError for two of one name."""
+    found: dict[str, Tool] = {}
     for tool in tools:
-        made = _executable(tool)
-        if made.tool.name in found:
-            raise InputError(f"tools: two are called {made.tool.name!r}; FunctionTool(function, name=...) renames one")
-        found[made.tool.name] = made
+        if tool.name in found:
+            raise InputError(f"tools: two are called {tool.name!r}; FunctionTool(function, name=...) renames one")
+        found[tool.name] = tool
     return found
-
-
-def _executable(tool: Any) -> Executable:
-    if isinstance(tool, Tool):
-        return Executable(tool=tool, call=_not_here)
-    if isinstance(tool, Mapping) or not describes_tool(tool):
-        from ._options import CHECKS
-
-        return Executable(tool=CHECKS["tools"]("tools", [tool])[0], call=_not_here)
-    return executable(tool)
 
 
 def _max_rounds(value: Any) -> int:
@@ -243,15 +234,8 @@ RUN_OPTIONS: dict[str, Callable[[Any], Any]] = {
 """The options that a run has beside those of a call, and what checks each."""
 
 
-class Setup(Struct, frozen=True, kw_only=True, gc=False):
-    """What a run needs beside the binding of its calls."""
-
-    box: Toolbox
-    limits: Limits = Limits()
-
-
-def setup_of(options: Mapping[str, Any], old: Setup | None = None) -> tuple[Setup, dict[str, Any]]:
-    """What a run takes of these options, over what it had; and the options of its calls, where tools are declared.
+def limits_of(options: Mapping[str, Any], old: Limits = Limits()) -> tuple[Limits, dict[str, Any]]:  # noqa: B008  # frozen
+    """What a run takes of these options, over what it had; and those of its calls.
 
     Raises InputError, naming the option, where one cannot be used.
     """
@@ -262,16 +246,4 @@ def setup_of(options: Mapping[str, Any], old: Setup | None = None) -> tuple[Setu
             rest[name] = value
         elif value is not None:
             own[name] = check(value)
-    box, limits = (old.box, old.limits) if old else (Toolbox(tools={}), Limits())
-    if (tools := rest.get("tools")) is not None:
-        if not isinstance(tools, (list, tuple)):
-            raise InputTypeError(f"tools is a list of functions and tools, not {type(tools).__name__}")
-        box = replace(box, tools=_by_name(tools))
-        rest["tools"] = [each.tool for each in box.tools.values()]
-    return Setup(box=_over(box, own, timeout="tool_timeout"), limits=_over(limits, own)), rest
-
-
-def _over(value: Changed, own: Mapping[str, Any], **renamed: str) -> Changed:
-    """The value with those of the options that are fields of it."""
-    names = [(field, renamed.get(field, field)) for field in value.__struct_fields__]
-    return replace(value, **{field: own[name] for field, name in names if name in own})
+    return replace(old, **own), rest

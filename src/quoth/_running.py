@@ -9,21 +9,23 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ._call import ModelCall
-from ._executing import ToolRun, aexecute, execute
+from ._executing import Toolbox, ToolRun, aexecute, execute
 from ._prompt import Prompt, conversation
-from ._run import Ask, Execute, Progress, Run, Setup, rounds
+from ._run import Ask, Execute, Limits, Progress, Run, by_name, limits_of, rounds
 from ._service import ModelService
 from ._stream import AsyncEvents, AsyncStream, Stream
 from .errors import ClosedError, InputError, QuothError
 from .events import StreamEvent, TextDelta
 from .instrumentation._record import new_call_id
 from .providers._provider import Provider
-from .types import Message, Response
+from .types import Message, Response, Tool
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ["AsyncRunStream", "Bound", "BoundRun", "Prepare", "RunEvent", "RunStream", "Runner", "arun", "run"]
+__all__ = [
+    "AsyncRunStream", "Bound", "Prepare", "RunEvent", "RunStream", "Runner", "arun", "make_runner", "run", "runner_of",
+]  # fmt: skip
 
 Prepare: TypeAlias = Callable[[tuple[Message, ...]], ModelCall]
 """The call that asks this."""
@@ -39,10 +41,12 @@ class Bound(Protocol):
     @property
     def system(self) -> str | None: ...
     @property
+    def tools(self) -> tuple[Tool, ...]: ...
+    @property
     def provider(self) -> Provider: ...
     def prepare(self, prompt: Prompt) -> ModelCall: ...
-    def bind(self, **options: Any) -> Self: ...
-    def to(self, model: str, options: Mapping[str, Any]) -> Self: ...
+    def over(self, options: Mapping[str, Any]) -> Self: ...
+    def to(self, model: str) -> Self: ...
 
 
 class Turn(Protocol):
@@ -62,7 +66,8 @@ class Runner(Struct, frozen=True, kw_only=True, gc=False):
 
     service: ModelService
     prepare: Prepare
-    setup: Setup
+    box: Toolbox
+    limits: Limits
     messages: tuple[Message, ...]
     """The conversation that it begins with."""
     sent: tuple[Message, ...] | None = None
@@ -80,8 +85,8 @@ class _Rounds:
     def __init__(self, runner: Runner, id_: str) -> None:
         self._runner = runner
         begun = runner.messages if runner.sent is None else runner.sent
-        self._progress = Progress(id_, begun, runner.setup.limits)
-        self._flow = rounds(self._progress, runner.setup.box.tools)
+        self._progress = Progress(id_, begun, runner.limits)
+        self._flow = rounds(self._progress, runner.box.tools)
         self.run: Run | None = None
         """What came of it, at its end."""
         self.work: Ask | Execute | None = next(self._flow)
@@ -132,23 +137,20 @@ class _Rounds:
         return replace(run, messages=runner.messages + run.messages[len(runner.sent) :])
 
 
-class BoundRun(Struct, frozen=True, gc=False):
-    """A model with its options, and how its runs go."""
+def runner_of(binding: Bound, prompt: Prompt, options: Mapping[str, Any]) -> Runner:
+    """The run of a prompt, with these options over the bound ones. Raises InputError where one cannot be used."""
+    limits, rest = limits_of(options)
+    return make_runner(binding.over(rest) if rest else binding, limits, conversation(prompt))
 
-    binding: Bound
-    setup: Setup
 
-    def run(self, prompt: Prompt) -> Run:
-        """Run to the end, blocking."""
-        return run(self._runner(prompt))
-
-    async def arun(self, prompt: Prompt) -> Run:
-        """Run to the end, under asyncio."""
-        return await arun(self._runner(prompt))
-
-    def _runner(self, prompt: Prompt) -> Runner:
-        binding = self.binding
-        return Runner(service=binding.service, prepare=binding.prepare, setup=self.setup, messages=conversation(prompt))
+def make_runner(
+    binding: Bound, limits: Limits, messages: tuple[Message, ...], sent: tuple[Message, ...] | None = None
+) -> Runner:
+    """The run that begins with these messages, of which ``sent`` are sent."""
+    box = Toolbox(tools=by_name(binding.tools), approve=limits.approve, timeout=limits.tool_timeout)
+    return Runner(
+        service=binding.service, prepare=binding.prepare, box=box, limits=limits, messages=messages, sent=sent
+    )
 
 
 def _unforced(call: ModelCall) -> ModelCall:
@@ -168,7 +170,7 @@ def run(runner: Runner) -> Run:
             if isinstance(course.work, Ask):
                 outcome: Any = runner.service.generate(course.call(course.work))
             else:
-                outcome = execute(runner.setup.box, course.work.calls, course.work.number, course.work.seconds)
+                outcome = execute(runner.box, course.work.calls, course.work.number, course.work.seconds)
         except BaseException as error:  # noqa: BLE001  # it is raised again, with what was done until then
             raise course.failed(error) from None
         course.done(outcome)
@@ -183,7 +185,7 @@ async def arun(runner: Runner) -> Run:
             if isinstance(course.work, Ask):
                 outcome: Any = await runner.service.agenerate(course.call(course.work))
             else:
-                outcome = await aexecute(runner.setup.box, course.work.calls, course.work.number, course.work.seconds)
+                outcome = await aexecute(runner.box, course.work.calls, course.work.number, course.work.seconds)
         except BaseException as error:  # noqa: BLE001  # as above
             raise course.failed(error) from None
         course.done(outcome)
@@ -282,9 +284,9 @@ class RunStream(_RunReading[Stream]):
         return None
 
     def _go_on(self, course: _Rounds) -> RunEvent | None:
-        work, setup = course.work, self._runner.setup
+        work, box = course.work, self._runner.box
         if isinstance(work, Execute):
-            self._executed = execute(setup.box, work.calls, work.number, work.seconds)
+            self._executed = execute(box, work.calls, work.number, work.seconds)
             self._done(course, list(self._executed))
         elif isinstance(work, Ask):
             if self._stream is None:
@@ -355,9 +357,9 @@ class AsyncRunStream(_RunReading[AsyncStream]):
         return None
 
     async def _go_on(self, course: _Rounds) -> RunEvent | None:
-        work, setup = course.work, self._runner.setup
+        work, box = course.work, self._runner.box
         if isinstance(work, Execute):
-            self._executed = await aexecute(setup.box, work.calls, work.number, work.seconds)
+            self._executed = await aexecute(box, work.calls, work.number, work.seconds)
             self._done(course, list(self._executed))
         elif isinstance(work, Ask):
             if self._stream is None:

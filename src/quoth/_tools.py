@@ -20,7 +20,7 @@ from ._output._forms import Form, Misfit, form_of
 from .errors import InputError, InputTypeError
 from .types import Tool
 
-__all__ = ["ArgumentsError", "Executable", "FunctionTool", "describes_tool", "executable", "read_docstring"]
+__all__ = ["ArgumentsError", "Executable", "FunctionTool", "executable", "read_docstring"]
 
 LONGEST_NAME = 64
 """Characters that the name of a tool has at most, with every provider."""
@@ -32,10 +32,9 @@ class ArgumentsError(ValueError):
     """The arguments that a model wrote do not fit the tool; the message is for the model."""
 
 
-class Executable(Struct, frozen=True, kw_only=True, gc=False):
+class Executable(Tool, frozen=True, kw_only=True):
     """A tool with what executes it: ``call`` takes the arguments as the model wrote them, decoded."""
 
-    tool: Tool
     call: Callable[[Any], Any]
     """Raises ArgumentsError where they do not fit; may give an awaitable."""
     is_async: bool = False
@@ -78,12 +77,7 @@ class FunctionTool:
     @property
     def name(self) -> str:
         """What the model calls it."""
-        return self.executable.tool.name
-
-    @property
-    def tool(self) -> Tool:
-        """What the model is told of it."""
-        return self.executable.tool
+        return self.executable.name
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         """Call the function itself."""
@@ -91,11 +85,6 @@ class FunctionTool:
 
     def __repr__(self) -> str:
         return f"FunctionTool({self.name!r})"
-
-
-def describes_tool(value: object) -> bool:
-    """Whether this can be a tool that is executed."""
-    return callable(value) or all(hasattr(value, name) for name in ("name", "schema", "call"))
 
 
 def executable(value: Any) -> Executable:
@@ -114,9 +103,14 @@ def _of_object(value: Any) -> Executable:
     schema, call = value.schema, value.call
     if not isinstance(schema, Mapping) or not callable(call):
         raise InputTypeError(f"the tool {value.name!r} needs a schema that is a dict, and a call that is a function")
-    description = getattr(value, "description", None)
-    tool = Tool(name=_checked_name(value.name), description=description, parameters=schema)
-    return Executable(tool=tool, call=call, is_async=_is_async(call), timeout=getattr(value, "timeout", None))
+    return Executable(
+        name=_checked_name(value.name),
+        description=getattr(value, "description", None),
+        parameters=schema,
+        call=call,
+        is_async=_is_async(call),
+        timeout=getattr(value, "timeout", None),
+    )
 
 
 def _of_function(
@@ -126,13 +120,15 @@ def _of_function(
     name = _checked_name(own)
     said, meanings = read_docstring(inspect.getdoc(function) or "")
     parameters = _parameters(function, name)
-    tool = Tool(
+    return Executable(
         name=name,
         description=description if description is not None else said or None,
         parameters=_schema(name, parameters, meanings),
         strict=strict,
+        call=_caller(function, parameters),
+        is_async=_is_async(function),
+        timeout=timeout,
     )
-    return Executable(tool=tool, call=_caller(function, parameters), is_async=_is_async(function), timeout=timeout)
 
 
 def _checked_name(name: object) -> str:
