@@ -57,15 +57,25 @@ HOUSE: dict[str, Room] = {
     # The door.
     "quoth": room(
         "the public names and `models`",
-        f"{NOUNS} _api _catalog _listing _options _settings _stream _version providers",
+        f"{NOUNS} _api _catalog _chat _listing _options _run _settings _stream _tools _version providers",
     ),
     # The API: the user's words become a ModelRequest. It may use the verbs of instrumentation outside a call.
     "_api": room(
         "ModelsAPI, ModelBinding",
-        f"{NOUNS} _aio _options _prompt _listing _estimating middleware _service _call _stream _settings _scope "
+        f"{NOUNS} _aio _chat _running _run _options _prompt _listing _estimating middleware _service _call _stream "
+        "_settings _scope "
         "_registry _catalog _costs instrumentation limits providers",
     ),
-    "_aio": room("the verbs of the API for asyncio, loaded when asked for", f"{NOUNS} _options _prompt _stream"),
+    "_aio": room(
+        "the verbs of the API for asyncio, loaded when asked for", f"{NOUNS} _running _run _options _prompt _stream"
+    ),
+    "_chat": room("a conversation that remembers", f"{NOUNS} _running _run _prompt _json _money"),
+    "_running": room(
+        "who drives a run: blocking, under asyncio, piece by piece",
+        f"{NOUNS} _run _executing _prompt _service _call _stream providers",
+    ),
+    "_run": room("the rounds of a run and how far it may go", f"{NOUNS} _executing _tools _money transport"),
+    "_executing": room("executing what a model asked for", f"{NOUNS} _tools _json transport"),
     "_listing": room(
         "what list, info and providers answer", f"{NOUNS} _catalog _settings dialects providers transport"
     ),
@@ -73,7 +83,10 @@ HOUSE: dict[str, Room] = {
         "what estimate, compare and reprice answer",
         f"{NOUNS} _catalog _costs _json instrumentation providers transport",
     ),
-    "_options": room("the keyword options and their checks", f"{NOUNS} _catalog _scope _settings providers dialects"),
+    "_options": room(
+        "the keyword options and their checks", f"{NOUNS} _catalog _tools _scope _settings providers dialects"
+    ),
+    "_tools": room("functions as tools: their schema, their arguments", f"{NOUNS} _output"),
     "_prompt": room("what a prompt means; dicts in OpenAI's form are read by that dialect", f"{NOUNS} dialects"),
     # The service: one call from its beginning to its record. It alone joins what stands below.
     "_service": room(
@@ -464,9 +477,9 @@ def _is_name(node: ast.expr) -> bool:
     return False
 
 
-# Law: sockets, clocks, threads and waiting live in transport/ and _flow.py.
+# Law: sockets, clocks, threads and waiting live in transport/ and _flow.py; and where the tools of a program run.
 
-WAITING_ROOMS = frozenset({"transport", "_flow"})
+WAITING_ROOMS = frozenset({"transport", "_flow", "_executing"})
 WAITING_MODULES = frozenset({
     "asyncio", "concurrent", "http", "multiprocessing", "queue", "sched", "select", "selectors", "signal", "socket",
     "socketserver", "ssl", "subprocess", "threading", "time",

@@ -7,8 +7,9 @@ do not fit, a no of who approves, all become results that say so. Only what inte
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from contextvars import copy_context
-from time import monotonic
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from msgspec import Struct
@@ -16,6 +17,7 @@ from msgspec import Struct
 from . import _json
 from ._tools import ArgumentsError, Executable
 from .errors import InputTypeError, clean
+from .transport._clock import monotonic
 from .types import Document, Image, Text, Tool, ToolCall, ToolResult
 
 if TYPE_CHECKING:
@@ -269,9 +271,41 @@ async def _awaited(job: _Job, number: int, gate: Any) -> ToolRun:
             if job.tool.is_async:
                 value = job.tool.call(job.arguments)
             else:
-                value = await asyncio.to_thread(job.tool.call, job.arguments)
+                value = await _in_daemon(partial(job.tool.call, job.arguments))
             if hasattr(value, "__await__"):
                 value = await value
             return _ended(job.call, number, began, value)
     except Exception as error:  # noqa: BLE001  # the model is told
         return _ended(job.call, number, began, error=error)
+
+
+async def _in_daemon(function: Callable[[], Any]) -> Any:
+    """What a function gives, run in a thread that nobody waits for: those of the loop are waited for at its end."""
+    import asyncio
+    from threading import Thread
+
+    loop = asyncio.get_running_loop()
+    given: asyncio.Future[Any] = loop.create_future()
+
+    def settle(value: Any, error: BaseException | None) -> None:
+        if given.done():  # given up meanwhile
+            return
+        if error is None:
+            given.set_result(value)
+        else:
+            given.set_exception(error)
+
+    def work() -> None:
+        value: Any = None
+        error: BaseException | None = None
+        try:
+            value = function()
+        except StopIteration as raised:  # no future can carry it
+            error = RuntimeError(f"StopIteration: {raised}")
+        except BaseException as raised:  # noqa: BLE001  # whoever waits for this thread must be told
+            error = raised
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(settle, value, error)
+
+    Thread(target=copy_context().run, args=(work,), daemon=True).start()
+    return await given

@@ -18,7 +18,7 @@ from ._executing import Approve, ToolRun
 from ._money import CostTotal, Usage
 from ._tools import Executable
 from .errors import InputError, InputTypeError, QuothError, RunLimitError
-from .transport._clock import monotonic
+from .transport import Deadline
 from .types import Message, Response, Tool, ToolCall
 
 __all__ = ["RUN_OPTIONS", "Ask", "Execute", "Limits", "Progress", "Run", "Work", "by_name", "limits_of", "rounds"]
@@ -105,7 +105,7 @@ Rounds: TypeAlias = Generator[Work, Any, Run]
 class Progress:
     """What a run has done so far."""
 
-    __slots__ = ("began", "calls", "id", "limits", "messages", "responses")
+    __slots__ = ("calls", "deadline", "id", "limits", "messages", "responses")
 
     def __init__(self, id_: str, messages: tuple[Message, ...], limits: Limits) -> None:
         self.id = id_
@@ -113,7 +113,7 @@ class Progress:
         self.limits = limits
         self.responses: list[Response] = []
         self.calls: list[ToolRun] = []
-        self.began = monotonic()
+        self.deadline = None if limits.max_seconds is None else Deadline(limits.max_seconds)
 
     def run(self, pending: tuple[ToolCall, ...] = ()) -> Run:
         return Run(
@@ -126,8 +126,7 @@ class Progress:
 
     def seconds(self) -> float | None:
         """What is left of the run's time."""
-        most = self.limits.max_seconds
-        return None if most is None else most - (monotonic() - self.began)
+        return None if self.deadline is None else self.deadline.remaining()
 
     def check(self) -> None:
         """Raise RunLimitError where no further round may begin."""

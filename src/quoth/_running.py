@@ -16,7 +16,6 @@ from ._service import ModelService
 from ._stream import AsyncEvents, AsyncStream, Stream
 from .errors import ClosedError, InputError, QuothError
 from .events import StreamEvent, TextDelta
-from .instrumentation._record import new_call_id
 from .providers._provider import Provider
 from .types import Message, Response, Tool
 
@@ -74,7 +73,7 @@ class Runner(Struct, frozen=True, kw_only=True, gc=False):
     """What of it is sent, where that is less."""
 
     def rounds(self) -> _Rounds:
-        return _Rounds(self, new_call_id())
+        return _Rounds(self, self.service.new_id())
 
 
 class _Rounds:
@@ -116,7 +115,7 @@ class _Rounds:
             self._flow.throw(error)
         except QuothError as raised:
             return self._failed(raised)
-        except BaseException as raised:  # noqa: BLE001  # whoever drives it raises it
+        except BaseException as raised:  # noqa: BLE001  # who drives it raises it
             return raised
         return error
 
@@ -186,7 +185,7 @@ async def arun(runner: Runner) -> Run:
                 outcome: Any = await runner.service.agenerate(course.call(course.work))
             else:
                 outcome = await aexecute(runner.box, course.work.calls, course.work.number, course.work.seconds)
-        except BaseException as error:  # noqa: BLE001  # as above
+        except BaseException as error:  # noqa: BLE001  # it is raised again, with what was done until then
             raise course.failed(error) from None
         course.done(outcome)
     return _end(course)
@@ -304,7 +303,7 @@ class RunStream(_RunReading[Stream]):
             self._stream = self._runner.service.stream(course.call(course.work))
             try:
                 self._stream.open()
-            except BaseException as error:  # noqa: BLE001  # as above
+            except BaseException as error:  # noqa: BLE001  # it is raised again, with what was done until then
                 raise self._fail(course, error) from None
         return self
 
@@ -377,7 +376,7 @@ class AsyncRunStream(_RunReading[AsyncStream]):
             self._stream = self._runner.service.astream(course.call(course.work))
             try:
                 await self._stream.open()
-            except BaseException as error:  # noqa: BLE001  # as above
+            except BaseException as error:  # noqa: BLE001  # it is raised again, with what was done until then
                 raise self._fail(course, error) from None
         return self
 

@@ -25,6 +25,7 @@ from ._settings import Settings, configured, variable
 from ._stream import AsyncStream, Stream, StreamOutput
 from .errors import ConfigurationError
 from .instrumentation._journal import Journal
+from .instrumentation._record import new_call_id
 from .transport import AsyncTransport, Transport
 from .types import Response
 
@@ -156,6 +157,10 @@ class ModelService:
         """Let go of idle connections and of the embedded model's threads; the next call opens anew."""
         for router in self._routers or ():
             router.close()
+
+    def new_id(self) -> str:
+        """An id for what several calls are made for: their parent."""
+        return new_call_id()
 
     def generate(self, call: ModelCall) -> Response:
         scope = self._scope(call, stream=False)
