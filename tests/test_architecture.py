@@ -133,7 +133,8 @@ HOUSE: dict[str, Room] = {
     # The nouns, and two mechanisms as pure as they are.
     "_framing": room("bytes to frames: SSE, NDJSON", "errors"),
     "events": room("what a stream says", "types"),
-    "types": room("messages, requests, responses; users find usage and cost here too", "_json _money"),
+    "types": room("messages, requests, responses; users find usage and cost here too", "_json _media _money"),
+    "_media": room("what bytes are, and where they come from", "errors"),
     "_money": room("usage and cost: counts as a partition, exact amounts"),
     "wire": room("the wire as values"),
     "errors": room("the error tree"),

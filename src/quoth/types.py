@@ -7,10 +7,12 @@ by dialect, sent back unchanged) so that a conversation replays exactly.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
 import msgspec
+import msgspec.structs
 from msgspec import Struct
 
 from . import _json
@@ -81,13 +83,43 @@ class Text(Struct, frozen=True, kw_only=True, gc=False, tag="text", repr_omit_de
 
 
 class Image(Struct, frozen=True, kw_only=True, gc=False, tag="image", repr_omit_defaults=True):
-    """A picture: inline ``data`` with its ``media_type``, or a ``url`` the provider fetches itself."""
+    """A picture: inline ``data`` with its ``media_type``, or a ``url`` the provider fetches itself.
+
+    The media type of ``data`` is read from the bytes where it is not given. ``Image.file("cat.png")`` reads a file,
+    ``Image.of(picture)`` takes what a program holds.
+    """
 
     data: bytes | None = None
     url: str | None = None
     media_type: str | None = None
     detail: str | None = None
     provider_data: ProviderData = msgspec.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _sniff(self)
+
+    @classmethod
+    def file(cls, path: str | os.PathLike[str], *, detail: str | None = None) -> Image:
+        """Read a picture from a file. Raises InputError where it cannot be read or is none."""
+        from ._media import read_file
+
+        data, media_type, _ = read_file(path, "Image")
+        return cls(data=data, media_type=media_type, detail=detail)
+
+    @classmethod
+    def of(cls, value: Any, *, detail: str | None = None) -> Image:
+        """Take a picture as a program has it: bytes, a path, an ``http`` or ``data`` URL, one of Pillow, a numpy array.
+
+        Raises InputError or InputTypeError, saying why, where it is none.
+        """
+        from ._media import as_media, as_picture
+
+        if isinstance(value, str) and value.startswith(_URLS):
+            return cls(url=value, detail=detail)
+        if isinstance(value, (str, os.PathLike)):
+            return cls.file(value, detail=detail)
+        data = bytes(value) if isinstance(value, (bytes, bytearray, memoryview)) else as_picture(value)
+        return cls(data=data, media_type=as_media(data, "Image"), detail=detail)
 
 
 class Audio(Struct, frozen=True, kw_only=True, gc=False, tag="audio", repr_omit_defaults=True):
@@ -96,6 +128,21 @@ class Audio(Struct, frozen=True, kw_only=True, gc=False, tag="audio", repr_omit_
     data: bytes
     media_type: str
     provider_data: ProviderData = msgspec.field(default_factory=dict)
+
+    @classmethod
+    def file(cls, path: str | os.PathLike[str]) -> Audio:
+        """Read sound from a file. Raises InputError where it cannot be read or is none."""
+        from ._media import read_file
+
+        data, media_type, _ = read_file(path, "Audio")
+        return cls(data=data, media_type=media_type)
+
+    @classmethod
+    def of(cls, data: bytes) -> Audio:
+        """Take sound as bytes, with the media type that they say. Raises InputError where they are none."""
+        from ._media import as_media
+
+        return cls(data=data, media_type=as_media(data, "Audio"))
 
 
 class Document(Struct, frozen=True, kw_only=True, gc=False, tag="document", repr_omit_defaults=True):
@@ -107,6 +154,35 @@ class Document(Struct, frozen=True, kw_only=True, gc=False, tag="document", repr
     media_type: str | None = None
     filename: str | None = None
     provider_data: ProviderData = msgspec.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _sniff(self)
+
+    @classmethod
+    def file(cls, path: str | os.PathLike[str]) -> Document:
+        """Read a document from a file, with its name. Raises InputError where it cannot be read."""
+        from ._media import read_file
+
+        data, media_type, filename = read_file(path, "Document")
+        return cls(data=data, media_type=media_type, filename=filename)
+
+    @classmethod
+    def of(cls, data: bytes, *, filename: str | None = None) -> Document:
+        """Take a document as bytes, with the media type that they say. Raises InputError where it is unknown."""
+        from ._media import as_media
+
+        return cls(data=data, media_type=as_media(data, "Document"), filename=filename)
+
+
+_URLS = ("http://", "https://", "data:")
+
+
+def _sniff(part: Image | Document) -> None:
+    """Fill in the media type of bytes, where they say it and the caller has not."""
+    if part.data is not None and part.media_type is None:
+        from ._media import sniff
+
+        msgspec.structs.force_setattr(part, "media_type", sniff(part.data))
 
 
 class Reasoning(Struct, frozen=True, kw_only=True, gc=False, tag="reasoning", repr_omit_defaults=True):
