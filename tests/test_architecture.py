@@ -69,7 +69,7 @@ HOUSE: dict[str, Room] = {
     "_aio": room(
         "the verbs of the API for asyncio, loaded when asked for", f"{NOUNS} _running _run _options _prompt _stream"
     ),
-    "_chat": room("a conversation that remembers", f"{NOUNS} _running _run _prompt _json _money"),
+    "_chat": room("a conversation that remembers", f"{NOUNS} _running _run _options _prompt _json _money"),
     "_running": room(
         "who drives a run: blocking, under asyncio, piece by piece",
         f"{NOUNS} _run _executing _prompt _service _call _stream providers",

@@ -5,9 +5,13 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
+
+from quoth import Message, Response, ToolCall
+from quoth.testing import FakeProvider
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -42,6 +46,25 @@ def test_the_examples_of_testing_run():
 
 def test_the_examples_of_what_a_call_costs_run():
     run(blocks("docs/costs.md", "python"))
+
+
+def test_the_examples_of_tools_and_chats_run(tmp_path):
+    def answer(request):
+        weather = request.tools and request.messages[-1].role == "user" and "weather" in request.messages[-1].text
+        call = ToolCall(id="1", name="get_weather", arguments='{"city": "Paris"}')
+        asks = Response(message=Message.assistant(call), finish_reason="tool_calls", model="")
+        return asks if weather else "It rains."
+
+    code = textwrap.indent("\n".join(blocks("docs/tools.md", "python") + blocks("docs/chat.md", "python")), "    ")
+    code = f"async def main():\n{code}\n    assert len(run.calls) == 1\n    assert len(chat) == 8, chat\n"
+    with FakeProvider(answer) as fake:
+        done = subprocess.run(
+            [sys.executable, "-c", f"{code}\nimport asyncio\nasyncio.run(main())"],
+            capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path,
+            env={**os.environ, **fake.environment(), "PYTHONPATH": str(ROOT / "src")},
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "It rains." in done.stdout
 
 
 def run(examples):

@@ -625,7 +625,7 @@ def test_a_dial_that_knows_only_the_other_form_is_turned_to_its_like_and_that_is
 
 
 def test_a_word_that_nobody_counts_is_refused_where_tokens_are_asked_for():
-    with pytest.raises(UnsupportedParameterError, match="reasoning='ultra': .* known as one: minimal, low"):
+    with pytest.raises(UnsupportedParameterError, match=r"reasoning='ultra': .* known as one: minimal, low"):
         sent(reasoning="ultra", quirks=Quirks(reasoning_dial="enable_thinking"))
 
 

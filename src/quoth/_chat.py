@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 from _thread import allocate_lock
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Self, TypeAlias
+from typing import Any, Self, TypeAlias, Unpack
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
 from ._money import CostTotal, Usage
+from ._options import RunOptions
 from ._prompt import Prompt, conversation
 from ._run import Run, by_name, limits_of
 from ._running import AsyncRunStream, Bound, Runner, RunStream, arun, make_runner, run
@@ -72,7 +73,7 @@ class Chat:
 
     # Turns.
 
-    def __call__(self, prompt: Prompt, **options: Any) -> Response:
+    def __call__(self, prompt: Prompt, **options: Unpack[RunOptions]) -> Response:
         """Say something and give the answer, after all tools that it asked for.
 
         Takes the options of a call and of a run, over those of the chat, for this turn. Raises what a call and a run
@@ -87,7 +88,7 @@ class Chat:
             raise
         return turn.ended(done).response
 
-    def stream(self, prompt: Prompt, **options: Any) -> RunStream:
+    def stream(self, prompt: Prompt, **options: Unpack[RunOptions]) -> RunStream:
         """As a call, piece by piece. The turn joins the history when the stream is read to its end."""
         turn = self._turn(prompt, options)
         return RunStream(turn.runner, turn)
@@ -97,7 +98,7 @@ class Chat:
         """The same verbs for asyncio."""
         return AsyncChat(self)
 
-    def _turn(self, prompt: Prompt, options: dict[str, Any]) -> _Turn:
+    def _turn(self, prompt: Prompt, options: Mapping[str, Any]) -> _Turn:
         binding, limits = self._binding, self._limits
         if options:
             limits, rest = limits_of(options, limits)
@@ -140,7 +141,7 @@ class Chat:
         other._messages, other._cost, other._usage, other._last = self._messages, self._cost, self._usage, self._last
         return other
 
-    def switch(self, model: str, **options: Any) -> tuple[str, ...]:
+    def switch(self, model: str, **options: Unpack[RunOptions]) -> tuple[str, ...]:
         """Go on with another model and the chat's options; give what of the conversation it will not see, in words.
 
         The history stays whole: going back, the first model has all of its own again. A key, a base URL, a dialect,
@@ -251,7 +252,7 @@ class AsyncChat:
     def __init__(self, chat: Chat) -> None:
         self.chat = chat
 
-    async def __call__(self, prompt: Prompt, **options: Any) -> Response:
+    async def __call__(self, prompt: Prompt, **options: Unpack[RunOptions]) -> Response:
         """Say something and give the answer, after all tools that it asked for."""
         turn = self.chat._turn(prompt, options)  # noqa: SLF001  # the other half of one class
         turn.begin()
@@ -262,7 +263,7 @@ class AsyncChat:
             raise
         return turn.ended(done).response
 
-    def stream(self, prompt: Prompt, **options: Any) -> AsyncRunStream:
+    def stream(self, prompt: Prompt, **options: Unpack[RunOptions]) -> AsyncRunStream:
         """As a call, piece by piece. The turn joins the history when the stream is read to its end."""
         turn = self.chat._turn(prompt, options)  # noqa: SLF001  # as above
         return AsyncRunStream(turn.runner, turn)
@@ -292,7 +293,7 @@ def _trimmed(messages: tuple[Message, ...], trim: Trim) -> tuple[Message, ...]:
         return kept
     system = tuple([message for message in messages if message.role == "system"])
     spoken = [message for message in messages if message.role != "system"]
-    begins = [index for index, message in enumerate(spoken) if _begins_turn(spoken, index)]
+    begins = [index for index in range(len(spoken)) if _begins_turn(spoken, index)]
     start = begins[-trim] if len(begins) > trim else 0
     return system + tuple(spoken[start:])
 

@@ -14,8 +14,10 @@ from typing import Any, Unpack, assert_type
 
 from quoth import (
     AsyncStream,
+    Chat,
     Cost,
     EnvironmentKey,
+    FunctionTool,
     Image,
     Message,
     ModelBinding,
@@ -24,6 +26,7 @@ from quoth import (
     ProviderInfo,
     Response,
     RetryPolicy,
+    Run,
     Secret,
     Settings,
     Stream,
@@ -64,6 +67,40 @@ def call() -> None:
     assert_type(answer.cost.usd, Decimal | None)
     assert_type(answer.reasoning, str)
     assert_type(answer.refusal, str | None)
+
+
+def get_weather(city: str, days: int = 1) -> str:
+    return f"{city}: rain for {days} days"
+
+
+async def look_up(word: str) -> dict[str, str]:
+    return {word: "a word"}
+
+
+def run_tools() -> None:
+    run = models.run("gpt-4", "Hello", tools=[get_weather, FunctionTool(look_up, timeout=5)], max_rounds=3)
+    assert_type(run, Run)
+    assert_type(run.response, Response)
+    assert_type(run.calls[0].error, str | None)
+    assert_type(run.cost, CostTotal)
+    models.run("gpt-4", "Hello", tools=[get_weather], max_round=3)  # type: ignore[call-arg]
+    models("gpt-4", "Hello", max_rounds=3)  # type: ignore[call-arg]
+
+
+async def talk() -> None:
+    chat = models.chat("gpt-4", tools=[get_weather], trim=10, approve=lambda call: call.name != "look_up")
+    assert_type(chat, Chat)
+    assert_type(chat("Hello", temperature=0), Response)
+    assert_type(await chat.aio("Hello"), Response)
+    for piece in chat.stream("Hello"):
+        assert_type(piece, str)
+    async for piece in chat.aio.stream("Hello"):
+        assert_type(piece, str)
+    assert_type(chat.messages, tuple[Message, ...])
+    assert_type(chat.switch("gpt-5"), tuple[str, ...])
+    assert_type(chat.fork(), Chat)
+    assert_type(models.load_chat("chat.json"), Chat)
+    chat("Hello", trim=3)  # type: ignore[call-arg]
 
 
 def unknown_is_not_zero(answer: Response) -> Decimal:
