@@ -163,3 +163,49 @@ def test_a_picture_from_a_file_arrives_as_it_is(tmp_path, model):
         fake.models()(model, ["What is this?", Image.file(path)])
         (image,) = [part for part in fake.requests[0].request.messages[0].parts if isinstance(part, Image)]
         assert (image.data, image.media_type) == (PNG, "image/png")
+
+
+# How much a provider takes.
+
+
+@pytest.fixture
+def row():
+    from quoth.providers import ProviderSpec
+    from quoth.providers._spec import MediaLimits
+
+    limits = MediaLimits(request=600_000, image=200_000, images=2, document=100_000, documents=1)
+    return ProviderSpec(name="small", base_url="http://127.0.0.1:1", key_variables=(), limits=limits)
+
+
+def picture(size):
+    return Image(data=PNG + b"x" * size)
+
+
+def document(size):
+    return Document(data=b"%PDF-" + b"x" * size, filename="a.pdf")
+
+
+TOO_MUCH = [
+    ([picture(500_000)], "the request has [0-9,]+ bytes, and the provider takes 600,000"),
+    ([picture(250_000)], "images may have 200,000 bytes here, and one has 250,016"),
+    ([picture(60_000)] * 3, "a request may have 2 images here, and this one has 3"),
+    ([document(150_000)], "documents may have 100,000 bytes"),
+    ([document(50_000)] * 2, "may have 1 documents"),
+]
+
+
+@pytest.mark.parametrize(("parts", "words"), TOO_MUCH)
+def test_what_a_provider_does_not_take_is_said_before_it_is_sent(row, parts, words):
+    from quoth.errors import CapabilityWarning, UnsupportedContentError
+
+    with FakeProvider("Hi") as fake:
+        models = fake.models()
+        models.register_provider(row)
+        options = {"base_url": fake.base_url("openai"), "api_key": fake.key}
+        with pytest.raises(UnsupportedContentError, match=words):
+            models("small/x", ["See", *parts], check="strict", **options)
+        assert fake.requests == []
+        with pytest.warns(CapabilityWarning, match=f"{words}.*it is sent all the same"):
+            models(f"small/{len(words)}", ["See", *parts], **options)
+        assert models("small/x", ["See", *parts], check="off", **options).text == "Hi"
+        assert models("small/x", ["See", picture(100_000), document(90_000)], check="strict", **options).text == "Hi"

@@ -93,6 +93,10 @@ def _spell(call: ModelCall, scope: CallScope, *, stream: bool) -> WireRequest:
     scope.prices.load()
     wire = call.provider.build(replace(call.request, stream=stream))
     scope.changes += wire.changes
+    if call.provider.spec.limits is not None:
+        from .providers._choosing import advise_size
+
+        advise_size(call.provider, call.request, len(wire.body), call.check)
     return wire
 
 

@@ -25,7 +25,7 @@ import msgspec
 
 from ..errors import ConfigurationError, InputError, InputTypeError, UnknownModelError
 from ._address import check_base_url
-from ._spec import Endpoint, ProviderSpec, Quirks
+from ._spec import Endpoint, MediaLimits, ProviderSpec, Quirks
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -75,6 +75,7 @@ ROWS = (
         auth_header="x-api-key",
         auth_prefix="",
         headers=(("anthropic-version", "2023-06-01"),),
+        limits=MediaLimits(request=32_000_000, images=600),  # its guide to vision; 100 images where 200k tokens fit
         models_path="/v1/models",
         model_prefixes=("claude-",),
         default_model="claude-haiku-5-5",

@@ -8,7 +8,18 @@ from msgspec import Struct
 
 from ..wire import Headers, Quirks
 
-__all__ = ["PATHS", "SHORT_NAMES", "CheckLevel", "Confidence", "Endpoint", "ProviderSpec", "Query", "Quirks", "Wire"]
+__all__ = [
+    "PATHS",
+    "SHORT_NAMES",
+    "CheckLevel",
+    "Confidence",
+    "Endpoint",
+    "MediaLimits",
+    "ProviderSpec",
+    "Query",
+    "Quirks",
+    "Wire",
+]
 
 Confidence: TypeAlias = Literal["recorded", "two_sources", "one_source"]
 """What a row rests on: recorded traffic of its host, two independent packages that agree, or one."""
@@ -61,6 +72,17 @@ class Wire(Struct, frozen=True, kw_only=True, gc=False):
     rewrite: str | None
 
 
+class MediaLimits(Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaults=True):
+    """How much a provider takes in one request, as it documents it. Sizes are in bytes, of media before base64."""
+
+    request: int | None = None
+    """The whole body."""
+    image: int | None = None
+    images: int | None = None
+    document: int | None = None
+    documents: int | None = None
+
+
 class ProviderSpec(Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaults=True):
     """One provider. Adding one that speaks a known dialect is adding a row.
 
@@ -101,6 +123,7 @@ class ProviderSpec(Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaul
     auth_prefix: str = "Bearer "
     rewrite: str | None = None
     """The function of ``_rewrites.py`` that changes each request; None: none does."""
+    limits: MediaLimits | None = None
     model_prefixes: tuple[str, ...] = ()
     """Beginnings of bare model ids that are this provider's own (``gpt-``)."""
     model_wires: tuple[tuple[str, str], ...] = ()
