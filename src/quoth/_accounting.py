@@ -22,6 +22,7 @@ def account(response: Response, scope: CallScope) -> Response:
         model=response.model or provider.model,
         cost=_price(response, scope),
         call=scope.details(),
+        reader=scope.reading,
     )
     scope.took(answer)
     return answer

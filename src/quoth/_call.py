@@ -23,6 +23,7 @@ from .wire import Headers, WireReply, request_id
 
 if TYPE_CHECKING:
     from ._costs import OwnPrice, Prices
+    from ._output import Form, Reading
     from .instrumentation._hooks import Hooks
     from .limits._health import Health, Lane
 
@@ -43,8 +44,12 @@ class ModelCall(Struct, frozen=True, kw_only=True, gc=False):
     """The prices of this target, over all others."""
     retries: RetryPolicy | None = None
     """None: as the settings say."""
+    output: Form | None = None
+    """What the answer must be, where the caller asked for more than text."""
     fallback: tuple[ModelCall, ...] = ()
     """Who may answer in its place, in this order; only the fields above this one count in them."""
+    repairs: int = 0
+    """How often an answer that is not ``output`` is asked for again."""
     timeout: float | None = None
     tags: Mapping[str, str] = {}
     counters: tuple[Counter, ...] = ()
@@ -88,6 +93,7 @@ class CallScope(Scope):
         "opened",
         "prices",
         "reader",
+        "reading",
         "secret",
         "served_model",
         "settings",
@@ -128,6 +134,8 @@ class CallScope(Scope):
         self.opened = False
         """Whether the user's stream was told that the provider has said yes."""
         self.reader: AnswerReader | None = None
+        self.reading: Reading | None = None
+        """How the answer of the present target becomes a value."""
         self.host: str | None = None
         self.secret: str | None = None
         self.lane: Lane | None = None

@@ -48,7 +48,10 @@ class CallableTool(Protocol):
 
 
 class CallOptions(TypedDict, total=False):
-    """What ``models(...)``, ``bind``, ``stream`` and their async twins take by keyword."""
+    """What ``models(...)``, ``bind``, ``stream`` and their async twins take by keyword.
+
+    ``output`` is taken too, as a parameter of its own: so checkers know the type of ``response.parsed``.
+    """
 
     system: str
     """What the model is told before the conversation."""
@@ -87,6 +90,8 @@ class CallOptions(TypedDict, total=False):
     """How often it is tried again where it failed in a way that passes; 0: never."""
     fallback: Sequence[str | Bound]
     """Who is asked where this model fails: ids, with the options of this call, or bindings, with their own."""
+    repairs: int
+    """How often an answer that is not what ``output`` asked for is asked for again, with what is wrong with it."""
     tags: Mapping[str, str]
     """Who asks, for records and totals: ``{"feature": "search"}``, over those of the binding and the context."""
 
@@ -108,7 +113,7 @@ class RunOptions(CallOptions, total=False):
 
 PLANNED = frozenset(
     {
-        "budget", "on_budget", "output",
+        "budget", "on_budget",
     }
 )  # fmt: skip
 """Options that the design promises and this version does not have."""
@@ -324,6 +329,12 @@ def _fallback(name: str, value: Any) -> tuple[Any, ...]:
     return tuple(value)
 
 
+def _output(name: str, value: Any) -> Any:  # noqa: ARG001  # one form for all checks
+    from ._output import form_of  # only who asks for more than text needs it
+
+    return form_of(value)
+
+
 CHECKS: dict[str, Check] = {
     "system": _system,
     "max_tokens": _whole(1),
@@ -344,6 +355,8 @@ CHECKS: dict[str, Check] = {
     "price": _price,
     "retries": as_policy,
     "fallback": _fallback,
+    "output": _output,
+    "repairs": _whole(0),
     "tags": check_tags,
 }
 """Every option there is, and what checks it: it gives the value as a request holds it, or raises."""

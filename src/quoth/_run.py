@@ -51,6 +51,11 @@ class Run(Struct, frozen=True, kw_only=True, gc=False):
         return self.response.text
 
     @property
+    def parsed(self) -> Any:
+        """What the last answer is as the type of ``output=``; see ``Response.parsed``."""
+        return self.response.parsed
+
+    @property
     def cost(self) -> CostTotal:
         """What all its answers cost, exact; an unknown cost is counted, never added as zero."""
         total = CostTotal()

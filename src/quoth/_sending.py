@@ -23,9 +23,11 @@ from .providers._address import Given, find_address, host_of, is_foreign, key_na
 from .providers._auth import KeySource, Secret, read_key
 from .providers._provider import AnswerReader
 from .providers._spec import ProviderSpec
+from .types import ModelRequest
 from .wire import HTTPRequest, WireReply, WireRequest
 
 if TYPE_CHECKING:
+    from ._output import Form
     from .limits._health import Lane, Ticket
 
 __all__ = ["OPENED", "FirstPiece", "first_piece", "read_on", "send", "whole_answer"]
@@ -39,7 +41,7 @@ OPENED = Opened()
 def whole_answer(target: ModelCall, scope: CallScope) -> Flow[Never, AnswerReader]:
     target = _choose(target, scope)
     reply = yield from send(target, scope, _spell(target, scope, stream=False), stream=False)
-    reader = scope.reader = AnswerReader(target.provider, reply)
+    reader = scope.reader = _reader(target, reply, scope)
     reader.read(reply.body)
     return reader
 
@@ -49,8 +51,8 @@ def first_piece(target: ModelCall, scope: CallScope) -> Flow[StreamOutput, First
     reply = yield from send(target, scope, _spell(target, scope, stream=True), stream=True)
     if not scope.opened:
         scope.opened = True
-        yield OPENED
-    reader = scope.reader = AnswerReader(target.provider, reply)
+        yield OPENED if scope.reading is None else Opened(scope.reading)
+    reader = scope.reader = _reader(target, reply, scope)
     events, chunk = list[StreamEvent](), b""
     while not (reader.begun or reader.ended):
         events += reader.feed(b"")  # an error that stood behind the events of the last chunk
@@ -85,19 +87,38 @@ def _choose(target: ModelCall, scope: CallScope) -> ModelCall:
     provider, change = choose_wire(target.provider, target.request, target.dialect, foreign)
     scope.changes = (change,) if change else ()
     advise(provider, target.request, target.check)
+    scope.reading = None
     return target if provider is target.provider else replace(target, provider=provider)
 
 
 def _spell(call: ModelCall, scope: CallScope, *, stream: bool) -> WireRequest:
     """The request on the provider's wire. What is wrong with it, or with the prices, is said before it is sent."""
     scope.prices.load()
-    wire = call.provider.build(replace(call.request, stream=stream))
+    request = call.request if call.output is None else _asked_for(call.output, call, scope)
+    wire = call.provider.build(replace(request, stream=stream))
     scope.changes += wire.changes
     if call.provider.spec.limits is not None:
         from .providers._choosing import advise_size
 
         advise_size(call.provider, call.request, len(wire.body), call.check)
     return wire
+
+
+def _asked_for(form: Form, call: ModelCall, scope: CallScope) -> ModelRequest:
+    """The request with the form of its answer as this target is asked for it."""
+    from ._output import ask_for
+
+    if call.request.output is None:  # middleware has taken it out
+        return call.request
+    asked = ask_for(form, call.provider, call.request)
+    scope.reading = asked.reading
+    scope.changes += asked.changes
+    return asked.request
+
+
+def _reader(target: ModelCall, reply: WireReply, scope: CallScope) -> AnswerReader:
+    told = scope.reading.told() if scope.reading is not None else None
+    return AnswerReader(target.provider, reply, told)
 
 
 def send(target: ModelCall, scope: CallScope, wire: WireRequest, *, stream: bool) -> Generator[Step, Any, WireReply]:

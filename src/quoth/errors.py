@@ -36,6 +36,9 @@
      │   └─ InternalServerError
      │       └─ OverloadedError
      ├─ ResponseParseError                     unreadable: the reply is no answer; ``body`` holds its bytes
+     ├─ OutputError                            the answer came, and is not what ``output=`` asked for; ``response``
+     │   ├─ OutputRefusedError                   the model, or a filter, declined
+     │   └─ OutputInvalidError                   no JSON, cut short, or of another shape; ``path`` says where
      └─ ClosedError                            the API, the stream or the transport is closed
 
 Each class has one stable ``kind``, the label in records and metrics. Errors are plain data: they pickle and
@@ -78,6 +81,9 @@ __all__ = [
     "ModelRetiredWarning",
     "NotBuiltError",
     "NotFoundError",
+    "OutputError",
+    "OutputInvalidError",
+    "OutputRefusedError",
     "OverloadedError",
     "PermissionDeniedError",
     "Phase",
@@ -461,6 +467,39 @@ class ResponseParseError(QuothError):
     kind = "unreadable"
     sent = "yes"
     billed = "maybe"
+
+
+# The answer came, and is not what was asked for.
+
+
+class OutputError(QuothError):
+    """An answer was asked for with ``output=``, and is no such value. ``response`` holds it: it was paid for."""
+
+    kind = "output"
+    sent = "yes"
+    billed = "yes"
+
+    def __init__(self, message: str, *, response: Response | None = None, **fields: Any) -> None:
+        super().__init__(message, **fields)
+        self.response = response
+
+
+class OutputRefusedError(OutputError):
+    """The model declined in its own words, or a filter of the provider took the answer away."""
+
+    kind = "output_refused"
+
+
+class OutputInvalidError(OutputError):
+    """The answer is no JSON, was cut short, or has another shape; ``path`` says where: ``$.items[2].price``."""
+
+    kind = "output_invalid"
+
+    def __init__(
+        self, message: str, *, response: Response | None = None, path: str | None = None, **fields: Any
+    ) -> None:
+        super().__init__(message, response=response, **fields)
+        self.path = path
 
 
 class ModelRetiredWarning(FutureWarning):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeAlias
 
 import msgspec
 import msgspec.structs
@@ -28,6 +28,16 @@ from ._money import (
     Usage,
     UsageSource,
 )
+from .errors import InputError
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    Parsed = TypeVar("Parsed", covariant=True, default=Any)
+else:
+    from typing import TypeVar
+
+    Parsed = TypeVar("Parsed", covariant=True)
 
 __all__ = [
     "EVENT_BUCKETS",
@@ -44,10 +54,12 @@ __all__ = [
     "Document",
     "Ending",
     "FinishReason",
+    "GrowingOutput",
     "Image",
     "Message",
     "ModelRequest",
     "OutputFormat",
+    "OutputReader",
     "Part",
     "PriceRule",
     "Reasoning",
@@ -392,13 +404,36 @@ class Candidate(Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaults=
         return self.message.text
 
 
-class Response(Struct, frozen=True, kw_only=True, gc=False, eq=False, repr_omit_defaults=True):
-    """The one result of every way to call. ``str(response)`` is the text.
+class GrowingOutput(Protocol):
+    """Such an answer while it comes, piece by piece: what is whole of it so far."""
+
+    def feed(self, text: str, /) -> bool:
+        """Take a piece; say whether more is worth showing."""
+        ...
+
+    def value(self) -> list[Any]:
+        """The JSON that is whole; an empty list where nothing is."""
+        ...
+
+    def typed(self) -> list[Any]:
+        """The same as the type that was asked for; an empty list where it is none yet."""
+        ...
+
+
+class OutputReader(Protocol):
+    """What knows how the answer to a call with ``output=`` becomes a value."""
+
+    def parse(self, response: Response, /) -> Any: ...
+    def growing(self) -> GrowingOutput: ...
+
+
+class Response(Struct, Generic[Parsed], frozen=True, kw_only=True, gc=False, eq=False, repr_omit_defaults=True):
+    """The one result of every way to call. ``str(response)`` is the text; with ``output=T`` it is a ``Response[T]``.
 
     ``message`` can be appended to a conversation as it is. ``model`` is the model that answered, as the
     provider names it; ``service_tier``, ``region`` and ``speed`` say, in its words, how it was served, None where it
-    is silent. ``candidates`` are further answers, where several were asked for. ``call`` (timings, attempts, headers)
-    and ``body`` take no part in ``==``: an answer that was streamed equals the same answer in one piece.
+    is silent. ``candidates`` are further answers, where several were asked for. ``call`` (timings, attempts, headers),
+    ``body`` and ``reader`` take no part in ``==``: an answer that was streamed equals the same answer in one piece.
     """
 
     message: Message
@@ -418,11 +453,27 @@ class Response(Struct, frozen=True, kw_only=True, gc=False, eq=False, repr_omit_
     body: bytes | None = None
     """The body as it came, where the answer came whole; None for a stream."""
     call: CallDetails = CallDetails()
+    reader: OutputReader | None = None
+    """What ``parsed`` reads it by, where it was asked for with ``output=``."""
 
     @property
     def text(self) -> str:
         """The text of the answer; empty where there is none (a tool call, a refusal)."""
         return self.message.text
+
+    @property
+    def parsed(self) -> Parsed:
+        """The answer as the type that was asked for with ``output=T``; made anew at each access.
+
+        Raises:
+            OutputRefusedError: the model or a filter declined.
+            OutputInvalidError: it is no JSON, was cut short, or does not fit the type; the error says where.
+            InputError: the call had no ``output=``.
+        """
+        if self.reader is None:
+            raise InputError("parsed needs a type: models(..., output=T). This answer is plain text, in .text")
+        parsed: Parsed = self.reader.parse(self)
+        return parsed
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -468,4 +519,4 @@ class Response(Struct, frozen=True, kw_only=True, gc=False, eq=False, repr_omit_
     __hash__ = None  # type: ignore[assignment]  # it holds mappings
 
 
-_COMPARED = tuple(name for name in Response.__struct_fields__ if name not in ("call", "body"))
+_COMPARED = tuple(name for name in Response.__struct_fields__ if name not in ("call", "body", "reader"))
