@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -17,7 +17,7 @@ from .instrumentation._journal import Journal
 from .instrumentation._record import CallRecord, Operation, new_call_id
 from .providers._address import Given
 from .providers._provider import AnswerReader, Provider
-from .providers._spec import CheckLevel
+from .providers._spec import CheckLevel, ProviderSpec
 from .types import Attempt, CallDetails, Cost, Ending, ModelRequest, Response, RetryPolicy, Usage
 from .wire import Headers, WireReply, request_id
 
@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from ._costs import OwnPrice, Prices
     from .instrumentation._hooks import Hooks
     from .limits._health import Health, Lane
+    from .providers.credentials import Credentials
+    from .transport import Deadline
+
+    FindCredentials: TypeAlias = Callable[[ProviderSpec, Deadline], Credentials]
+    """Finds what a row's calls are proved by, within a deadline. May wait."""
 
 __all__ = ["CallScope", "ModelCall"]
 
@@ -80,6 +85,7 @@ class CallScope(Scope):
         "call",
         "changes",
         "cost",
+        "find_credentials",
         "finish_reason",
         "health",
         "host",
@@ -88,7 +94,7 @@ class CallScope(Scope):
         "opened",
         "prices",
         "reader",
-        "secret",
+        "secrets",
         "served_model",
         "settings",
         "stream",
@@ -107,6 +113,7 @@ class CallScope(Scope):
         *,
         prices: Prices,
         health: Health,
+        find_credentials: FindCredentials,
         stream: bool,
     ) -> None:
         super().__init__(call.timeout if call.timeout is not None else timeout_of(settings))
@@ -117,6 +124,7 @@ class CallScope(Scope):
         self.settings = settings
         self.prices = prices
         self.health = health
+        self.find_credentials = find_credentials
         self.stream = stream
         self.changes: tuple[str, ...] = ()
         self.usage: Usage | None = None
@@ -129,7 +137,8 @@ class CallScope(Scope):
         """Whether the user's stream was told that the provider has said yes."""
         self.reader: AnswerReader | None = None
         self.host: str | None = None
-        self.secret: str | None = None
+        self.secrets: tuple[str, ...] = ()
+        """What no error may show. The first tells the key, or the credentials, from others."""
         self.lane: Lane | None = None
         self.trial = False
         """Whether this attempt is the one that tries an open breaker."""
@@ -260,8 +269,8 @@ class CallScope(Scope):
 
     def concerns(self, error: QuothError, target: ModelCall) -> None:
         """Say on an error of this target whom it is about, and take out the key that it was asked with."""
-        if self.secret:
-            error.redact(self.secret)
+        for secret in self.secrets:
+            error.redact(secret)
         error.provider = error.provider or target.provider.spec.name
         error.model = error.model or target.provider.model
         if error.partial is None and self.reader is not None:
@@ -279,7 +288,7 @@ class CallScope(Scope):
         self._finish_attempt(error)
         if isinstance(error, QuothError):
             self._annotate(error)
-        self.secret = self.reader = None  # what an error leads to holds neither the key nor a reply that echoes it
+        self.secrets, self.reader = (), None  # what an error leads to holds no key and no reply that echoes it
         self._tell(self._record(ending, error))
         if not may_be_collected:
             self.closed()

@@ -25,14 +25,17 @@ from ._settings import Settings, configured, variable
 from ._stream import AsyncStream, Stream, StreamOutput
 from .errors import ConfigurationError
 from .instrumentation._journal import Journal
-from .transport import AsyncTransport, Transport
+from .transport import AsyncTransport, Deadline, Transport
 from .types import Response
 
 if TYPE_CHECKING:
     from ._costs import Prices
+    from ._proving import Prover
     from .instrumentation._hooks import Hook, HookHandle, Hooks
     from .limits._health import Health
     from .middleware import Middleware
+    from .providers._spec import ProviderSpec
+    from .providers.credentials import Credentials
     from .transport._router import AsyncRouter, Router
 
 __all__ = ["ModelService"]
@@ -53,6 +56,7 @@ class ModelService:
         """Guards what follows from the settings while they are replaced."""
         self._prices: Prices | None = None
         self._health: Health | None = None
+        self._prover: Prover | None = None
         self._routers: tuple[Router, AsyncRouter] | None = None
 
     @property
@@ -204,8 +208,25 @@ class ModelService:
 
     def _scope(self, call: ModelCall, *, stream: bool) -> CallScope:
         return CallScope(
-            call, self.settings, self.journal, self.hooks, prices=self.prices, health=self.health, stream=stream
+            call,
+            self.settings,
+            self.journal,
+            self.hooks,
+            prices=self.prices,
+            health=self.health,
+            find_credentials=self._find_credentials,
+            stream=stream,
         )
+
+    def _find_credentials(self, spec: ProviderSpec, deadline: Deadline) -> Credentials:
+        """What proves who calls where no key is given. It may ask the network, by the transport of blocking calls."""
+        prover = self._prover
+        if prover is None:
+            from ._proving import Prover
+
+            with self._changing:
+                prover = self._prover = self._prover or Prover(lambda: self._routed()[0])
+        return prover.find(spec, deadline)
 
     def _network(self) -> Transport:
         if self.settings.transport is not None:
