@@ -79,7 +79,7 @@ def _ollama_host(url: str) -> str:
 def _aws_host(url: str) -> str:
     """AWS's regions in China and its sovereign ones in Europe end otherwise than all others (botocore's partitions)."""
     for start, end in (("cn-", "com.cn"), ("eusc-", "eu")):
-        url = re.sub(rf"(\.{start}[\w-]+\.amazonaws\.)com$", rf"\g<1>{end}", url)
+        url = re.sub(rf"(\.{start}[\w-]+\.amazonaws\.)com(?=/|$)", rf"\g<1>{end}", url)
     return url
 
 

@@ -129,7 +129,8 @@ CLOUDS = (
         hosts=("bedrock-runtime.{region}.amazonaws.com.cn", "bedrock-runtime.{region}.amazonaws.eu"),
         dialect="bedrock_converse",
         key_variables=("AWS_BEARER_TOKEN_BEDROCK",), credentials="aws", credentials_service="bedrock",
-        base_url_variables=("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "AWS_ENDPOINT_URL"), relocate="aws_host",
+        base_url_variables=("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "AWS_ENDPOINT_URL"),
+        root_variables=("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "AWS_ENDPOINT_URL"), relocate="aws_host",
         parts=(REGION,),
         endpoints=(
             Endpoint(dialect="openai_chat", base_url="https://bedrock-runtime.{region}.amazonaws.com/openai/v1"),
@@ -149,6 +150,7 @@ CLOUDS = (
         key_variables=("AWS_BEARER_TOKEN_BEDROCK", "BEDROCK_MANTLE_API_KEY"),
         credentials="aws", credentials_service="bedrock-mantle",
         base_url_variables=("AWS_ENDPOINT_URL_BEDROCK_MANTLE", "ANTHROPIC_BEDROCK_MANTLE_BASE_URL"),
+        root_variables=("AWS_ENDPOINT_URL_BEDROCK_MANTLE",),
         parts=(REGION,),
         endpoints=(
             Endpoint(dialect="openai_chat"),
@@ -171,7 +173,7 @@ CLOUDS = (
         dialect="anthropic_messages",
         key_variables=("ANTHROPIC_AWS_API_KEY",), auth_header="x-api-key", auth_prefix="",
         credentials="aws", credentials_service="aws-external-anthropic",
-        base_url_variables=("AWS_ENDPOINT_URL_AWS_EXTERNAL_ANTHROPIC",),
+        base_url_variables=("AWS_ENDPOINT_URL_AWS_EXTERNAL_ANTHROPIC", "ANTHROPIC_AWS_BASE_URL"),
         parts=(REGION, ("account", ("ANTHROPIC_AWS_WORKSPACE_ID",))),
         headers=(*VERSION, ("anthropic-workspace-id", "{account}")),
         models_path="/v1/models",

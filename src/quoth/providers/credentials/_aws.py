@@ -44,7 +44,10 @@ NEXT_STEPS = (
     ("ConfigParse", "mend that file, or name another with AWS_CONFIG_FILE"),
 )
 """Words in the names of botocore's errors, and what to do about each."""
-ANY_STEP = "aws sts get-caller-identity{profile}, which asks for the same"
+ANY_STEP = "aws sts get-caller-identity{profile}, which uses the same"
+
+MANDATORY = 10 * 60
+"""Seconds before their end from which botocore uses credentials no longer."""
 
 
 class _Kept(Struct, frozen=True, gc=False):
@@ -64,22 +67,37 @@ class AWSSource:
 
     def __init__(self) -> None:
         self._kept: _Kept | None = None
-        self._once = Once[_Kept]()
+        self._once = Once[tuple[_Kept, Any]]()
 
     def find(self, asked: Asked, /) -> AWSCredentials:
-        """Those that are good now. botocore refreshes what expires, and lets threads wait for each other there."""
+        """Those that are good now: botocore refreshes what expires."""
         state = environment_state(VARIABLES)
         kept = self._kept
-        if kept is None or kept.state != state:
-            kept = self._kept = self._once.get(partial(_open, asked, state))
         try:
-            now = _guarded(kept.credentials.get_frozen_credentials, asked, kept.session)
+            if kept is None or kept.state != state or _ends_soon(kept.credentials):
+                kept, now = self._once.get(partial(_renewed, asked, state, kept))
+                self._kept = kept
+            else:
+                now = _guarded(kept.credentials.get_frozen_credentials, asked, kept.session)
         except QuothError:
             self._kept = None  # the files may be mended before the next call, and a session reads them once
             raise
         return AWSCredentials(
             now.access_key, now.secret_key, now.token, service=asked.spec.credentials_service, region=kept.region
         )
+
+
+def _ends_soon(credentials: Any) -> bool:
+    """Whether botocore would let a call wait for new ones: before that it fetches them beside the calls."""
+    refresh_needed = getattr(credentials, "refresh_needed", None)
+    return refresh_needed is not None and refresh_needed(MANDATORY)
+
+
+def _renewed(asked: Asked, state: int, kept: _Kept | None) -> tuple[_Kept, Any]:
+    """Credentials that have just been fetched where they had to be, and what they are now."""
+    if kept is None or kept.state != state:
+        kept = _open(asked, state)
+    return kept, _guarded(kept.credentials.get_frozen_credentials, asked, kept.session)
 
 
 def _open(asked: Asked, state: int) -> _Kept:
@@ -111,9 +129,7 @@ def _failure(error: Exception, asked: Asked, session: Any) -> QuothError:
     words = words_of(error, [os.environ.get(variable) for variable in SECRET_VARIABLES])
     if isinstance(error, (exceptions.ConnectionError, exceptions.HTTPClientError)):
         return APIConnectionError(f"{name}: the AWS credentials could not be fetched: {words}", provider=name)
-    step = next(
-        (step for start, step in NEXT_STEPS if start in type(error).__name__), "aws sts get-caller-identity{profile}"
-    )
+    step = next((step for word, step in NEXT_STEPS if word in type(error).__name__), ANY_STEP)
     return ConfigurationError(
         f"{name}: the AWS credentials cannot be used ({words}); next: {_filled(step, session)}", provider=name
     )

@@ -21,7 +21,7 @@ __all__ = ["GoogleSource"]
 
 VARIABLES = (
     "GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT", "GOOGLE_CLOUD_QUOTA_PROJECT",
-    "CLOUDSDK_CONFIG", "GCE_METADATA_HOST", "GCE_METADATA_IP", "NO_GCE_CHECK", "APPDATA",
+    "CLOUDSDK_CONFIG", "NO_GCE_CHECK", "APPDATA",
 )  # fmt: skip
 """What google-auth makes its credentials from."""
 
@@ -64,7 +64,8 @@ class GoogleSource:
             kept = self._kept = self._once.get(partial(_renewed, asked, state, kept))
         lines: dict[str, str] = {}
         kept.credentials.apply(lines)
-        return HeaderCredentials(lines, {"project": kept.project} if kept.project else {})
+        token = {"authorization": lines.pop("authorization")}
+        return HeaderCredentials(token, public=lines, parts={"project": kept.project} if kept.project else {})
 
 
 def _renewed(asked: Asked, state: int, kept: _Kept | None) -> _Kept:

@@ -70,14 +70,24 @@ class CredentialSource(Protocol):
 
 
 class HeaderCredentials:
-    """Credentials that are header lines, the same for each request: a token, and what belongs to it."""
+    """Credentials that are header lines, the same for each request: a token, and what belongs to it.
 
-    __slots__ = ("_lines", "parts")
+    ``public`` are lines that may be shown. Raises ConfigurationError for a value that cannot stand in a header.
+    """
+
+    __slots__ = ("_lines", "_public", "parts")
 
     needs = ()
 
-    def __init__(self, lines: Mapping[str, str], parts: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        lines: Mapping[str, str],
+        *,
+        public: Mapping[str, str] | None = None,
+        parts: Mapping[str, str] | None = None,
+    ) -> None:
         self._lines = {name.lower(): Secret(check_key(value, f"the header {name}")) for name, value in lines.items()}
+        self._public = tuple([(name.lower(), value) for name, value in (public or {}).items()])
         self.parts: Mapping[str, str] = dict(parts or {})
 
     def __repr__(self) -> str:
@@ -90,4 +100,4 @@ class HeaderCredentials:
 
     def headers(self, outgoing: Outgoing, /) -> Headers:  # noqa: ARG002  # they are the same for each
         """The lines."""
-        return tuple([(name, line.reveal()) for name, line in self._lines.items()])
+        return (*[(name, line.reveal()) for name, line in self._lines.items()], *self._public)
