@@ -1,13 +1,15 @@
 """Google: application default credentials are google-auth's (extra ``vertex``): files, gcloud, metadata, federation.
 
-google-auth needs something that carries its requests. It is given the transport of the calls, so that it has their
-deadline, proxies and certificates, and neither ``requests`` nor ``urllib3`` is installed for it.
+google-auth needs something that carries its requests. It is given the transport of the calls, and with it their
+deadline, proxies and certificates. The package ``requests`` comes with the extra all the same: google-auth's module of
+the metadata server imports it, and passes that server over in silence where it is missing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from importlib.util import find_spec
 from typing import Any
 
 from msgspec import Struct
@@ -31,6 +33,7 @@ NO_GOOGLE_AUTH = "for application default credentials pip install 'quoth[vertex]
 NONE_FOUND = (
     "gcloud auth application-default login; or export GOOGLE_APPLICATION_CREDENTIALS=... with the path of a key file"
 )
+NO_REQUESTS = "; or, on a machine of Google's, pip install 'quoth[vertex]': its metadata server needs requests"
 SECRET_FIELDS = ("token", "refresh_token", "client_secret")
 """Fields of google-auth's credentials that no error may show."""
 
@@ -99,7 +102,8 @@ def _found(asked: Asked, state: int, carried: _Carrier) -> _Kept:
     else:
         return _Kept(state, credentials, project)
     if isinstance(raised, DefaultCredentialsError):
-        raise none_found(asked.spec, "an access token", f"{NONE_FOUND} ({words_of(raised)})")
+        machine = NO_REQUESTS if find_spec("requests") is None else ""
+        raise none_found(asked.spec, "an access token", f"{NONE_FOUND}{machine} ({words_of(raised)})")
     raise _failure(raised, asked, carried, None)
 
 
