@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from ...errors import APIConnectionError, ConfigurationError, QuothError
 from ._protocols import Asked
-from ._shared import Once, environment_state, none_found, words_of
+from ._shared import Once, Sealed, environment_state, none_found, words_of
 from ._sigv4 import AWSCredentials
 
 __all__ = ["AWSSource"]
@@ -52,12 +52,10 @@ MANDATORY = 10 * 60
 
 class _Kept(Struct, frozen=True, gc=False):
     state: int
-    session: Any
-    credentials: Any
+    """Of the variables that it was made from."""
+    session: Sealed[Any]
+    credentials: Sealed[Any]
     region: str | None
-
-    def __repr__(self) -> str:
-        return "_Kept(...)"
 
 
 class AWSSource:
@@ -74,11 +72,11 @@ class AWSSource:
         state = environment_state(VARIABLES)
         kept = self._kept
         try:
-            if kept is None or kept.state != state or _ends_soon(kept.credentials):
+            if kept is None or kept.state != state or _ends_soon(kept.credentials.open()):
                 kept, now = self._once.get(partial(_renewed, asked, state, kept))
                 self._kept = kept
             else:
-                now = _guarded(kept.credentials.get_frozen_credentials, asked, kept.session)
+                now = _now(asked, kept)
         except QuothError:
             self._kept = None  # the files may be mended before the next call, and a session reads them once
             raise
@@ -97,7 +95,12 @@ def _renewed(asked: Asked, state: int, kept: _Kept | None) -> tuple[_Kept, Any]:
     """Credentials that have just been fetched where they had to be, and what they are now."""
     if kept is None or kept.state != state:
         kept = _open(asked, state)
-    return kept, _guarded(kept.credentials.get_frozen_credentials, asked, kept.session)
+    return kept, _now(asked, kept)
+
+
+def _now(asked: Asked, kept: _Kept) -> Any:
+    """What the credentials are at this moment, fetched where they have to be."""
+    return _guarded(kept.credentials.open().get_frozen_credentials, asked, kept.session.open())
 
 
 def _open(asked: Asked, state: int) -> _Kept:
@@ -110,7 +113,7 @@ def _open(asked: Asked, state: int) -> _Kept:
     if credentials is None:
         raise none_found(asked.spec, "a key or AWS credentials", NONE_FOUND)
     region = _guarded(partial(session.get_config_variable, "region"), asked, session)
-    return _Kept(state, session, credentials, region)
+    return _Kept(state, Sealed(session), Sealed(credentials), region)
 
 
 def _guarded(function: Callable[[], Got], asked: Asked, session: Any) -> Got:

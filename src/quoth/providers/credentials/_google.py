@@ -17,7 +17,7 @@ from msgspec import Struct
 from ...errors import APIConnectionError, ConfigurationError, DeadlineExceededError, QuothError
 from ...wire import HTTPRequest, WireReply
 from ._protocols import Asked, HeaderCredentials
-from ._shared import Once, environment_state, none_found, words_of
+from ._shared import Once, Sealed, environment_state, none_found, words_of
 
 __all__ = ["GoogleSource"]
 
@@ -43,11 +43,9 @@ LONGEST_REQUEST = 30.0
 
 class _Kept(Struct, frozen=True, gc=False):
     state: int
-    credentials: Any
+    """Of the variables that it was made from."""
+    credentials: Sealed[Any]
     project: str | None
-
-    def __repr__(self) -> str:
-        return "_Kept(...)"
 
 
 class GoogleSource:
@@ -63,10 +61,10 @@ class GoogleSource:
         """The token that is good now: a new one is fetched some minutes before the old one ends."""
         state = environment_state(VARIABLES)
         kept = self._kept
-        if kept is None or kept.state != state or not kept.credentials.valid:
+        if kept is None or kept.state != state or not kept.credentials.open().valid:
             kept = self._kept = self._once.get(partial(_renewed, asked, state, kept))
         lines: dict[str, str] = {}
-        kept.credentials.apply(lines)
+        kept.credentials.open().apply(lines)
         token = {"authorization": lines.pop("authorization")}
         return HeaderCredentials(token, public=lines, parts={"project": kept.project} if kept.project else {})
 
@@ -76,16 +74,17 @@ def _renewed(asked: Asked, state: int, kept: _Kept | None) -> _Kept:
     carried = _Carrier(asked)
     if kept is None or kept.state != state:
         kept = _found(asked, state, carried)
+    credentials = kept.credentials.open()
     try:
-        if not kept.credentials.valid:
-            kept.credentials.refresh(carried)
+        if not credentials.valid:
+            credentials.refresh(carried)
     except Exception as error:  # noqa: BLE001  # what files, programs and servers may raise has no end
         raised = error
     else:
         return kept
-    if kept.credentials.token and kept.credentials.token_state.name == "STALE":
+    if credentials.token and credentials.token_state.name == "STALE":
         return kept  # it is good for some minutes yet, and the next call tries again
-    raise _failure(raised, asked, carried, kept.credentials)
+    raise _failure(raised, asked, carried, credentials)
 
 
 def _found(asked: Asked, state: int, carried: _Carrier) -> _Kept:
@@ -100,7 +99,7 @@ def _found(asked: Asked, state: int, carried: _Carrier) -> _Kept:
     except Exception as error:  # noqa: BLE001  # files, programs and servers again
         raised = error
     else:
-        return _Kept(state, credentials, project)
+        return _Kept(state, Sealed(credentials), project)
     if isinstance(raised, DefaultCredentialsError):
         machine = NO_REQUESTS if find_spec("requests") is None else ""
         raise none_found(asked.spec, "an access token", f"{NONE_FOUND}{machine} ({words_of(raised)})")

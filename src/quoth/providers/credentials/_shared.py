@@ -11,12 +11,24 @@ from ...errors import DeadlineExceededError, MissingKeyError, QuothError
 from .._registry import ForkSafeLock
 from .._spec import ProviderSpec
 
-__all__ = ["Once", "environment_state", "none_found", "words_of"]
+__all__ = ["Once", "Sealed", "environment_state", "none_found", "words_of"]
 
 Made = TypeVar("Made")
 
 MOST_WORDS = 400
 """Characters that are told of another library's error."""
+
+
+class Sealed(Generic[Made]):
+    """An object of another library that holds secrets in plain fields. Only ``open()`` leads to it: a crash report that
+    walks over attributes stops at a function."""
+
+    __slots__ = ("open",)
+
+    open: Callable[[], Made]
+
+    def __init__(self, value: Made) -> None:
+        self.open = lambda: value
 
 
 class Once(Generic[Made]):
@@ -31,7 +43,7 @@ class Once(Generic[Made]):
     def __init__(self) -> None:
         self._lock = ForkSafeLock()
         self._rounds = 0
-        self._got: Made | None = None
+        self._got: Sealed[Made] | None = None
         self._error: QuothError | None = None
 
     def get(self, make: Callable[[], Made]) -> Made:
@@ -40,12 +52,13 @@ class Once(Generic[Made]):
         with self._lock:
             if self._rounds != seen:
                 if self._got is not None:
-                    return self._got
+                    return self._got.open()
                 if self._error is not None and not isinstance(self._error, DeadlineExceededError):
                     raise copy(self._error)  # another call's timeout says nothing of this one
             self._got = self._error = None
             try:
-                self._got = made = make()
+                made = make()
+                self._got = Sealed(made)
             except QuothError as error:
                 self._error = copy(error)  # without the frames it came through
                 raise
