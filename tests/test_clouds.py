@@ -5,8 +5,10 @@ import hashlib
 import hmac
 import json
 import re
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given, strategies as st
@@ -35,6 +37,69 @@ def _no_cloud(monkeypatch, tmp_path):
     clear_clouds(monkeypatch, tmp_path)
     for name in ("CLOUDFLARE_ACCOUNT_ID", "CLOUDFLARE_GATEWAY_ID", "SNOWFLAKE_ACCOUNT", "DATABRICKS_HOST"):
         monkeypatch.delenv(name, raising=False)
+
+
+# The page.
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "clouds.md"
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```", PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+
+
+def test_the_examples_of_the_page_run_without_a_network(monkeypatch):
+    for name in ("AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_API_KEY", "GOOGLE_CLOUD_PROJECT", "GOOGLE_CLOUD_LOCATION"):
+        monkeypatch.setenv(name, "")  # so that they are as before when the examples have set them
+    monkeypatch.setenv("AWS_REGION", "")
+    code = "\n".join(blocks("python"))
+    names = {}
+    exec(compile(code, str(PAGE), "exec"), names)
+    assert names["by_token"].id == "azure/my-deployment"
+    script = ScriptedTransport(Reply(body=ANSWER))
+    table = ProviderTable()
+    table.register("gate", base_url="https://gate.example/v1", credentials="ours")
+    assert ModelsAPI(Settings(transport=script), providers=table)("gate/any-model", "Hi").text == "Hello"
+    assert len(dict(script.requests[0].headers)["x-proof"]) == 64
+
+
+def without(monkeypatch, package):
+    for name in [*sys.modules]:
+        if name.partition(".")[0] == package:
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+
+
+AWS = {"AWS_ACCESS_KEY_ID": "AKIAQUOTHQUOTHQUOTH1", "AWS_SECRET_ACCESS_KEY": "secret"}
+SAID = [
+    ("vertex/x", {"GOOGLE_CLOUD_LOCATION": "us-east5"}, "google"),
+    ("bedrock-mantle/x", {"AWS_REGION": "eu-west-1"}, "botocore"),
+    ("bedrock-mantle/x", {"AWS_REGION": "eu-west-1"}, None),
+    ("bedrock-mantle/x", {"AWS_PROFILE": "team"}, None),
+    ("bedrock-mantle/x", AWS, None),
+    ("azure/x", {"AZURE_OPENAI_API_KEY": "k"}, None),
+]
+
+
+def test_the_errors_of_the_page_are_those_that_are_raised(monkeypatch):
+    pytest.importorskip("botocore", reason="the extra bedrock is not installed")
+    raised = []
+    for model, variables, missing in SAID:
+        with monkeypatch.context() as patch:
+            for name, value in variables.items():
+                patch.setenv(name, value)
+            if missing:
+                without(patch, missing)
+            with pytest.raises(ConfigurationError) as caught:
+                ModelsAPI(Settings(transport=ScriptedTransport()), providers=ProviderTable())(model, "Hi")
+        raised.append(caught.value.message)
+    assert raised == blocks("text")[0].splitlines()
+
+
+def test_every_cloud_of_the_page_is_a_row():
+    rows = {name for name in re.findall(r"`([a-z-]+)/[^`]+`", PAGE.read_text("utf-8")) if "." not in name}
+    assert rows >= {*OPEN} - {"cloudflare", "cloudflare-gateway", "snowflake"}
+    assert [name for name in rows if PROVIDERS.get(name) is None] == []
 
 
 # Rows whose address leaves parts open.
@@ -247,11 +312,10 @@ class Hashing:
 
 
 class HashedBody:
-    parts = {"team": "search"}
     needs = ()
 
     def __init__(self, name):
-        self.name = name
+        self.name, self.parts = name, {"team": "search"}
 
     def secrets(self):
         return ("the secret of the gateway",)
