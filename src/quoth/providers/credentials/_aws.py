@@ -139,6 +139,6 @@ def _failure(error: Exception, asked: Asked, session: Any) -> QuothError:
 
 
 def _filled(step: str, session: Any) -> str:
-    profile = session.get_config_variable("profile")
+    profile = session.profile
     profiles = ", ".join(session.available_profiles) if "{profiles}" in step else ""
     return step.format(profile=f" --profile {profile}" if profile else "", profiles=profiles or "your profiles")
