@@ -4,7 +4,9 @@ sources of credentials of one's own."""
 import hashlib
 import hmac
 import json
+import os
 import re
+import subprocess
 import sys
 import threading
 import time
@@ -23,9 +25,10 @@ from quoth.errors import (
     MissingKeyError,
     QuothError,
 )
-from quoth.providers import PROVIDERS, ProviderTable
+from quoth.providers import PROVIDERS, Endpoint, ProviderTable
 from quoth.providers._address import Given, find_address
 from quoth.providers._auth import is_signed_token
+from quoth.providers._urls import is_own_host
 from quoth.providers.credentials import HeaderCredentials, register_credentials
 from quoth.providers.credentials._shared import Once, Sealed, words_of
 from quoth.testing import Reply, ScriptedTransport
@@ -48,19 +51,26 @@ def blocks(language):
     return re.findall(rf"^```{language}\n(.*?)^```", PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE)
 
 
-def test_the_examples_of_the_page_run_without_a_network(monkeypatch):
-    for name in ("AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_API_KEY", "GOOGLE_CLOUD_PROJECT", "GOOGLE_CLOUD_LOCATION"):
-        monkeypatch.setenv(name, "")  # so that they are as before when the examples have set them
-    monkeypatch.setenv("AWS_REGION", "")
-    code = "\n".join(blocks("python"))
-    names = {}
-    exec(compile(code, str(PAGE), "exec"), names)
-    assert names["by_token"].id == "azure/my-deployment"
-    script = ScriptedTransport(Reply(body=ANSWER))
-    table = ProviderTable()
-    table.register("gate", base_url="https://gate.example/v1", credentials="ours")
-    assert ModelsAPI(Settings(transport=script), providers=table)("gate/any-model", "Hi").text == "Hello"
-    assert len(dict(script.requests[0].headers)["x-proof"]) == 64
+CHECKS = """
+from clouds import ANSWER
+from quoth.testing import Reply, ScriptedTransport
+
+assert by_token.id == "azure/my-deployment"
+script = ScriptedTransport(Reply(body=ANSWER))
+models.configure(transport=script)
+assert models("gate/any-model", "Hi").text == "Hello"
+assert len(dict(script.requests[0].headers)["x-proof"]) == 64
+"""
+
+
+def test_the_examples_of_the_page_run_without_a_network():
+    paths = [str(PAGE.parents[1] / "src"), str(PAGE.parents[1] / "tests")]
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", "\n".join([*blocks("python"), CHECKS])],
+        capture_output=True, text=True, timeout=60, check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def without(monkeypatch, package):
@@ -233,6 +243,39 @@ def test_each_missing_part_gives_the_exact_line(name, monkeypatch):
         assert error.message == (
             f"{name} needs to know the {part.replace('_', ' ')}, which its address leaves open: {'; or '.join(ways)}"
         )
+
+
+HOSTS = [
+    ("https://bedrock-runtime.eu-west-1.amazonaws.com", True),
+    ("https://bedrock-runtime-fips.us-east-1.amazonaws.com", True),
+    ("https://vpce-0a1b-c2.bedrock-runtime.us-east-1.vpce.amazonaws.com", True),
+    ("https://bedrock-runtime.cn-north-1.amazonaws.com.cn", True),
+    ("https://a.vpce-0a1b-c2.bedrock-runtime.us-east-1.vpce.amazonaws.com", False),
+    ("https://vpce-0a1b-c2.vpce-svc-0f.us-east-1.vpce.amazonaws.com", False),  # somebody else's service
+    ("https://bedrock-runtime.eu-west-1.amazonaws.com.evil.example", False),
+    ("https://evil.example/bedrock-runtime.eu-west-1.amazonaws.com", False),
+]
+
+
+@pytest.mark.parametrize(("url", "own"), HOSTS)
+def test_private_and_hardened_endpoints_of_bedrock_are_its_own(url, own):
+    assert is_own_host(PROVIDERS.get("bedrock"), url) is own
+
+
+def test_a_row_may_say_what_is_spoken_at_a_foreign_url():
+    table = ProviderTable()
+    fields = {"dialect": "anthropic_messages", "endpoints": (Endpoint(dialect="openai_chat"),)}
+    table.register("common", base_url="https://own.example", **fields)
+    table.register("own", base_url="https://own.example", foreign_dialect="anthropic_messages", **fields)
+    script = ScriptedTransport(lambda request: Reply(status=401, body=b"{}"))
+    api = ModelsAPI(Settings(transport=script), providers=table)
+    for name in ("common", "own"):
+        with pytest.raises(QuothError):
+            api(f"{name}/x", "Hi", max_tokens=5, base_url="https://other.example", api_key="k")
+    assert [request.url.rpartition("other.example")[2] for request in script.requests] == [
+        "/chat/completions",
+        "/v1/messages",
+    ]
 
 
 # Entra tokens on Azure.

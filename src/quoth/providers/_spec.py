@@ -77,6 +77,8 @@ class ProviderSpec(Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaul
     """The wire that is spoken unless a call, a foreign base URL or the model says otherwise."""
     endpoints: tuple[Endpoint, ...] = ()
     """The other wires that it speaks."""
+    foreign_dialect: str = "openai_chat"
+    """The wire that is spoken at a foreign base URL, where it is one of these: what others understand too."""
     aliases: tuple[str, ...] = ()
     key_variables: tuple[str, ...] = ()
     """Environment variables that may hold the key; the first that is set wins. None: no key is needed."""

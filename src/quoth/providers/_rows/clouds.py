@@ -126,8 +126,11 @@ CLOUDS = (
         display_name="Amazon Bedrock",
         aliases=("aws", "aws-bedrock", "amazon-bedrock", "bedrock_converse"),
         base_url="https://bedrock-runtime.{region}.amazonaws.com",
-        hosts=("bedrock-runtime.{region}.amazonaws.com.cn", "bedrock-runtime.{region}.amazonaws.eu"),
-        dialect="bedrock_converse",
+        hosts=(
+            "bedrock-runtime.{region}.amazonaws.com.cn", "bedrock-runtime.{region}.amazonaws.eu",
+            "bedrock-runtime-fips.{region}.amazonaws.com", "{endpoint}.bedrock-runtime.{region}.vpce.amazonaws.com",
+        ),
+        dialect="bedrock_converse", foreign_dialect="bedrock_converse",
         key_variables=("AWS_BEARER_TOKEN_BEDROCK",), credentials="aws", credentials_service="bedrock",
         base_url_variables=("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "AWS_ENDPOINT_URL"),
         root_variables=("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "AWS_ENDPOINT_URL"), relocate="aws_host",
