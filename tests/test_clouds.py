@@ -73,6 +73,43 @@ def test_the_examples_of_the_page_run_without_a_network():
     assert (done.returncode, done.stderr) == (0, "")
 
 
+LOADED = """
+import os, sys
+from quoth import ModelsAPI, Settings
+from quoth.testing import Reply, ScriptedTransport
+
+api = ModelsAPI(Settings(transport=ScriptedTransport(lambda request: Reply(status=401, body=b"{}"))))
+model, watched = sys.argv[1], sys.argv[2:]
+try:
+    api(model, "Hi", max_tokens=5, retries=0)
+except Exception as error:
+    assert "Authentication" in type(error).__name__, error
+print(*[name for name in watched if name in sys.modules])
+"""
+KEYS_OF = {
+    "azure/x": {"AZURE_RESOURCE_NAME": "res", "AZURE_OPENAI_API_KEY": "k"},
+    "bedrock-mantle/x": {"AWS_REGION": "eu-west-1", "AWS_BEARER_TOKEN_BEDROCK": "k"},
+    "vertex/x": {"GOOGLE_CLOUD_PROJECT": "p", "GOOGLE_CLOUD_LOCATION": "us-east5", "GOOGLE_OAUTH_ACCESS_TOKEN": "k"},
+}
+
+
+@pytest.mark.parametrize("model", [*KEYS_OF, "aws credentials"])
+def test_nothing_of_a_cloud_is_loaded_that_is_not_used(model, monkeypatch):
+    around = KEYS_OF.get(model) or {**AWS, "AWS_REGION": "eu-west-1"}
+    for name, value in around.items():
+        monkeypatch.setenv(name, value)
+    if model not in KEYS_OF:
+        pytest.importorskip("botocore", reason="the extra bedrock is not installed")
+    watched = ("botocore", "google", "requests", "quoth._proving", "quoth.providers.credentials")
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED, model if model in KEYS_OF else "bedrock-mantle/x", *watched],
+        capture_output=True, text=True, timeout=60, check=False,
+        env={**os.environ, "PYTHONPATH": str(PAGE.parents[1] / "src")},
+    )  # fmt: skip
+    expected = [] if model in KEYS_OF else ["botocore", "quoth._proving", "quoth.providers.credentials"]
+    assert (done.returncode, done.stdout.split()) == (0, expected), done.stderr
+
+
 def without(monkeypatch, package):
     for name in [*sys.modules]:
         if name.partition(".")[0] == package:

@@ -188,6 +188,21 @@ def test_a_retry_signs_anew_by_the_credentials_of_that_moment(api, monkeypatch):
 
 
 @pytest.mark.usefixtures("keys")
+def test_the_question_which_models_there_are_is_signed_too(api, monkeypatch):
+    def answer(peer):
+        peer.read_request()
+        peer.reply(b'{"data": [{"id": "openai.gpt-oss-120b"}]}', 200, b"content-type: application/json")
+
+    with RawServer(answer) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_MANTLE", server.url(""))
+        listed = api.list(provider="bedrock-mantle", refresh=True)
+    assert [model.id for model in listed] == ["bedrock-mantle/openai.gpt-oss-120b"]
+    (request,) = server.requests
+    assert request[0].startswith(b"GET /v1/models HTTP/1.1")
+    check_signature(request, service="bedrock-mantle", **OURS)
+
+
+@pytest.mark.usefixtures("keys")
 def test_a_callers_own_authorization_stands_in_place_of_ours(api, bedrock):
     ask_chat(api, headers={"authorization": "Mine 1"})
     lines = head_of(bedrock.requests[0][0])[2]
