@@ -6,10 +6,13 @@ over the bytes that a server received. It shares nothing with the one that it ch
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import json
+import os
 import re
+import threading
 from urllib.parse import quote, unquote
 
 ANSWER = json.dumps({
@@ -28,8 +31,6 @@ CLOUD_VARIABLE = re.compile(r"(AWS|AZURE|GOOGLE|GCE|GCLOUD|CLOUDSDK|ANTHROPIC|OP
 
 def clear_clouds(monkeypatch, folder):
     """An environment in which no cloud is found, whatever machine this is."""
-    import os
-
     for name in [name for name in os.environ if CLOUD_VARIABLE.match(name)]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
@@ -50,6 +51,31 @@ def answer_one(peer, body):
         peer.reply(EVENTS, 200, b"content-type: text/event-stream")
     else:
         peer.reply(ANSWER, 200, b"content-type: application/json")
+
+
+def at_once(count, ask):
+    """What so many threads get that ask together."""
+    got = []
+    threads = [threading.Thread(target=lambda: got.append(ask())) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return got
+
+
+def turns_of_the_loop(coroutine):
+    """What a coroutine gives, and how often the event loop went round every hundredth of a second meanwhile."""
+
+    async def main():
+        asked = asyncio.ensure_future(coroutine)
+        turns = 0
+        while not asked.done():
+            await asyncio.sleep(0.01)
+            turns += 1
+        return await asked, turns
+
+    return asyncio.run(main())
 
 
 # The other implementation.

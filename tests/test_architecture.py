@@ -91,11 +91,11 @@ HOUSE: dict[str, Room] = {
         "one try of one target: chosen, spelled, addressed, admitted, sent, read",
         f"{NOUNS} _proving _call _stream _settings _flow limits providers",
     ),
-    "_proving": room("who calls, proved by credentials where there is no key", f"{NOUNS} providers transport"),
     "_call": room(
         "one call: what was asked, by whom it may be answered, and all that its record is made from",
-        f"{NOUNS} _settings _scope _costs _flow instrumentation limits providers transport",
+        f"{NOUNS} _proving _settings _scope _costs _flow instrumentation limits providers",
     ),
+    "_proving": room("who calls, proved by credentials where there is no key", f"{NOUNS} providers transport"),
     "_stream": room("Stream, AsyncStream: what a flow puts out, for the user's loop", f"{NOUNS} _flow"),
     "middleware": room("what middleware is written with", "types _flow"),
     "_settings": room(

@@ -4,22 +4,20 @@ Everything goes over real sockets. The server checks each signature by an implem
 law at the end holds ours against botocore's.
 """
 
-import asyncio
 import json
 import logging
 import pickle
 import re
 import sys
-import threading
 import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given, strategies as st
 
-from clouds import ANSWER, chat, check_signature, clear_clouds, head_of, headers_of
+from clouds import ANSWER, at_once, chat, check_signature, clear_clouds, head_of, headers_of, turns_of_the_loop
 from quoth import ModelsAPI, Settings
-from quoth.errors import APIConnectionError, ConfigurationError, MissingKeyError
+from quoth.errors import APIConnectionError, AuthenticationError, ConfigurationError, MissingKeyError
 from quoth.providers import ProviderTable
 from quoth.providers.credentials import Outgoing
 from quoth.providers.credentials._sigv4 import UNSIGNED, AWSCredentials
@@ -404,12 +402,7 @@ def test_threads_that_want_credentials_at_once_ask_for_them_once(api, bedrock, m
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
     with RawServer(container(3600, delay=0.1)) as roles:
         monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", roles.url("/creds"))
-        texts = []
-        threads = [threading.Thread(target=lambda: texts.append(ask_chat(api).text)) for _ in range(12)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        texts = at_once(12, lambda: ask_chat(api).text)
         assert texts == ["Hello"] * 12
         assert len(roles.requests) == 1
     for request in bedrock.requests:
@@ -419,18 +412,10 @@ def test_threads_that_want_credentials_at_once_ask_for_them_once(api, bedrock, m
 def test_an_event_loop_goes_on_while_credentials_are_looked_for(api, bedrock, monkeypatch):
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
 
-    async def main():
-        asked = asyncio.ensure_future(api.aio(MODEL, "Hi", dialect="chat"))
-        turns = 0
-        while not asked.done():
-            await asyncio.sleep(0.01)
-            turns += 1
-        return (await asked).text, turns
-
     with RawServer(container(3600, delay=0.3)) as roles:
         monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", roles.url("/creds"))
-        text, turns = asyncio.run(main())
-    assert (text, turns > 15) == ("Hello", True)
+        answer, turns = turns_of_the_loop(api.aio(MODEL, "Hi", dialect="chat"))
+    assert (answer.text, turns > 15) == ("Hello", True)
 
 
 STS = """<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>
@@ -553,6 +538,26 @@ def test_after_a_failure_the_files_are_read_anew(api, bedrock, monkeypatch, conf
     with config.open("a") as file:
         file.write(f"[profile late]\naws_access_key_id = {KEY_ID}\naws_secret_access_key = {SECRET}\n")
     assert ask_chat(api).text == "Hello"
+
+
+def test_after_a_refusal_the_files_are_read_anew(api, monkeypatch, config):
+    """Static keys in a file that another program rotates: botocore itself would read them once in a process."""
+
+    def refuse_once(peer):
+        peer.read_request()
+        peer.reply(b'{"message": "The security token included in the request is expired"}', 401)
+        chat(peer)
+
+    monkeypatch.setenv("AWS_PROFILE", "team")
+    with RawServer(refuse_once) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", server.url(""))
+        with pytest.raises(AuthenticationError):
+            ask_chat(api)
+        config.write_text(config.read_text().replace("secret-of-the-team-that-is-forty-letters", "rotated-secret"))
+        assert ask_chat(api).text == "Hello"
+    team = {"key_id": "AKIATEAMTEAMTEAMTEAM", "service": "bedrock", "region": "ap-south-1"}
+    check_signature(server.requests[0], secret="secret-of-the-team-that-is-forty-letters", **team)
+    check_signature(server.requests[1], secret="rotated-secret", **team)
 
 
 # No secret in any text.

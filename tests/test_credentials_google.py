@@ -9,14 +9,13 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 from urllib.parse import parse_qs
 
 import pytest
 
-from clouds import clear_clouds, head_of, headers_of
+from clouds import at_once, clear_clouds, head_of, headers_of, turns_of_the_loop
 from quoth import Message, ModelsAPI, Response, Settings, Usage
 from quoth.dialects.server import load_server
 from quoth.errors import (
@@ -200,6 +199,29 @@ def test_gclouds_own_credentials_are_used_with_a_project_of_a_variable(monkeypat
     assert "/projects/of-the-variable/locations/us-east5/" in script.requests[1].url
 
 
+def test_a_workload_exchanges_its_own_token(monkeypatch, tmp_path):
+    """Workload identity federation: GitHub's, another cloud's, a cluster's."""
+    (tmp_path / "oidc").write_text("eyJ.own.token")
+    (tmp_path / "federation.json").write_text(
+        json.dumps({
+            "type": "external_account", "audience": "//iam.googleapis.com/projects/1/locations/global/pool",
+            "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+            "token_url": "https://sts.googleapis.com/v1/token", "credential_source": {"file": str(tmp_path / "oidc")},
+        })
+    )  # fmt: skip
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "federation.json"))
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "proj")
+    monkeypatch.setenv("GOOGLE_CLOUD_LOCATION", "us-east5")
+    exchanged = json.dumps({
+        "access_token": "ya29.exchanged", "issued_token_type": "urn:ietf:params:oauth:token-type:access_token",
+        "token_type": "Bearer", "expires_in": 3600,
+    }).encode()  # fmt: skip
+    script = ScriptedTransport(lambda request: Reply(body=exchanged if "sts." in request.url else CLAUDE))
+    assert ModelsAPI(Settings(transport=script), providers=ProviderTable())(MODEL, "Hi").text == "Hello"
+    assert b"subject_token=eyJ.own.token" in script.requests[0].body
+    assert dict(script.requests[1].headers)["authorization"] == "Bearer ya29.exchanged"
+
+
 METADATA = """
 import os, sys
 sys.path[:0] = sys.argv[1:3]
@@ -273,28 +295,15 @@ def test_another_key_file_counts_from_the_next_call_on(api, vertex, robot):
 def test_threads_that_want_a_token_at_once_ask_for_it_once(api, vertex, robot):
     with RawServer(tokens(delay=0.1)) as server:
         robot(server.url("/token"))
-        texts = []
-        threads = [threading.Thread(target=lambda: texts.append(api(MODEL, "Hi").text)) for _ in range(12)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        texts = at_once(12, lambda: api(MODEL, "Hi").text)
     assert (texts, len(server.requests)) == (["Hello"] * 12, 1)
 
 
 def test_an_event_loop_goes_on_while_a_token_is_fetched(api, vertex, robot):
-    async def main():
-        asked = asyncio.ensure_future(api.aio(MODEL, "Hi"))
-        turns = 0
-        while not asked.done():
-            await asyncio.sleep(0.01)
-            turns += 1
-        return (await asked).text, turns
-
     with RawServer(tokens(delay=0.3)) as server:
         robot(server.url("/token"))
-        text, turns = asyncio.run(main())
-    assert (text, turns > 15) == ("Hello", True)
+        answer, turns = turns_of_the_loop(api.aio(MODEL, "Hi"))
+    assert (answer.text, turns > 15) == ("Hello", True)
 
 
 @pytest.mark.parametrize("source", ["call", "settings", "variable"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -17,19 +17,15 @@ from .instrumentation._journal import Journal
 from .instrumentation._record import CallRecord, Operation, new_call_id
 from .providers._address import Given
 from .providers._provider import AnswerReader, Provider
-from .providers._spec import CheckLevel, ProviderSpec
+from .providers._spec import CheckLevel
 from .types import Attempt, CallDetails, Cost, Ending, ModelRequest, Response, RetryPolicy, Usage
 from .wire import Headers, WireReply, request_id
 
 if TYPE_CHECKING:
     from ._costs import OwnPrice, Prices
+    from ._proving import Prover
     from .instrumentation._hooks import Hooks
     from .limits._health import Health, Lane
-    from .providers.credentials import Credentials
-    from .transport import Deadline
-
-    FindCredentials: TypeAlias = Callable[[ProviderSpec, Deadline], Credentials]
-    """Finds what a row's calls are proved by, within a deadline. May wait."""
 
 __all__ = ["CallScope", "ModelCall"]
 
@@ -85,7 +81,6 @@ class CallScope(Scope):
         "call",
         "changes",
         "cost",
-        "find_credentials",
         "finish_reason",
         "health",
         "host",
@@ -93,6 +88,7 @@ class CallScope(Scope):
         "lane",
         "opened",
         "prices",
+        "prover",
         "reader",
         "secrets",
         "served_model",
@@ -113,7 +109,7 @@ class CallScope(Scope):
         *,
         prices: Prices,
         health: Health,
-        find_credentials: FindCredentials,
+        prover: Callable[[], Prover],
         stream: bool,
     ) -> None:
         super().__init__(call.timeout if call.timeout is not None else timeout_of(settings))
@@ -124,7 +120,8 @@ class CallScope(Scope):
         self.settings = settings
         self.prices = prices
         self.health = health
-        self.find_credentials = find_credentials
+        self.prover = prover
+        """Gives who finds the credentials of calls without a key."""
         self.stream = stream
         self.changes: tuple[str, ...] = ()
         self.usage: Usage | None = None

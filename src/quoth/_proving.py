@@ -41,6 +41,11 @@ class Prover:
             failure = type(error).__name__
         raise ConfigurationError(f"{spec.name}: the source of credentials {name!r} raised {failure}")
 
+    def forget(self, spec: ProviderSpec) -> None:
+        """Let go of what was found for a row, which the provider has refused: the next call looks anew."""
+        with self._lock:
+            self._sources.pop(spec.credentials or "", None)
+
     def _source(self, name: str) -> CredentialSource:
         source = self._sources.get(name)
         if source is None:

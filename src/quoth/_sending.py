@@ -17,7 +17,14 @@ from ._call import CallScope, ModelCall
 from ._flow import Call, Flow, Read, Send, Sleep, Step
 from ._settings import Settings, is_offline, named
 from ._stream import Opened, StreamOutput
-from .errors import APIConnectionError, ConfigurationError, LocalRateLimitError, MissingKeyError, TransportError
+from .errors import (
+    APIConnectionError,
+    AuthenticationError,
+    ConfigurationError,
+    LocalRateLimitError,
+    MissingKeyError,
+    TransportError,
+)
 from .events import StreamEvent
 from .providers._address import (
     Address,
@@ -124,7 +131,10 @@ def send(target: ModelCall, scope: CallScope, wire: WireRequest, *, stream: bool
     scope.replied(reply)
     if 200 <= reply.status < 300:
         return reply
-    raise target.provider.error(reply)
+    error = target.provider.error(reply)
+    if proof is not None and isinstance(error, AuthenticationError):
+        scope.prover().forget(target.provider.spec)  # who logs in anew, or rotates a file, is believed at the next call
+    raise error
 
 
 def _pass(target: ModelCall, lane: Lane, scope: CallScope) -> Generator[Step, Any, None]:
@@ -170,7 +180,7 @@ def _credentials(spec: ProviderSpec, given: Given, scope: CallScope) -> Generato
     """What the row's source finds; None where it finds nothing, and a server on this machine needs nothing."""
     _refuse_offline(scope.settings)
     try:
-        found: Credentials = yield Call(partial(scope.find_credentials, spec, scope.deadline))
+        found: Credentials = yield Call(partial(scope.prover().find, spec, scope.deadline))
     except MissingKeyError:
         if not is_loopback(url_in_force(spec, given, os.environ)):
             raise

@@ -25,7 +25,7 @@ from ._settings import Settings, configured, variable
 from ._stream import AsyncStream, Stream, StreamOutput
 from .errors import ConfigurationError
 from .instrumentation._journal import Journal
-from .transport import AsyncTransport, Deadline, Transport
+from .transport import AsyncTransport, Transport
 from .types import Response
 
 if TYPE_CHECKING:
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from .instrumentation._hooks import Hook, HookHandle, Hooks
     from .limits._health import Health
     from .middleware import Middleware
-    from .providers._spec import ProviderSpec
-    from .providers.credentials import Credentials
     from .transport._router import AsyncRouter, Router
 
 __all__ = ["ModelService"]
@@ -214,19 +212,19 @@ class ModelService:
             self.hooks,
             prices=self.prices,
             health=self.health,
-            find_credentials=self._find_credentials,
+            prover=self._proving,
             stream=stream,
         )
 
-    def _find_credentials(self, spec: ProviderSpec, deadline: Deadline) -> Credentials:
-        """What proves who calls where no key is given. It may ask the network, by the transport of blocking calls."""
+    def _proving(self) -> Prover:
+        """Who finds what proves a call for which there is no key; made at first use."""
         prover = self._prover
         if prover is None:
             from ._proving import Prover
 
             with self._changing:
                 prover = self._prover = self._prover or Prover(lambda: self._routed()[0])
-        return prover.find(spec, deadline)
+        return prover
 
     def _network(self) -> Transport:
         if self.settings.transport is not None:
