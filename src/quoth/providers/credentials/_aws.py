@@ -46,6 +46,9 @@ NEXT_STEPS = (
 """Words in the names of botocore's errors, and what to do about each."""
 ANY_STEP = "aws sts get-caller-identity{profile}, which uses the same"
 
+CONNECT_TIMEOUT, READ_TIMEOUT = 5.0, 15.0
+"""Seconds that botocore waits for STS or SSO at each try. It knows no deadline of a call's, and would wait for 60."""
+
 MANDATORY = 10 * 60
 """Seconds before their end from which botocore uses credentials no longer."""
 
@@ -105,10 +108,12 @@ def _now(asked: Asked, kept: _Kept) -> Any:
 
 def _open(asked: Asked, state: int) -> _Kept:
     try:
+        from botocore.config import Config
         from botocore.session import Session
     except ImportError:
         raise none_found(asked.spec, "a key or AWS credentials", NO_BOTOCORE) from None
     session = Session()
+    session.set_default_client_config(Config(connect_timeout=CONNECT_TIMEOUT, read_timeout=READ_TIMEOUT))
     credentials = _guarded(session.get_credentials, asked, session)
     if credentials is None:
         raise none_found(asked.spec, "a key or AWS credentials", NONE_FOUND)
