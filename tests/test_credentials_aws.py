@@ -459,6 +459,52 @@ def test_a_role_is_assumed_by_the_keys_of_another_profile(api, bedrock, monkeypa
         )
 
 
+def test_a_clusters_token_becomes_a_role(api, bedrock, monkeypatch, tmp_path):
+    (tmp_path / "token").write_text("eyJ.of.the-cluster")
+    monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "token"))
+    monkeypatch.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/pod")
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+
+    def sts(peer):
+        assert b"WebIdentityToken=eyJ.of.the-cluster" in peer.read_request()
+        peer.reply(STS.replace("AssumeRole", "AssumeRoleWithWebIdentity").encode(), 200, b"content-type: text/xml")
+
+    with RawServer(sts) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", server.url(""))
+        ask_chat(api)
+    assert "Credential=ASIAROLEROLEROLEROLE/" in headers_of(bedrock.requests[0][0])["authorization"]
+
+
+def test_an_instance_has_its_role_from_its_metadata(api, bedrock, monkeypatch):
+    answers = {
+        "/latest/api/token": b"a-session-with-the-metadata-server",
+        "/latest/meta-data/iam/security-credentials/": b"role-of-the-machine",
+        "/latest/meta-data/iam/security-credentials/role-of-the-machine": json.dumps({
+            "Code": "Success", "AccessKeyId": "ASIAMACHINEMACHINE00", "SecretAccessKey": "secret-of-the-machine",
+            "Token": "token-of-the-machine", "Expiration": "2099-01-01T00:00:00Z",
+        }).encode(),
+    }  # fmt: skip
+
+    def metadata(peer):
+        while True:
+            peer.read_request()
+            peer.reply(answers[head_of(peer.server.requests[-1][0])[1]])
+
+    monkeypatch.delenv("AWS_EC2_METADATA_DISABLED")
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    with RawServer(metadata) as server:
+        monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", server.url(""))
+        ask_chat(api)
+    check_signature(
+        bedrock.requests[0],
+        key_id="ASIAMACHINEMACHINE00",
+        secret="secret-of-the-machine",
+        token="token-of-the-machine",
+        service="bedrock",
+        region="eu-west-1",
+    )
+
+
 # What goes wrong.
 
 
