@@ -387,6 +387,17 @@ def test_a_refusal_names_the_account_and_the_next_step(monkeypatch, robot):
     )
 
 
+def test_after_a_refusal_the_file_is_read_anew(api, vertex, robot):
+    with RawServer(refusing(400, b'{"error": "invalid_grant"}')) as server, RawServer(tokens()) as mended:
+        robot(server.url("/token"))
+        with pytest.raises(ConfigurationError, match="invalid_grant"):
+            api(MODEL, "Hi")
+        path = Path(os.environ["GOOGLE_APPLICATION_CREDENTIALS"])
+        path.write_text(path.read_text().replace(server.url("/token"), mended.url("/token")))
+        assert api(MODEL, "Hi").text == "Hello"
+    assert token_of(vertex.requests[0]) == "Bearer ya29.token-1"
+
+
 def test_a_refusal_that_echoes_the_assertion_shows_nothing_of_it(monkeypatch, robot):
     def echo(peer):
         peer.reply(b"not JSON: " + peer.read_request(), 400)

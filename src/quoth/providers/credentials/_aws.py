@@ -73,11 +73,10 @@ class AWSSource:
     def find(self, asked: Asked, /) -> AWSCredentials:
         """Those that are good now: botocore refreshes what expires."""
         state = environment_state(VARIABLES)
-        kept = self._kept
+        kept = _still_good(self._kept, state)
         try:
-            if kept is None or kept.state != state or _ends_soon(kept.credentials.open()):
-                kept, now = self._once.get(partial(_renewed, asked, state, kept))
-                self._kept = kept
+            if kept is None:
+                kept, now = self._once.get(partial(self._renew, asked, state))
             else:
                 now = _now(asked, kept)
         except QuothError:
@@ -87,22 +86,23 @@ class AWSSource:
             now.access_key, now.secret_key, now.token, service=asked.spec.credentials_service, region=kept.region
         )
 
+    def _renew(self, asked: Asked, state: int) -> tuple[_Kept, Any]:
+        """A session, and its credentials as they are now, which are fetched where they have to be."""
+        kept = self._kept
+        if kept is None or kept.state != state:  # else another thread was just faster, or they end soon
+            kept = self._kept = _open(asked, state)
+        return kept, _now(asked, kept)
 
-def _ends_soon(credentials: Any) -> bool:
-    """Whether botocore would let a call wait for new ones: before that it fetches them beside the calls."""
-    refresh_needed = getattr(credentials, "refresh_needed", None)
-    return refresh_needed is not None and refresh_needed(MANDATORY)
 
-
-def _renewed(asked: Asked, state: int, kept: _Kept | None) -> tuple[_Kept, Any]:
-    """Credentials that have just been fetched where they had to be, and what they are now."""
+def _still_good(kept: _Kept | None, state: int) -> _Kept | None:
+    """What is kept, unless it was made from other variables, or botocore would let a call wait for new credentials."""
     if kept is None or kept.state != state:
-        kept = _open(asked, state)
-    return kept, _now(asked, kept)
+        return None
+    refresh_needed = getattr(kept.credentials.open(), "refresh_needed", None)
+    return None if refresh_needed is not None and refresh_needed(MANDATORY) else kept
 
 
 def _now(asked: Asked, kept: _Kept) -> Any:
-    """What the credentials are at this moment, fetched where they have to be."""
     return _guarded(kept.credentials.open().get_frozen_credentials, asked, kept.session.open())
 
 

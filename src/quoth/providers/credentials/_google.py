@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, cast
 
 from msgspec import Struct
 
@@ -60,13 +60,22 @@ class GoogleSource:
     def find(self, asked: Asked, /) -> HeaderCredentials:
         """The token that is good now: a new one is fetched some minutes before the old one ends."""
         state = environment_state(VARIABLES)
-        kept = self._kept
-        if kept is None or kept.state != state or not kept.credentials.open().valid:
-            kept = self._kept = self._once.get(partial(_renewed, asked, state, kept))
+        kept = _still_good(self._kept, state) or self._once.get(partial(self._renew, asked, state))
         lines: dict[str, str] = {}
         kept.credentials.open().apply(lines)
         token = {"authorization": lines.pop("authorization")}
         return HeaderCredentials(token, public=lines, parts={"project": kept.project} if kept.project else {})
+
+    def _renew(self, asked: Asked, state: int) -> _Kept:
+        kept = self._kept
+        if _still_good(kept, state) is None:  # else another thread was just faster
+            self._kept = None  # where it fails, the file may be mended before the next call
+            self._kept = kept = _renewed(asked, state, kept)
+        return cast("_Kept", kept)
+
+
+def _still_good(kept: _Kept | None, state: int) -> _Kept | None:
+    return kept if kept is not None and kept.state == state and kept.credentials.open().valid else None
 
 
 def _renewed(asked: Asked, state: int, kept: _Kept | None) -> _Kept:
