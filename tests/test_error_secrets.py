@@ -12,6 +12,7 @@ import pytest
 from quoth import ModelsAPI, Settings
 from quoth.errors import QuothError
 from quoth.providers import ProviderTable
+from quoth.providers.credentials import HeaderCredentials, register_credentials
 from quoth.wire import HTTPRequest, WireReply
 from servers import RawServer
 
@@ -88,9 +89,36 @@ def streamed_in_a_loop(api, **options):
     return asyncio.run(main())
 
 
-def api_of(server, **settings):
+def in_a_run(api, **options):
+    api.run("mine/m", "Hi", **options)
+
+
+def in_a_run_of_a_loop(api, **options):
+    asyncio.run(api.aio.run("mine/m", "Hi", **options))
+
+
+def in_a_chat(api, **options):
+    api.chat("mine/m", **options)("Hi")
+
+
+def in_a_turn(api, **options):
+    api.chat("mine/m")("Hi", **options)
+
+
+def in_a_streamed_turn(api, **options):
+    api.chat("mine/m").stream("Hi", **options).read()
+
+
+def in_a_turn_of_a_loop(api, **options):
+    asyncio.run(api.chat("mine/m").aio("Hi", **options))
+
+
+RUNS = [in_a_run, in_a_run_of_a_loop, in_a_chat, in_a_turn, in_a_streamed_turn, in_a_turn_of_a_loop]
+
+
+def api_of(server, fields=None, **settings):
     table = ProviderTable()
-    table.register("mine", base_url=server.url("/v1"), key_variables=("MINE_KEY",))
+    table.register("mine", base_url=server.url("/v1"), key_variables=("MINE_KEY",), **(fields or {}))
     return ModelsAPI(Settings(timeout=0.5, **settings), providers=table)
 
 
@@ -133,7 +161,7 @@ def frames_of(error):
 
 
 @pytest.mark.parametrize("given", ["option", "settings", "environment", "function"])
-@pytest.mark.parametrize("ask", [blocking, streamed, bound, in_a_loop, streamed_in_a_loop])
+@pytest.mark.parametrize("ask", [blocking, streamed, bound, in_a_loop, streamed_in_a_loop, *RUNS])
 @pytest.mark.parametrize("failure", WAYS_TO_FAIL)
 def test_no_key_leaves_with_an_error(failure, ask, given, monkeypatch):
     monkeypatch.delenv("MINE_KEY", raising=False)
@@ -142,20 +170,49 @@ def test_no_key_leaves_with_an_error(failure, ask, given, monkeypatch):
     settings = {"api_keys": {"mine": KEY}} if given == "settings" else {}
     options = {"option": {"api_key": KEY}, "function": {"api_key": lambda: KEY}}.get(given, {})
     with RawServer(WAYS_TO_FAIL[failure]) as server:
-        api = api_of(server, **settings)
-        with pytest.raises(QuothError) as caught:
-            ask(api, **options, retries=0)
-        api.close()
-        error = caught.value
-        assert server.requests
-        assert KEY.encode() in server.requests[0][0]  # else there would be nothing to hide
+        check_that_no_key_leaves(server, api_of(server, **settings), lambda api: ask(api, **options, retries=0))
+
+
+AWS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+
+
+class TokenSource:
+    def find(self, asked):
+        return HeaderCredentials({"authorization": f"Bearer {KEY}"})
+
+
+@pytest.mark.parametrize("source", ["aws", "token"])
+@pytest.mark.parametrize("ask", [blocking, streamed, bound, in_a_loop, streamed_in_a_loop, *RUNS])
+@pytest.mark.parametrize("failure", ["refused", "broken", "cut", "unreadable"])
+def test_nothing_of_credentials_leaves_with_an_error(failure, ask, source, monkeypatch):
+    """A key's id, its secret and a session token are all the same text here."""
+    monkeypatch.delenv("MINE_KEY", raising=False)
+    if source == "aws":
+        pytest.importorskip("botocore", reason="the extra bedrock is not installed")
+        for name in AWS:
+            monkeypatch.setenv(name, KEY)
+        monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    register_credentials("token", TokenSource)
+    fields = {"credentials": source, "credentials_service": "x", "parts": (("region", ("AWS_REGION",)),)}
+    with RawServer(WAYS_TO_FAIL[failure]) as server:
+        check_that_no_key_leaves(server, api_of(server, fields), lambda api: ask(api, retries=0))
+
+
+def check_that_no_key_leaves(server, api, ask):
+    """Fail where anything that the error of a call leads to holds the key."""
+    with pytest.raises(QuothError) as caught:
+        ask(api)
+    api.close()
+    error = caught.value
+    assert server.requests
+    assert KEY.encode() in server.requests[0][0]  # else there would be nothing to hide
     for shown in (str(error), repr(error), repr(vars(error)), "".join(traceback.format_exception(error))):
         assert KEY not in shown
     assert KEY.encode() not in pickle.dumps(error)
     assert error.__cause__ is error.__context__ is None
     frames = frames_of(error)
     assert frames
-    assert {frame.f_code.co_name for frame in frames} & {"advance", "open", "__call__", "generate", "read"}
+    assert {frame.f_code.co_name for frame in frames} & {"advance", "open", "__call__", "generate", "read", "run"}
     for frame in frames:
         for name, value in frame.f_locals.items():
             seen = {}
@@ -164,7 +221,7 @@ def test_no_key_leaves_with_an_error(failure, ask, given, monkeypatch):
 
 
 @pytest.mark.parametrize("wrong", [{"temprature": 1}, {"temperature": "warm"}, {"api_key": KEY + "\n" + KEY}])
-@pytest.mark.parametrize("ask", [blocking, streamed, bound, in_a_loop, streamed_in_a_loop])
+@pytest.mark.parametrize("ask", [blocking, streamed, bound, in_a_loop, streamed_in_a_loop, *RUNS])
 def test_no_key_leaves_with_an_error_about_another_option(ask, wrong):
     with RawServer(stall) as server, pytest.raises(QuothError) as caught:
         ask(api_of(server), **{"api_key": KEY, **wrong})

@@ -222,7 +222,7 @@ def test_what_is_no_tool_at_all_is_refused():
     "docstring",
     [
         "Do it.\n\nArgs:\n    one: the first,\n        at length\n    two (int): the second\n\nReturns:\n    words\n",
-        "Do it.\n\nParameters\n----------\none : str\n    the first,\n    at length\ntwo : int\n    the 2nd\n\nNotes",
+        "Do it.\n\nParameters\n----------\none : str\n    the first,\n    at length\ntwo : int\n    the second\n",
         "Do it.\n\n:param one: the first,\n    at length\n:param int two: the second\n:returns: words\n",
     ],
     ids=["google", "numpy", "sphinx"],

@@ -35,7 +35,7 @@ class AsyncModels:
 
     async def run(self, model: str, prompt: Prompt, **options: Unpack[RunOptions]) -> Run:
         """As ``models.run``: async tools run on the event loop, others in its threads."""
-        return await self._bound(model, {}).run(prompt, **options)
+        return await self._bound(model, {}).run_of(prompt, options)
 
     async def list(self, **options: Unpack[ListOptions]) -> ModelList:
         """As ``models.list``: with ``refresh=True`` the provider is asked without holding up the event loop."""
@@ -46,7 +46,7 @@ class AsyncModels:
         return self._bound(model, options)
 
     def _bound(self, model: str, options: CallOptions) -> AsyncModelBinding:
-        return self._api.bind(model, **options).aio
+        return self._api.bound(model, options).aio
 
 
 class AsyncModelBinding:
@@ -78,6 +78,10 @@ class AsyncModelBinding:
 
     async def run(self, prompt: Prompt, **options: Unpack[RunOptions]) -> Run:
         """As a call, with the tools that the model asks for executed."""
+        return await self.run_of(prompt, options)
+
+    async def run_of(self, prompt: Prompt, options: RunOptions) -> Run:
+        """As ``run``, of a dict: a plain key in it is hidden there."""
         from ._running import arun, runner_of
 
         return await arun(runner_of(self.binding, prompt, options))

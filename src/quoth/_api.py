@@ -86,6 +86,10 @@ class ModelsAPI:
 
     def bind(self, model: str, **options: Unpack[CallOptions]) -> ModelBinding:
         """Check a model and its options once, to be called many times. Keys are read at each call."""
+        return self.bound(model, options)
+
+    def bound(self, model: str, options: CallOptions) -> ModelBinding:
+        """As ``bind``, of a dict: a plain key in it is hidden there, for its frame is on the way of every error."""
         return ModelBinding(self._service, model, check_options(options))
 
     def run(self, model: str, prompt: Prompt, **options: Unpack[RunOptions]) -> Run:
@@ -96,7 +100,7 @@ class ModelsAPI:
 
         Raises what a call raises; RunLimitError at its limits. ``run`` of the error has what was done until then.
         """
-        return self.bind(model).run(prompt, **options)
+        return self.bind(model).run_of(prompt, options)
 
     def chat(
         self,
@@ -114,7 +118,7 @@ class ModelsAPI:
             trim: how many turns are sent at most, the latest; or a function of the messages that gives those to send.
             **options: those of a run, for each turn.
         """
-        return self.bind(model).chat(messages=messages, trim=trim, **options)
+        return self.bind(model).chat_of(options, messages, trim)
 
     def load_chat(
         self, saved: str | os.PathLike[str], *, trim: Trim | None = None, **options: Unpack[RunOptions]
@@ -128,7 +132,7 @@ class ModelsAPI:
         kept = read_saved(saved)
         if kept.system is not None:
             options.setdefault("system", kept.system)
-        return self.bind(kept.model).chat(trim=trim, **options).restore(kept)
+        return self.bind(kept.model).chat_of(options, None, trim).restore(kept)
 
     @property
     def aio(self) -> AsyncModels:
@@ -236,7 +240,7 @@ class ModelsAPI:
         """
         from ._estimating import estimate
 
-        binding = self.bind(model, **options)
+        binding = self.bound(model, options)
         call = binding.prepare(prompt)
         return estimate(self._service.prices, call.provider, call.request, output_tokens, call.price)
 
@@ -446,12 +450,20 @@ class ModelBinding:
 
     def run(self, prompt: Prompt, **options: Unpack[RunOptions]) -> Run:
         """As a call, with the tools that the model asks for executed; see ``ModelsAPI.run``."""
+        return self.run_of(prompt, options)
+
+    def run_of(self, prompt: Prompt, options: RunOptions) -> Run:
+        """As ``run``, of a dict: a plain key in it is hidden there, for its frame is on the way of every error."""
         from ._running import run, runner_of
 
         return run(runner_of(self, prompt, options))
 
     def chat(self, *, messages: Prompt | None = None, trim: Trim | None = None, **options: Unpack[RunOptions]) -> Chat:
         """A run with a memory; see ``ModelsAPI.chat``."""
+        return self.chat_of(options, messages, trim)
+
+    def chat_of(self, options: RunOptions, messages: Prompt | None, trim: Trim | None) -> Chat:
+        """As ``chat``, of a dict; see ``run_of``."""
         from ._chat import Chat
 
         return Chat(self, options, messages=messages, trim=trim)

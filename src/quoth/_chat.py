@@ -16,7 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ._money import CostTotal, Usage
-from ._options import RunOptions
+from ._options import RunOptions, hide_key
 from ._prompt import Prompt, conversation
 from ._run import Run, by_name, limits_of
 from ._running import AsyncRunStream, Bound, Runner, RunStream, arun, make_runner, run
@@ -61,6 +61,7 @@ class Chat:
         messages: Prompt | None = None,
         trim: Trim | None = None,
     ) -> None:
+        hide_key(options)
         self._limits, rest = limits_of(options)
         self._binding = binding.over(rest) if rest else binding
         by_name(self._binding.tools)
@@ -101,6 +102,7 @@ class Chat:
     def _turn(self, prompt: Prompt, options: Mapping[str, Any]) -> _Turn:
         binding, limits = self._binding, self._limits
         if options:
+            hide_key(options)
             limits, rest = limits_of(options, limits)
             binding = binding.over(rest) if rest else binding
         begun = (*self._messages, *conversation(prompt))
@@ -147,6 +149,7 @@ class Chat:
         The history stays whole: going back, the first model has all of its own again. A key, a base URL, a dialect,
         headers, fallbacks and a price belong to the model that they were given for, and are not taken along.
         """
+        hide_key(options)
         limits, rest = limits_of(options, self._limits)
         self._binding, self._limits = self._binding.to(model).over(rest), limits
         return _left_behind(self._messages, self._binding)

@@ -22,7 +22,7 @@ from .providers._spec import SHORT_NAMES, CheckLevel
 from .types import RetryPolicy, Tool, ToolCall, ToolChoice
 from .wire import Headers
 
-__all__ = ["CHECKS", "PLANNED", "CallOptions", "CallableTool", "RunOptions", "check_options", "over"]
+__all__ = ["CHECKS", "PLANNED", "CallOptions", "CallableTool", "RunOptions", "check_options", "hide_key", "over"]
 
 
 class Bound(Protocol):
@@ -369,8 +369,7 @@ def check_options(options: Any) -> dict[str, Any]:
     frame that holds it is on the way of every error.
     """
     checked = {}
-    if "api_key" in options:
-        options["api_key"] = _hidden(options.pop("api_key"))
+    hide_key(options)
     for name, value in options.items():
         check = CHECKS.get(name)
         if check is None:
@@ -378,6 +377,12 @@ def check_options(options: Any) -> dict[str, Any]:
         if value is not None:
             checked[name] = _checked(check, name, value)
     return checked
+
+
+def hide_key(options: Any) -> None:
+    """Put a Secret in place of a plain key in a dict of options."""
+    if "api_key" in options:
+        options["api_key"] = _hidden(options.pop("api_key"))
 
 
 def _checked(check: Check, name: str, value: Any) -> Any:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from ._call import ModelCall
 from ._executing import Toolbox, ToolRun, aexecute, execute
+from ._options import hide_key
 from ._prompt import Prompt, conversation
 from ._run import Ask, Execute, Limits, Progress, Run, by_name, limits_of, rounds
 from ._service import ModelService
@@ -138,6 +139,7 @@ class _Rounds:
 
 def runner_of(binding: Bound, prompt: Prompt, options: Mapping[str, Any]) -> Runner:
     """The run of a prompt, with these options over the bound ones. Raises InputError where one cannot be used."""
+    hide_key(options)
     limits, rest = limits_of(options)
     return make_runner(binding.over(rest) if rest else binding, limits, conversation(prompt))
 
