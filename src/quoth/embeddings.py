@@ -1,7 +1,7 @@
 """Texts as vectors: what ``models.embed`` asks for and gives.
 
-A vector is a tuple of floats, as exact as the provider sent it. ``numpy.asarray(answer.vectors, dtype="float32")`` makes
-a matrix of them, one row a text.
+A vector is a tuple of floats, as exact as the provider sent it. ``numpy.asarray(answer.vectors, dtype="float32")``
+makes a matrix of them, one row a text.
 """
 
 from __future__ import annotations

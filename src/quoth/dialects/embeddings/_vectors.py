@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from binascii import Error as Base64Error, a2b_base64, b2a_base64
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from struct import pack, unpack
 from typing import Any
 
+from msgspec.structs import replace
+
 from ... import _json
-from ...embeddings import EmbeddingRequest, EmbeddingResponse, Vector
+from ...embeddings import EmbeddingRequest, Vector
 from ...errors import ResponseParseError
 from ...types import Usage
 from ...wire import Headers, WireReply
@@ -111,21 +113,9 @@ def input_usage(tokens: object, reported: Mapping[str, Any] | None, **others: ob
     plain = None if total is None or len(counts) < len(parts) else total - sum(counts.values())
     if plain is None or plain < 0 or not total:
         return Usage(source="suspect", reported=reported)
-    return Usage(input=plain, reported=reported, **counts)
+    return replace(Usage(input=plain, reported=reported), **counts)
 
 
 def whole_reply(body: Wire) -> WireReply:
     """A reply that says this."""
     return WireReply(status=200, headers=JSON, body=_json.encode(body))
-
-
-def joined(answers: Iterable[EmbeddingResponse]) -> Wire:
-    """What several answers say beside their vectors, as one: lists one after the other, of all else the last word."""
-    whole: Wire = {}
-    for answer in answers:
-        for name, kept in answer.provider_data.items():
-            mine = whole.setdefault(name, {})
-            for key, value in kept.items():
-                both = isinstance(value, list) and isinstance(mine.get(key), list)
-                mine[key] = [*mine[key], *value] if both else value
-    return whole

@@ -59,8 +59,8 @@ class TitanFormat:
         answer = answer_of(reply)
         by_type = answer.get("embeddingsByType")
         vector = read_vector(answer.get("embedding"))
-        for name in ("float", "binary") if vector is None and isinstance(by_type, dict) else ():
-            vector = vector or read_vector(by_type.get(name))
+        if vector is None and isinstance(by_type, dict):
+            vector = read_vector(by_type.get("float") or by_type.get("binary"))
         kept = kept_fields(answer, _TITAN_FIELDS)
         return EmbeddingResponse(
             vectors=checked([vector], request, reply),

@@ -1,7 +1,7 @@
 """Cohere's embed: version 2 of its own API, and the body that Bedrock's InvokeModel takes for the same models.
 
-Version 1 answers in the same forms. Sources: Cohere's reference of ``/v2/embed``, Amazon's of Cohere Embed 3 and 4, both
-as of 2026-11, and recorded exchanges.
+Version 1 answers in the same forms. Sources: Cohere's reference of ``/v2/embed``, Amazon's of Cohere Embed 3 and 4,
+both as of 2026-11, and recorded exchanges.
 """
 
 from __future__ import annotations
@@ -84,13 +84,12 @@ class CohereFormat(Struct, frozen=True, kw_only=True):
 def _what_for(request: EmbeddingRequest, changes: list[str]) -> str:
     if "input_type" in request.extra:
         return PRESUMED
-    said = INPUT_TYPES.get(request.input_type or "")
+    said = INPUT_TYPES.get(str(request.input_type))
     if said is None:
         changes.append(f"input_type sent as {PRESUMED!r}, because this wire wants one")
-        return PRESUMED
-    if said != request.input_type:
+    elif said != request.input_type:
         changes.append(f"input_type sent as {said!r}")
-    return said
+    return said or PRESUMED
 
 
 TYPES = {"float": "f", "base64": "f", "int8": "b", "uint8": "B", "binary": "b", "ubinary": "B"}

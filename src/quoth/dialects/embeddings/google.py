@@ -1,7 +1,7 @@
 """Google's embeddings: many texts a request at the Gemini API, one at Vertex, and Vertex' older ``predict``.
 
-Sources: the references of ``batchEmbedContents`` and ``embedContent``, of Vertex' text embeddings API, as of 2026-11, and
-recorded exchanges.
+Sources: the references of ``batchEmbedContents`` and ``embedContent``, of Vertex' text embeddings API, as of 2026-11,
+and recorded exchanges.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ class OpenAIFormat(Struct, frozen=True, kw_only=True):
             body[self.truncate] = truncate
         elif truncate:
             raise UnsupportedParameterError(
-                "truncate: this server refuses a text that is too long, and cuts none: shorten it, or leave truncate out"
+                "truncate: this server refuses a text that is too long, and cuts none: shorten it, or leave it out"
             )
 
     def parse_response(self, reply: WireReply, request: EmbeddingRequest) -> EmbeddingResponse:

@@ -16,7 +16,8 @@ _OURS: tuple[InputType, ...] = get_args(InputType)
 def word_of(body: Wire, name: str, words: Mapping[str, str]) -> InputType | None:
     """Take out of a body what its texts are for, where its word is one of ``words``, which are by ours."""
     said = body.get(name)
-    found = next((ours for ours in _OURS if words.get(ours) == said), None) if isinstance(said, str) else None
-    if found is not None:
-        del body[name]
-    return found
+    for ours in _OURS if isinstance(said, str) else ():
+        if words.get(ours) == said:
+            del body[name]
+            return ours
+    return None

@@ -56,9 +56,7 @@ class NovaServer:
         parameters: Any = body.pop("singleEmbeddingParams", None)
         text: Any = parameters.get("text") if isinstance(parameters, dict) else None
         if not isinstance(text, dict):
-            raise InputError(
-                "the request asks for no embedding of a text: singleEmbeddingParams.text must be an object"
-            )
+            raise InputError("the request asks for no embedding of a text: singleEmbeddingParams.text is no object")
         parameters, text = {**parameters}, {**text}
         del parameters["text"]
         if body.get("taskType") == "SINGLE_EMBEDDING":

@@ -109,17 +109,17 @@ class PredictServer:
             extra={**body, "parameters": parameters} if parameters else body,
         )
 
-    def build_response(self, response: EmbeddingResponse, request: EmbeddingRequest) -> WireReply:
+    def build_response(self, response: EmbeddingResponse, request: EmbeddingRequest) -> WireReply:  # noqa: ARG002  # one form
         """Spell the answer: each vector with its count, the first with what no other has."""
         kept: Wire = {**(response.provider_data.get("vertex_predict") or {})}
-        statistics = kept.pop("statistics", None) or self._statistics(response, request)
+        statistics = kept.pop("statistics", None) or self._statistics(response)
         entries = [
             {"values": list(vector), **({"statistics": said} if said is not None else {})}
             for vector, said in zip(response.vectors, statistics, strict=True)
         ]
         return whole_reply(overlay({"predictions": [{"embeddings": entry} for entry in entries]}, kept))
 
-    def _statistics(self, response: EmbeddingResponse, request: EmbeddingRequest) -> list[Wire | None]:
+    def _statistics(self, response: EmbeddingResponse) -> list[Wire | None]:
         count = len(response.vectors)
         if response.usage.source != "provider" or not count:
             return [None] * count
