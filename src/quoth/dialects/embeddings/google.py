@@ -127,7 +127,7 @@ class PredictFormat:
     """``predict``: instances in, predictions out, each with its own count of tokens."""
 
     name = "vertex_predict"
-    path = "/v1/projects/{project}/locations/{region}/publishers/google/models/{model}:predict"
+    path = "/models/{model}:predict"
 
     def build_request(self, request: EmbeddingRequest) -> WireRequest:
         """Spell the request; ``extra`` is put over the body, its ``parameters`` over ours."""
@@ -185,7 +185,7 @@ GOOGLE: dict[str, GeminiFormat | PredictFormat] = {
     "gemini_batch_embed": GeminiFormat(name="gemini_batch_embed", path="/v1beta/models/{model}:batchEmbedContents"),
     "gemini_embed": GeminiFormat(
         name="gemini_embed",
-        path="/v1/projects/{project}/locations/{region}/publishers/google/models/{model}:embedContent",
+        path="/v1beta/models/{model}:embedContent",
         single=True,
         may_truncate=True,
     ),

@@ -14,6 +14,8 @@ LOCATION = ("region", ("GOOGLE_CLOUD_LOCATION", "CLOUD_ML_REGION"))
 VERTEX_HOSTS = ("aiplatform.googleapis.com", "aiplatform.{region}.rep.googleapis.com")
 """Where ``global``, ``us`` and ``eu`` are."""
 
+VERTEX_MODEL = "/v1/projects/{project}/locations/{region}/publishers/google/models/{model}"
+
 # fmt: off
 CLOUDS = (
     ProviderSpec(
@@ -102,9 +104,16 @@ CLOUDS = (
             ),
         ),
         embeddings=(  # Google's page of the text embeddings API: a text of Gemini's, 250 and 20,000 tokens of others'
-            EmbeddingEndpoint(dialect="gemini_embed", models=("gemini-embedding-2",), most_texts=1),
-            EmbeddingEndpoint(dialect="vertex_predict", models=("gemini-embedding",), most_texts=1),
-            EmbeddingEndpoint(dialect="vertex_predict", most_texts=250, most_tokens=20_000),
+            EmbeddingEndpoint(
+                dialect="gemini_embed", path=f"{VERTEX_MODEL}:embedContent",
+                models=("gemini-embedding-2",), most_texts=1,
+            ),
+            EmbeddingEndpoint(
+                dialect="vertex_predict", path=f"{VERTEX_MODEL}:predict", models=("gemini-embedding",), most_texts=1,
+            ),
+            EmbeddingEndpoint(
+                dialect="vertex_predict", path=f"{VERTEX_MODEL}:predict", most_texts=250, most_tokens=20_000,
+            ),
         ),
         models_path=None,
         otel_name="gcp.vertex_ai", confidence="recorded",

@@ -78,7 +78,7 @@ MAKERS = (
         key_variables=("CO_API_KEY", "COHERE_API_KEY"),
         base_url_variables=("CO_API_URL", "CO_BASE_URL", "COHERE_BASE_URL"),
         embeddings=(EmbeddingEndpoint(dialect="cohere_embed", most_texts=96),),  # its reference of /v2/embed
-        models_path="/v1/models", model_prefixes=("command-", "c4ai-"),
+        models_path="/v1/models", model_prefixes=("command-", "c4ai-", "embed-"),
         confidence="recorded",
         note="Its own wire, which this version does not speak yet.",
     ),
