@@ -50,7 +50,7 @@ def read_vector(value: Any, element: str = "f") -> Vector | None:
 
 def _decoded(text: str, element: str) -> Vector | None:
     try:
-        data = a2b_base64(text)
+        data = a2b_base64(text, strict_mode=True)  # else what is none is passed over, and the vector another
     except (Base64Error, ValueError):
         return None
     count, rest = divmod(len(data), ELEMENTS[element])

@@ -82,8 +82,8 @@ def _spelled(name: str, request: EmbeddingRequest, fault: Fault, number: int) ->
 
 def _ready(request: EmbeddingRequest, fault: Fault, number: int) -> EmbeddingResponse:
     """The answer to a request, with what it leaves open filled in: its id, the model, what it used."""
-    answer = fault.answer
-    if not isinstance(answer, EmbeddingResponse):
+    answer = fault.vectors
+    if answer is None:
         dimensions = request.dimensions or _asked_elsewhere(request) or DIMENSIONS
         size = min(dimensions, MOST_DIMENSIONS)
         answer = EmbeddingResponse(vectors=tuple([vector_of(text, size) for text in request.texts]), model="")

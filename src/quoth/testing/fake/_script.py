@@ -46,9 +46,10 @@ class Fault(Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaults=True
     Raises InputError or InputTypeError for a value that cannot be meant.
     """
 
-    answer: str | Response | EmbeddingResponse | None = None
-    """The answer that is given, or would be but for the fault; None, and to who asks for something else: what the
-    FakeProvider says without a script."""
+    answer: str | Response | None = None
+    """The answer that is given, or would be but for the fault; None: what the FakeProvider says without a script."""
+    vectors: EmbeddingResponse | None = None
+    """The same, to who asks for vectors."""
     status: int | None = None
     """From 400 on an error; below it, and not 200, a reply without a body."""
     kind: str | None = None
@@ -189,8 +190,10 @@ def as_fault(answer: object, request: ModelRequest | EmbeddingRequest | None = N
     match answer:
         case Fault():
             return answer
-        case str() | Response() | EmbeddingResponse():
+        case str() | Response():
             return Fault(answer=answer)
+        case EmbeddingResponse():
+            return Fault(vectors=answer)
         case int() if not isinstance(answer, bool):
             return Fault(status=answer)
         case APIStatusError():
