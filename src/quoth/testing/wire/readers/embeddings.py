@@ -179,11 +179,12 @@ def _predict(answer: Mapping[str, Any], _headers: Headers) -> VectorReading:
     entries = [each["embeddings"] for each in answer["predictions"]]
     statistics = [object_in(entry.get("statistics")) for entry in entries]
     told = [each.get("token_count") for each in statistics]
+    counts = [count for count in told if isinstance(count, (int, float))]
     return VectorReading(
         vectors=tuple([_numbers(entry["values"]) for entry in entries]),
         reported={"token_count": told} if None not in told else None,
         rest=_rest(answer, "predictions") + counted(list(leaves(statistics))),
-        **(_usage(sum(told)) if all(isinstance(count, (int, float)) for count in told) else {}),
+        **(_usage(sum(counts)) if len(counts) == len(told) else {}),
     )
 
 
