@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from msgspec.structs import replace
 
-from quoth import EmbeddingResponse, ModelsAPI, Settings, errors
+from quoth import EmbeddingResponse, ModelsAPI, RetryPolicy, Settings, errors
 from quoth._batching import batches
 from quoth.errors import CapabilityWarning, InputError, InputTypeError, UnsupportedParameterError
 from quoth.providers import EmbeddingEndpoint, ProviderSpec
@@ -313,7 +313,7 @@ def test_a_failure_in_the_third_batch_loses_nothing_that_was_paid(ask):
 
 def test_a_batch_that_fails_in_passing_is_sent_again_alone():
     with FakeProvider([Fault(), Fault(status=503), Fault(status=500), Fault(), Fault()]) as fake:
-        api = small(fake.models(retries=2))
+        api = small(fake.models(retries=RetryPolicy(retries=2, backoff=0.01)))
         answer = api.embed("few/model", ["a", "b", "c", "d", "e"])
         assert answer.vectors == tuple(vector_of(text) for text in "abcde")
         assert [each.embedding.texts for each in fake.requests] == [

@@ -103,11 +103,13 @@ class NovaFormat:
         """
         changes: list[str] = []
         purpose = PURPOSES.get(request.input_type or "")
-        if purpose is None:
-            purpose = PRESUMED
-        changes.append(f"input_type sent as {purpose}")
+        why = "" if purpose else ", because this wire wants one"
+        purpose = purpose or PRESUMED
+        changes.append(f"input_type sent as embeddingPurpose {purpose}{why}")
         # Left out, a text that is too long is refused: the schema calls the field required.
         text: Wire = {"value": _only(request), "truncationMode": "END" if request.truncate else "NONE"}
+        if request.truncate is not None:
+            changes.append(f"truncate sent as truncationMode {text['truncationMode']}")
         parameters: Wire = {"embeddingPurpose": purpose, "text": text}
         if request.dimensions is not None:
             parameters["embeddingDimension"] = request.dimensions

@@ -62,7 +62,7 @@ class OpenAIFormat(Struct, frozen=True, kw_only=True):
         if request.input_type is not None:
             self._say_what_for(body, request.input_type, changes)
         if request.truncate is not None:
-            self._say_truncate(body, truncate=request.truncate)
+            self._say_truncate(body, changes, truncate=request.truncate)
         if request.encoding is not None:
             body[self.encoding] = request.encoding
         body |= request.extra
@@ -77,9 +77,11 @@ class OpenAIFormat(Struct, frozen=True, kw_only=True):
         if (self.input_type, said) != ("input_type", input_type):
             changes.append(f"input_type sent as {self.input_type} {said!r}")
 
-    def _say_truncate(self, body: Wire, *, truncate: bool) -> None:
+    def _say_truncate(self, body: Wire, changes: list[str], *, truncate: bool) -> None:
         if self.truncate:
             body[self.truncate] = truncate
+            if self.truncate != "truncate":
+                changes.append(f"truncate sent as {self.truncate}")
         elif truncate:
             raise UnsupportedParameterError(
                 "truncate: this server refuses a text that is too long, and cuts none: shorten it, or leave it out"
