@@ -434,7 +434,7 @@ def embeddings(error: QuothError) -> None:
     assert_type(answer, EmbeddingResponse)
     assert_type(answer.vectors, tuple[tuple[float, ...], ...])
     assert_type(answer[0], tuple[float, ...])
-    assert_type([vector for vector in answer], list[tuple[float, ...]])
+    assert_type(list(answer), list[tuple[float, ...]])
     assert_type(models.bind("text-embedding-3-small").embed("a").vector, tuple[float, ...])
     assert_type(error.embedded, EmbeddingResponse | None)
     models.embed("text-embedding-3-small", "a", input_type="search")  # type: ignore[arg-type]
