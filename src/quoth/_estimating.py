@@ -77,9 +77,8 @@ def estimate(
         raise InputError(f"output_tokens is a number of tokens, not {given!r:.80}")
     count = _count(request)
     most_output = _most_output(provider, request)
-    output = min(
-        EXPECTED_OUTPUT if output_tokens is None else output_tokens, 10**9 if most_output is None else most_output
-    )
+    output = EXPECTED_OUTPUT if output_tokens is None else output_tokens
+    output = output if most_output is None else min(output, most_output)
     asked = tuple([(name, value) for name in _ASKED if isinstance(value := request.extra.get(name), str)])
 
     def cost(usage: Usage) -> Cost:

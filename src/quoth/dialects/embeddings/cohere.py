@@ -70,9 +70,8 @@ class CohereFormat(Struct, frozen=True, kw_only=True):
         answer = answer_of(reply)
         found = [read_vector(item, element) for element, items in _rows(answer, reply) for item in items]
         usage = header_usage(reply) if self.hosted else parse_usage(answer.get("meta"))
-        return response_of(
-            self, reply, request, found, usage=usage, kept=kept_fields(answer, ANSWER_FIELDS), id=answer.get("id")
-        )
+        kept = kept_fields(answer, ANSWER_FIELDS)
+        return response_of(self, reply, request, found, usage=usage, kept=kept, id=answer.get("id"))
 
 
 def _what_for(request: EmbeddingRequest, changes: list[str]) -> str:
