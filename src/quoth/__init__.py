@@ -41,9 +41,11 @@ from .types import (
 if TYPE_CHECKING:
     from ._catalog import ModelInfo
     from ._chat import Chat
+    from ._embedding import EmbedOptions
     from ._listing import ProviderInfo
     from ._run import Run
     from ._tools import FunctionTool
+    from .embeddings import EmbeddingRequest, EmbeddingResponse
 
 __all__ = [
     "AsyncStream",
@@ -52,6 +54,9 @@ __all__ = [
     "Chat",
     "Cost",
     "Document",
+    "EmbedOptions",
+    "EmbeddingRequest",
+    "EmbeddingResponse",
     "EnvironmentKey",
     "FunctionTool",
     "Image",
@@ -85,21 +90,22 @@ models = ModelsAPI()
 """The one that most programs need."""
 
 
-_SELDOM = {
-    "Chat": "._chat",
-    "FunctionTool": "._tools",
-    "ModelInfo": "._catalog",
-    "ProviderInfo": "._listing",
-    "Run": "._run",
+_LATE = {
+    "Chat": "_chat",
+    "EmbedOptions": "_embedding",
+    "EmbeddingRequest": "embeddings",
+    "EmbeddingResponse": "embeddings",
+    "FunctionTool": "_tools",
+    "ModelInfo": "_catalog",
+    "ProviderInfo": "_listing",
+    "Run": "_run",
 }
-"""What is loaded when it is asked for, and where it stands."""
+"""The types of what is seldom asked for, and the modules that they are loaded from when they are."""
 
 
 def __getattr__(name: str) -> Any:
-    """The types of what is seldom asked for are loaded when they are."""
-    module = _SELDOM.get(name)
-    if module is None:
+    if name not in _LATE:
         raise AttributeError(f"module 'quoth' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(module, __name__), name)
+    return getattr(import_module(f".{_LATE[name]}", __name__), name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Unpack
 
 from ._options import CallOptions, RunOptions
@@ -11,8 +12,10 @@ from .types import Response
 
 if TYPE_CHECKING:
     from ._api import ModelBinding, ModelList, ModelsAPI
+    from ._embedding import EmbedOptions
     from ._listing import ListOptions
     from ._run import Run
+    from .embeddings import EmbeddingResponse
 
 __all__ = ["AsyncModelBinding", "AsyncModels"]
 
@@ -36,6 +39,11 @@ class AsyncModels:
     async def run(self, model: str, prompt: Prompt, **options: Unpack[RunOptions]) -> Run:
         """As ``models.run``: async tools run on the event loop, others in its threads."""
         return await self._bound(model, {}).run_of(prompt, options)
+
+    async def embed(self, model: str, texts: str | Iterable[str], **options: Unpack[EmbedOptions]) -> EmbeddingResponse:
+        """As ``models.embed``: texts into vectors, one each, in their order."""
+        binding = self._api.bind(model)
+        return await binding.service.aembed(*binding.embedding(texts, options))
 
     async def list(self, **options: Unpack[ListOptions]) -> ModelList:
         """As ``models.list``: with ``refresh=True`` the provider is asked without holding up the event loop."""
@@ -85,6 +93,10 @@ class AsyncModelBinding:
         from ._running import arun, runner_of
 
         return await arun(runner_of(self.binding, prompt, options))
+
+    async def embed(self, texts: str | Iterable[str], **options: Unpack[EmbedOptions]) -> EmbeddingResponse:
+        """Turn texts into vectors, with these options over the bound ones, all of which must mean something there."""
+        return await self.binding.service.aembed(*self.binding.embedding(texts, options))
 
     def __repr__(self) -> str:
         return f"{self.binding!r}.aio"
