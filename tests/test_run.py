@@ -309,7 +309,7 @@ def test_a_cancelled_run_cancels_its_tools():
         ({"tools": [add, add]}, "two are called 'add'"),
         ({"max_round": 3}, "max_round"),
     ],
-    ids=str,
+    ids=lambda given: given if isinstance(given, str) else "+".join(given),
 )
 def test_options_of_a_run_that_cannot_be_used_are_named_before_anything_is_sent(options, words):
     with FakeProvider() as fake:
