@@ -100,6 +100,7 @@ HOUSE: dict[str, Room] = {
     "_settings": room(
         "what one ModelsAPI was told, and every variable", "errors types _catalog _scope providers transport"
     ),
+    "_output": room("output types: asked for as each provider can, read, repaired", f"{NOUNS} _json providers"),
     # The registry, and what it makes.
     "_registry": room(
         "SimpleModelRegistry: a model id becomes a live Provider", f"{NOUNS} _catalog providers transport"
@@ -120,7 +121,7 @@ HOUSE: dict[str, Room] = {
     # The nouns, and two mechanisms as pure as they are.
     "_framing": room("bytes to frames: SSE, NDJSON", "errors"),
     "events": room("what a stream says", "types"),
-    "types": room("messages, requests, responses; users find usage and cost here too", "_json _money"),
+    "types": room("messages, requests, responses; users find usage and cost here too", "_json _money errors"),
     "_money": room("usage and cost: counts as a partition, exact amounts"),
     "wire": room("the wire as values"),
     "errors": room("the error tree"),
@@ -139,7 +140,7 @@ COMPOSED = frozenset({"_costs", "instrumentation", "limits"})
 FOR_TYPES = {
     ("_aio", "_api"): "each class there is the other half of one here, and says so in its annotations",
     ("_aio", "_listing"): "as the verb of the other half",
-    ("errors", "types"): "an error carries a Response and Attempts; types raises no errors, so only in annotations",
+    ("errors", "types"): "an error carries a Response and Attempts; types raises them, so only in annotations",
     ("providers", "transport"): "the embedded model is called by a transport, in the form that this one states",
 }
 """Imports under TYPE_CHECKING that the map forbids at run time: (room, room) and the reason."""
@@ -148,6 +149,7 @@ OUTSIDE = {
     "msgspec": frozenset(HOUSE) - {"data", "_version", "quoth"},
     "httptools": frozenset({"transport", "testing"}),
     "httpx2": frozenset({"transport"}),
+    "pydantic": frozenset({"_output"}),
     "truststore": frozenset({"transport"}),
     "xllamacpp": frozenset({"providers"}),
     "tiktoken": frozenset({"_estimating"}),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeAlias, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, TypeAlias, TypeVar, Unpack, overload
 
 from msgspec.structs import replace
 
@@ -16,19 +16,23 @@ from ._scope import Within, carry, check_tags, is_async, is_generator, merge_tag
 from ._service import ModelService
 from ._settings import Settings, SettingsOptions
 from ._stream import Stream
-from .errors import ConfigurationError, InputTypeError, UnknownModelError
+from .errors import ConfigurationError, InputError, InputTypeError, UnknownModelError
 from .providers._address import Given
 from .providers._provider import Provider
 from .providers._registry import PROVIDERS, ProviderTable
 from .providers._spec import CheckLevel, ProviderSpec
-from .types import Message, ModelRequest, Response
+from .types import Message, ModelRequest, Parsed, Response
 
 if TYPE_CHECKING:
+    from typing_extensions import TypeForm
+
     from ._aio import AsyncModelBinding, AsyncModels
     from ._catalog import ModelInfo
     from ._costs import OwnPrice
     from ._estimating import Day, Estimate, Repricing
     from ._listing import Listing, ListOptions, ProviderInfo, Wanted
+    from ._options import Schema
+    from ._output import Form
     from .instrumentation import CallRecord, Hook, HookHandle, Tally, UsageReport
     from .middleware import Middleware
 
@@ -50,6 +54,8 @@ _PLANNED = frozenset({
 
 Arguments = ParamSpec("Arguments")
 Carried = TypeVar("Carried")
+T = TypeVar("T")
+"""What an answer is asked to be."""
 
 
 class ModelsAPI:
@@ -62,13 +68,21 @@ class ModelsAPI:
     def __init__(self, settings: Settings | None = None, *, providers: ProviderTable | None = None) -> None:
         self._service = ModelService(settings or Settings(), SimpleModelRegistry(providers or PROVIDERS))
 
-    def __call__(self, model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> Response:
+    @overload
+    def __call__(
+        self, model: str, prompt: Prompt, *, output: TypeForm[T], **options: Unpack[CallOptions]
+    ) -> Response[T]: ...
+    @overload
+    def __call__(
+        self, model: str, prompt: Prompt, *, output: Schema | None = None, **options: Unpack[CallOptions]
+    ) -> Response: ...
+    def __call__(self, model: str, prompt: Prompt, **options: Any) -> Response[Any]:
         """Ask a model and give its whole answer.
 
         Args:
             model: ``provider/model``, or a bare id such as ``gpt-4`` whose provider is known.
             prompt: a str; a list of strings and parts (one turn); or a list of messages (a conversation).
-            **options: see ``CallOptions``.
+            **options: see ``CallOptions``; and ``output``, the type of ``response.parsed``.
 
         Raises:
             InputError: what was passed cannot be used; nothing was sent.
@@ -78,11 +92,23 @@ class ModelsAPI:
         """
         return ModelBinding(self._service, model, check_options(options))(prompt)
 
-    def stream(self, model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> Stream:
+    @overload
+    def stream(
+        self, model: str, prompt: Prompt, *, output: TypeForm[T], **options: Unpack[CallOptions]
+    ) -> Stream[T]: ...
+    @overload
+    def stream(
+        self, model: str, prompt: Prompt, *, output: Schema | None = None, **options: Unpack[CallOptions]
+    ) -> Stream: ...
+    def stream(self, model: str, prompt: Prompt, **options: Any) -> Stream[Any]:
         """As a call, piece by piece: ``for piece in models.stream(...)``. Nothing is sent before the first piece."""
         return ModelBinding(self._service, model, check_options(options)).stream(prompt)
 
-    def bind(self, model: str, **options: Unpack[CallOptions]) -> ModelBinding:
+    @overload
+    def bind(self, model: str, *, output: TypeForm[T], **options: Unpack[CallOptions]) -> ModelBinding[T]: ...
+    @overload
+    def bind(self, model: str, *, output: Schema | None = None, **options: Unpack[CallOptions]) -> ModelBinding: ...
+    def bind(self, model: str, **options: Any) -> ModelBinding[Any]:
         """Check a model and its options once, to be called many times. Keys are read at each call."""
         return ModelBinding(self._service, model, check_options(options))
 
@@ -324,11 +350,12 @@ class ModelsAPI:
             raise AttributeError(message.format(name), name=name, obj=self)
 
 
-class ModelBinding:
+class ModelBinding(Generic[Parsed]):
     """A model and its options, checked and prepared once: ``fast = models.bind("gpt-6-luna", temperature=0)``."""
 
     __slots__ = (
-        "_check", "_dialect", "_fallback", "_given", "_headers", "_model", "_options", "_price", "_system", "_tags",
+        "_check", "_dialect", "_fallback", "_given", "_headers", "_model", "_options", "_output", "_price", "_system",
+        "_tags",
         "_template",
         "_timeout", "service",
     )  # fmt: skip
@@ -350,10 +377,14 @@ class ModelBinding:
         self._tags: Mapping[str, str] = options.get("tags", {})
         self._price = _own_price(options["price"]) if "price" in options else None
         self._given = Given(api_key=options.get("api_key"), base_url=options.get("base_url"))
+        self._output: Form | None = options.get("output")
+        if options.get("repairs") and self._output is None:
+            raise InputError("repairs needs output: an answer in words alone cannot be wrong")
         self._fallback = _fallbacks(service, options)
         self._template = ModelRequest(
             model=provider.model,
             messages=(),
+            output=self._output.format if self._output is not None else None,
             extra=_extra_for(provider.spec, options.get("extra", {}), service.registry.table),
             **{name: value for name, value in options.items() if name in _REQUEST},
         )
@@ -364,27 +395,45 @@ class ModelBinding:
         return self.service.registry.get(self._model, quiet=True).id
 
     @property
-    def aio(self) -> AsyncModelBinding:
+    def aio(self) -> AsyncModelBinding[Parsed]:
         """The same verbs for asyncio."""
         from ._aio import AsyncModelBinding
 
         return AsyncModelBinding(self)
 
-    def __call__(self, prompt: Prompt, **options: Unpack[CallOptions]) -> Response:
+    @overload
+    def __call__(self, prompt: Prompt, *, output: TypeForm[T], **options: Unpack[CallOptions]) -> Response[T]: ...
+    @overload
+    def __call__(self, prompt: Prompt, *, output: Schema, **options: Unpack[CallOptions]) -> Response: ...
+    @overload
+    def __call__(self, prompt: Prompt, **options: Unpack[CallOptions]) -> Response[Parsed]: ...
+    def __call__(self, prompt: Prompt, **options: Any) -> Response[Any]:
         """Ask, with these options over the bound ones for this call only."""
         binding = self.over(options) if options else self
         return self.service.generate(binding.prepare(prompt))
 
-    def stream(self, prompt: Prompt, **options: Unpack[CallOptions]) -> Stream:
+    @overload
+    def stream(self, prompt: Prompt, *, output: TypeForm[T], **options: Unpack[CallOptions]) -> Stream[T]: ...
+    @overload
+    def stream(self, prompt: Prompt, *, output: Schema, **options: Unpack[CallOptions]) -> Stream: ...
+    @overload
+    def stream(self, prompt: Prompt, **options: Unpack[CallOptions]) -> Stream[Parsed]: ...
+    def stream(self, prompt: Prompt, **options: Any) -> Stream[Any]:
         """As a call, piece by piece."""
         binding = self.over(options) if options else self
         return self.service.stream(binding.prepare(prompt))
 
-    def bind(self, **options: Unpack[CallOptions]) -> ModelBinding:
+    @overload
+    def bind(self, *, output: TypeForm[T], **options: Unpack[CallOptions]) -> ModelBinding[T]: ...
+    @overload
+    def bind(self, *, output: Schema, **options: Unpack[CallOptions]) -> ModelBinding: ...
+    @overload
+    def bind(self, **options: Unpack[CallOptions]) -> ModelBinding[Parsed]: ...
+    def bind(self, **options: Any) -> ModelBinding[Any]:
         """A further binding: these options over the bound ones. This one stays as it is."""
         return self.over(options)
 
-    def over(self, options: CallOptions) -> ModelBinding:
+    def over(self, options: dict[str, Any]) -> ModelBinding[Any]:
         return ModelBinding(self.service, self._model, over(self._options, check_options(options)))
 
     def prepare(self, prompt: Prompt) -> ModelCall:
@@ -399,22 +448,26 @@ class ModelBinding:
             given=self._given,
             headers=self._headers,
             retries=self._options.get("retries"),
-            fallback=tuple([binding.target(messages) for binding in self._fallback]) if self._fallback else (),
+            output=self._output,
+            fallback=tuple([each.target(messages, self._output) for each in self._fallback]) if self._fallback else (),
+            repairs=self._options.get("repairs", 0),
             timeout=self._timeout,
             price=self._price,
             tags=merge_tags(around.tags, self._tags) if self._tags else around.tags,
             counters=around.counters,
         )
 
-    def target(self, messages: tuple[Message, ...]) -> ModelCall:
+    def target(self, messages: tuple[Message, ...], output: Form | None) -> ModelCall:
         """This binding as the fallback of another call: it is asked what that one was asked."""
+        wanted = output.format if output is not None else None
         return ModelCall(
             provider=self.service.registry.get(self._model, quiet=self._check == "off"),
-            request=replace(self._template, messages=messages),
+            request=replace(self._template, messages=messages, output=wanted),
             dialect=self._dialect,
             check=self._check,
             given=self._given,
             headers=self._headers,
+            output=output,
             price=self._price,
             retries=self._options.get("retries"),
         )

@@ -18,7 +18,7 @@ from .errors import ConfigurationError, InputError, InputTypeError, NotBuiltErro
 from .providers._address import check_base_url
 from .providers._auth import KeySource, Secret, as_source
 from .providers._spec import SHORT_NAMES, CheckLevel
-from .types import RetryPolicy, Tool, ToolChoice
+from .types import OutputFormat, RetryPolicy, Tool, ToolChoice
 from .wire import Headers
 
 __all__ = ["CHECKS", "PLANNED", "CallOptions", "check_options", "over"]
@@ -31,6 +31,10 @@ class Bound(Protocol):
     def id(self) -> str: ...
 
     def bind(self) -> Any: ...
+
+
+Schema: TypeAlias = Mapping[str, Any] | OutputFormat
+"""What ``output`` may be beside a type: a JSON Schema, or one with how strictly it is meant."""
 
 
 class CallOptions(TypedDict, total=False):

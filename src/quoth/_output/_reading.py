@@ -167,7 +167,9 @@ def _who(response: Response) -> str:
 def _why(misfit: Misfit, response: Response) -> str:
     if response.tool_calls and not response.text:
         return f"it called a tool instead ({', '.join([call.name for call in response.tool_calls])})"
-    cut = "; the answer was cut at its most tokens, give it more max_tokens" if response.finish_reason == "length" else ""
+    cut = (
+        "; the answer was cut at its most tokens, give it more max_tokens" if response.finish_reason == "length" else ""
+    )
     return f"{misfit.words} - at {misfit.path}{cut}"
 
 

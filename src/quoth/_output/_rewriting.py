@@ -351,10 +351,7 @@ def _restored_object(value: dict[str, Any], schema: Mapping[str, Any], root: Map
     return {
         name: restored(each, properties.get(name, rest), root)
         for name, each in value.items()
-        if each is not None
-        or name in required
-        or name not in properties
-        or accepts_null(properties[name], root)
+        if each is not None or name in required or name not in properties or accepts_null(properties[name], root)
     }
 
 

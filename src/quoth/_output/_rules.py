@@ -109,9 +109,10 @@ RULES: dict[str, Rules] = {
         typed=True,
         recursive=False,  # "unrolled to a limited degree", and never in what is required
         bare_references=True,
-        without=_UNSAID | _COMPOSED | _LENGTHS | _words(
-            "const pattern exclusiveMinimum exclusiveMaximum multipleOf uniqueItems"
-        ),
+        without=_UNSAID
+        | _COMPOSED
+        | _LENGTHS
+        | _words("const pattern exclusiveMinimum exclusiveMaximum multipleOf uniqueItems"),
         kept={"format": ("date-time", "date", "time", "duration")},
     ),
     "cohere_chat": Rules(
