@@ -63,7 +63,7 @@ HOUSE: dict[str, Room] = {
     "_api": room(
         "ModelsAPI, ModelBinding",
         f"{NOUNS} _aio _options _prompt _listing _estimating middleware _service _call _stream _settings _scope "
-        "_registry _catalog _costs instrumentation limits providers",
+        "_output _registry _catalog _costs instrumentation limits providers",
     ),
     "_aio": room("the verbs of the API for asyncio, loaded when asked for", f"{NOUNS} _options _prompt _stream"),
     "_listing": room(
@@ -73,7 +73,9 @@ HOUSE: dict[str, Room] = {
         "what estimate, compare and reprice answer",
         f"{NOUNS} _catalog _costs _json instrumentation providers transport",
     ),
-    "_options": room("the keyword options and their checks", f"{NOUNS} _catalog _scope _settings providers dialects"),
+    "_options": room(
+        "the keyword options and their checks", f"{NOUNS} _catalog _scope _settings _output providers dialects"
+    ),
     "_prompt": room("what a prompt means; dicts in OpenAI's form are read by that dialect", f"{NOUNS} dialects"),
     # The service: one call from its beginning to its record. It alone joins what stands below.
     "_service": room(
@@ -83,17 +85,17 @@ HOUSE: dict[str, Room] = {
     ),
     "_answering": room(
         "the flows of a call: whole, streamed, through middleware",
-        f"{NOUNS} middleware _accounting _tries _sending _call _stream _registry _flow providers",
+        f"{NOUNS} middleware _accounting _tries _sending _call _stream _output _registry _flow providers",
     ),
     "_accounting": room("what an answer cost, put on it", f"{NOUNS} _call _costs"),
     "_tries": room("who is asked, how often, until one answers", f"{NOUNS} _call _flow limits"),
     "_sending": room(
         "one try of one target: chosen, spelled, addressed, admitted, sent, read",
-        f"{NOUNS} _call _stream _settings _flow limits providers",
+        f"{NOUNS} _call _stream _settings _output _flow limits providers",
     ),
     "_call": room(
         "one call: what was asked, by whom it may be answered, and all that its record is made from",
-        f"{NOUNS} _settings _scope _costs _flow instrumentation limits providers",
+        f"{NOUNS} _settings _scope _output _costs _flow instrumentation limits providers",
     ),
     "_stream": room("Stream, AsyncStream: what a flow puts out, for the user's loop", f"{NOUNS} _flow"),
     "middleware": room("what middleware is written with", "types _flow"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack, overload
 from ._options import CallOptions
 from ._prompt import Prompt
 from ._stream import AsyncStream
-from .types import Parsed, Response
+from .types import Parsed_co, Response
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm
@@ -72,12 +72,12 @@ class AsyncModels:
         return self._api.bind(model, **options).aio
 
 
-class AsyncModelBinding(Generic[Parsed]):
+class AsyncModelBinding(Generic[Parsed_co]):
     """A ModelBinding for asyncio."""
 
     __slots__ = ("binding",)
 
-    def __init__(self, binding: ModelBinding[Parsed]) -> None:
+    def __init__(self, binding: ModelBinding[Parsed_co]) -> None:
         self.binding = binding
 
     @property
@@ -90,7 +90,7 @@ class AsyncModelBinding(Generic[Parsed]):
     @overload
     def bind(self, *, output: Schema, **options: Unpack[CallOptions]) -> AsyncModelBinding: ...
     @overload
-    def bind(self, **options: Unpack[CallOptions]) -> AsyncModelBinding[Parsed]: ...
+    def bind(self, **options: Unpack[CallOptions]) -> AsyncModelBinding[Parsed_co]: ...
     def bind(self, **options: Any) -> AsyncModelBinding[Any]:
         """A further binding: these options over the bound ones. This one stays as it is."""
         return self.binding.over(options).aio
@@ -100,7 +100,7 @@ class AsyncModelBinding(Generic[Parsed]):
     @overload
     async def __call__(self, prompt: Prompt, *, output: Schema, **options: Unpack[CallOptions]) -> Response: ...
     @overload
-    async def __call__(self, prompt: Prompt, **options: Unpack[CallOptions]) -> Response[Parsed]: ...
+    async def __call__(self, prompt: Prompt, **options: Unpack[CallOptions]) -> Response[Parsed_co]: ...
     async def __call__(self, prompt: Prompt, **options: Any) -> Response[Any]:
         """Ask, with these options over the bound ones for this call only."""
         binding = self.binding.over(options) if options else self.binding
@@ -111,7 +111,7 @@ class AsyncModelBinding(Generic[Parsed]):
     @overload
     def stream(self, prompt: Prompt, *, output: Schema, **options: Unpack[CallOptions]) -> AsyncStream: ...
     @overload
-    def stream(self, prompt: Prompt, **options: Unpack[CallOptions]) -> AsyncStream[Parsed]: ...
+    def stream(self, prompt: Prompt, **options: Unpack[CallOptions]) -> AsyncStream[Parsed_co]: ...
     def stream(self, prompt: Prompt, **options: Any) -> AsyncStream[Any]:
         """As a call, piece by piece."""
         binding = self.binding.over(options) if options else self.binding

@@ -21,7 +21,7 @@ from .providers._address import Given
 from .providers._provider import Provider
 from .providers._registry import PROVIDERS, ProviderTable
 from .providers._spec import CheckLevel, ProviderSpec
-from .types import Message, ModelRequest, Parsed, Response
+from .types import Message, ModelRequest, Parsed_co, Response
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm
@@ -350,7 +350,7 @@ class ModelsAPI:
             raise AttributeError(message.format(name), name=name, obj=self)
 
 
-class ModelBinding(Generic[Parsed]):
+class ModelBinding(Generic[Parsed_co]):
     """A model and its options, checked and prepared once: ``fast = models.bind("gpt-6-luna", temperature=0)``."""
 
     __slots__ = (
@@ -395,7 +395,7 @@ class ModelBinding(Generic[Parsed]):
         return self.service.registry.get(self._model, quiet=True).id
 
     @property
-    def aio(self) -> AsyncModelBinding[Parsed]:
+    def aio(self) -> AsyncModelBinding[Parsed_co]:
         """The same verbs for asyncio."""
         from ._aio import AsyncModelBinding
 
@@ -406,7 +406,7 @@ class ModelBinding(Generic[Parsed]):
     @overload
     def __call__(self, prompt: Prompt, *, output: Schema, **options: Unpack[CallOptions]) -> Response: ...
     @overload
-    def __call__(self, prompt: Prompt, **options: Unpack[CallOptions]) -> Response[Parsed]: ...
+    def __call__(self, prompt: Prompt, **options: Unpack[CallOptions]) -> Response[Parsed_co]: ...
     def __call__(self, prompt: Prompt, **options: Any) -> Response[Any]:
         """Ask, with these options over the bound ones for this call only."""
         binding = self.over(options) if options else self
@@ -417,7 +417,7 @@ class ModelBinding(Generic[Parsed]):
     @overload
     def stream(self, prompt: Prompt, *, output: Schema, **options: Unpack[CallOptions]) -> Stream: ...
     @overload
-    def stream(self, prompt: Prompt, **options: Unpack[CallOptions]) -> Stream[Parsed]: ...
+    def stream(self, prompt: Prompt, **options: Unpack[CallOptions]) -> Stream[Parsed_co]: ...
     def stream(self, prompt: Prompt, **options: Any) -> Stream[Any]:
         """As a call, piece by piece."""
         binding = self.over(options) if options else self
@@ -428,7 +428,7 @@ class ModelBinding(Generic[Parsed]):
     @overload
     def bind(self, *, output: Schema, **options: Unpack[CallOptions]) -> ModelBinding: ...
     @overload
-    def bind(self, **options: Unpack[CallOptions]) -> ModelBinding[Parsed]: ...
+    def bind(self, **options: Unpack[CallOptions]) -> ModelBinding[Parsed_co]: ...
     def bind(self, **options: Any) -> ModelBinding[Any]:
         """A further binding: these options over the bound ones. This one stays as it is."""
         return self.over(options)

@@ -94,12 +94,12 @@ def options() -> None:
 
 
 def wrong_options() -> None:
-    models("gpt-4", "Hi", temprature=0)  # type: ignore[call-arg]
-    models.stream("gpt-4", "Hi", temprature=0)  # type: ignore[call-arg]
-    models.bind("gpt-4", temprature=0)  # type: ignore[call-arg]
-    models.bind("gpt-4")("Hi", temprature=0)  # type: ignore[call-arg]
-    models.aio.stream("gpt-4", "Hi", temprature=0)  # type: ignore[call-arg]
-    models.aio.bind("gpt-4", temprature=0)  # type: ignore[call-arg]
+    models("gpt-4", "Hi", temprature=0)  # type: ignore[call-overload]
+    models.stream("gpt-4", "Hi", temprature=0)  # type: ignore[call-overload]
+    models.bind("gpt-4", temprature=0)  # type: ignore[call-overload]
+    models.bind("gpt-4")("Hi", temprature=0)  # type: ignore[call-overload]
+    models.aio.stream("gpt-4", "Hi", temprature=0)  # type: ignore[call-overload]
+    models.aio.bind("gpt-4", temprature=0)  # type: ignore[call-overload]
 
 
 def wrong_verbs() -> None:
@@ -107,14 +107,14 @@ def wrong_verbs() -> None:
 
 
 def options_of_wrong_types() -> None:
-    models("gpt-4", "Hi", max_tokens="200")  # type: ignore[arg-type]
-    models("gpt-4", "Hi", temperature="hot")  # type: ignore[arg-type]
-    models("gpt-4", "Hi", stop=1)  # type: ignore[arg-type]
-    models("gpt-4", "Hi", check="loud")  # type: ignore[arg-type]
-    models("gpt-4", "Hi", headers=["x-team: a"])  # type: ignore[arg-type]
+    models("gpt-4", "Hi", max_tokens="200")  # type: ignore[call-overload]
+    models("gpt-4", "Hi", temperature="hot")  # type: ignore[call-overload]
+    models("gpt-4", "Hi", stop=1)  # type: ignore[call-overload]
+    models("gpt-4", "Hi", check="loud")  # type: ignore[call-overload]
+    models("gpt-4", "Hi", headers=["x-team: a"])  # type: ignore[call-overload]
     models("gpt-4", "Hi", extra={"openai": True})  # type: ignore[dict-item]
-    models(4, "Hi")  # type: ignore[arg-type]
-    models("gpt-4")  # type: ignore[call-arg]
+    models(4, "Hi")  # type: ignore[call-overload]
+    models("gpt-4")  # type: ignore[call-overload]
 
 
 def ask_briefly(prompt: str, **options: Unpack[CallOptions]) -> str:
@@ -139,9 +139,9 @@ def prompts() -> None:
     models("gpt-4", ["What is this?", Image(url="https://host/cat.png")])
     models("gpt-4", Message.user("2+2?"))
     models("gpt-4", [{"role": "user", "content": "2+2?"}])
-    models("gpt-4", 4)  # type: ignore[arg-type]
+    models("gpt-4", 4)  # type: ignore[call-overload]
     models("gpt-4", b"bytes")  # type: ignore[arg-type]
-    models("gpt-4", models("gpt-4", "Hi"))  # type: ignore[arg-type]
+    models("gpt-4", models("gpt-4", "Hi"))  # type: ignore[call-overload]
 
 
 def a_conversation_grows() -> list[Message]:
@@ -179,7 +179,7 @@ def tools() -> None:
     answer = models("gpt-4", "Weather in Paris?", tools=[weather], tool_choice="required")
     models("gpt-4", "Weather?", tools=[{"type": "function", "function": {"name": "weather"}}])
     models("gpt-4", "Weather?", tools=[weather], tool_choice=ToolChoice(mode="tool", name="weather"))
-    models("gpt-4", "Weather?", tools=weather)  # type: ignore[arg-type]
+    models("gpt-4", "Weather?", tools=weather)  # type: ignore[call-overload]
     ToolChoice(mode="perhaps")  # type: ignore[arg-type]
     results = [Message.tool(call, "18 degrees") for call in answer.tool_calls]
     models("gpt-4", [Message.user("Weather in Paris?"), answer.message, *results], tools=[weather])
@@ -259,8 +259,8 @@ async def asynchronous() -> None:
 
 
 async def wrong_options_of_an_awaited_call() -> None:
-    await models.aio("gpt-4", "Hi", temprature=0)  # type: ignore[call-arg]
-    await models.bind("gpt-4").aio("Hi", temprature=0)  # type: ignore[call-arg]
+    await models.aio("gpt-4", "Hi", temprature=0)  # type: ignore[call-overload]
+    await models.bind("gpt-4").aio("Hi", temprature=0)  # type: ignore[call-overload]
 
 
 async def pieces(prompt: str) -> AsyncIterator[str]:
@@ -303,7 +303,7 @@ def keys() -> None:
     models("gpt-4", "Hi", api_key=Secret("k"))
     models("gpt-4", "Hi", api_key=EnvironmentKey("TEAM_KEY"))
     models("gpt-4", "Hi", api_key=lambda: "k")
-    models("gpt-4", "Hi", api_key=5)  # type: ignore[arg-type]
+    models("gpt-4", "Hi", api_key=5)  # type: ignore[call-overload]
     Settings(api_keys={"openai": lambda: Secret("k"), "mine": EnvironmentKey("MINE_KEY")})
     assert_type(Secret("k").reveal(), str)
 
@@ -395,7 +395,7 @@ def costing(response: Response, record: CallRecord) -> None:
     models.register_price("openai/gpt-4", input="2", output=10)
     models.register_price("openai/gpt-4", {"input": "2"})
     models("gpt-4", "Hi", price={"input": "2", "output": "10"})
-    models("gpt-4", "Hi", price="2")  # type: ignore[arg-type]
+    models("gpt-4", "Hi", price="2")  # type: ignore[call-overload]
 
 
 # Reliability.
@@ -408,7 +408,7 @@ def reliability() -> None:
         models("gpt-4", "Hello", retries=policy, fallback=["claude-sonnet-5-5", models.bind("gpt-4")]), Response
     )
     models.bind("gpt-4", fallback=(models.bind("gpt-4").aio,))
-    models("gpt-4", "Hello", retries="2")  # type: ignore[arg-type]
+    models("gpt-4", "Hello", retries="2")  # type: ignore[call-overload]
     models("gpt-4", "Hello", fallback=[5])  # type: ignore[list-item]
     models.configure(retries=None)
 

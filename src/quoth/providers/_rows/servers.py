@@ -17,7 +17,7 @@ SERVERS = (
         root_variables=("OLLAMA_HOST", "OLLAMA_BASE_URL", "OLLAMA_API_BASE"),
         relocate="ollama_host",
         endpoints=(RESPONSES,),
-        quirks=Quirks(reasoning_field="reasoning"),
+        quirks=Quirks(reasoning_field="reasoning", output_rules="grammar"),
         confidence="recorded",
         note="By its compatible API; OLLAMA_HOST is read as Ollama reads it.",
     ),
@@ -27,7 +27,7 @@ SERVERS = (
         key_variables=("VLLM_API_KEY", "HOSTED_VLLM_API_KEY"), key_optional=True,
         base_url_variables=("VLLM_BASE_URL", "VLLM_API_BASE", "HOSTED_VLLM_API_BASE"),
         endpoints=(RESPONSES,),
-        quirks=Quirks(reasoning_field="reasoning"),
+        quirks=Quirks(reasoning_field="reasoning", output_rules="grammar"),
         confidence="recorded",
     ),
     ProviderSpec(
@@ -35,6 +35,7 @@ SERVERS = (
         base_url="http://localhost:30000/v1",
         key_optional=True,
         endpoints=(RESPONSES,),
+        quirks=Quirks(output_rules="grammar"),
         confidence="one_source",
     ),
     ProviderSpec(
@@ -43,6 +44,7 @@ SERVERS = (
         key_variables=("LM_STUDIO_API_KEY", "LMSTUDIO_API_KEY"), key_optional=True,
         base_url_variables=("LM_STUDIO_API_BASE", "LMSTUDIO_BASE_URL"),
         endpoints=(RESPONSES,),
+        quirks=Quirks(output_rules="grammar"),
         confidence="recorded",
     ),
     ProviderSpec(
@@ -51,7 +53,7 @@ SERVERS = (
         key_variables=("LLAMACPP_API_KEY",), key_optional=True,
         base_url_variables=("LLAMACPP_API_BASE",),
         endpoints=(RESPONSES,),
-        quirks=Quirks(reasoning_field="reasoning_content"),
+        quirks=Quirks(reasoning_field="reasoning_content", output_rules="grammar"),
         confidence="recorded",
     ),
     ProviderSpec(
@@ -59,6 +61,7 @@ SERVERS = (
         base_url="http://localhost:8080/v1",
         key_variables=("LLAMAFILE_API_KEY",), key_optional=True,
         base_url_variables=("LLAMAFILE_API_BASE",),
+        quirks=Quirks(output_rules="grammar"),
         confidence="one_source",
     ),
     ProviderSpec(
@@ -66,6 +69,7 @@ SERVERS = (
         base_url="http://localhost:22088/engines/llama.cpp/v1",
         key_variables=("DOCKER_MODEL_RUNNER_API_KEY",), key_optional=True,
         base_url_variables=("DOCKER_MODEL_RUNNER_API_BASE",),
+        quirks=Quirks(output_rules="grammar"),
         confidence="one_source",
         note="The port depends on the installation.",
     ),
@@ -74,6 +78,7 @@ SERVERS = (
         base_url="http://localhost:8000/api/v1",
         key_variables=("LEMONADE_API_KEY",), key_optional=True,
         base_url_variables=("LEMONADE_API_BASE",),
+        quirks=Quirks(output_rules="grammar"),
         confidence="one_source",
     ),
     ProviderSpec(
