@@ -41,7 +41,7 @@ from quoth.errors import (
 )
 from quoth.providers import ProviderTable
 from quoth.testing import Reply, ScriptedTransport
-from quoth.types import ModelRequest, RetryPolicy, ToolResult
+from quoth.types import ModelRequest, OutputFormat, RetryPolicy, ToolResult
 from tables import chat_table
 
 HELLO = Response(message=Message.assistant("Hello"), finish_reason="stop", model="gpt-4")
@@ -133,9 +133,11 @@ def test_every_option_was_tried_and_is_typed():
             "reasoning",
             "retries",
             "fallback",
+            "output",
+            "repairs",
         }
         == set(CHECKS)
-        == set(CallOptions.__annotations__)
+        == {*CallOptions.__annotations__, "output"}  # a parameter of its own: it says the type of the answer
     )
     assert not set(CHECKS) & PLANNED
 
@@ -164,6 +166,17 @@ def test_extra_goes_to_the_provider_that_it_names_by_any_of_its_names(script):
 # Good and bad values of each option.
 
 GOOD = {
+    "output": [
+        int,
+        list[int],
+        dict[str, bool],
+        int | None,
+        {"type": "object"},
+        {},
+        OutputFormat(),
+        OutputFormat(schema={}),
+    ],
+    "repairs": [0, 1, 5],
     "system": ["x", "é\n"],
     "max_tokens": [1, 10**9],
     "temperature": [0, 2, 0.7, -0.0],
@@ -186,6 +199,8 @@ GOOD = {
     "fallback": [[], ["claude-sonnet-5-5"], ("gpt-4", "local/smollm2"), [ModelsAPI().bind("gpt-4")]],
 }
 BAD = {
+    "output": [5, "int", b"int", 1.5, [int], (int,), complex, object(), lambda: 1, {"type": object()}],
+    "repairs": [-1, 1.5, "1", True, [1]],
     "system": [5, "", " \n", ["x"], b"x"],
     "max_tokens": [0, -1, 1.5, "5", True],
     "temperature": [-0.1, 2.1, math.nan, math.inf, -math.inf, "1", True, Decimal(1), 10**9],

@@ -758,7 +758,7 @@ BAD: list[tuple[Check, str, str]] = [
     (check_rooms, "quoth.wire", "from .types import Message"),
     (check_rooms, "quoth.types", "def late():\n    from .events import fold"),
     (check_rooms, "quoth.types", "import quoth.events"),
-    (check_rooms, "quoth.types", "from . import errors"),
+    (check_rooms, "quoth.types", "from . import events"),
     (check_rooms, "quoth.types", "from importlib import import_module\nimport_module('quoth.events')"),
     (check_rooms, "quoth.dialects.openai_chat.client", "from ...providers import PROVIDERS"),
     (check_rooms, "quoth.dialects.__init__", "from ..providers import PROVIDERS"),
