@@ -2,10 +2,11 @@
 
 import asyncio
 import copy
-import datetime
+import datetime as dt
 import enum
 import json
 import pickle
+import subprocess
 import sys
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -58,7 +59,7 @@ class Invoice(msgspec.Struct):
     number: int
     lines: list[Line]
     note: str | None = None
-    due: datetime.date | None = None
+    due: dt.date | None = None
 
 
 class Tree(msgspec.Struct):
@@ -115,7 +116,7 @@ VALUES: list[tuple[Any, Any]] = [
     (float, 0.5),
     (bool, True),
     (Annotated[int, msgspec.Meta(ge=0, le=9)], 9),
-    (datetime.date, datetime.date(2026, 11, 25)),
+    (dt.date, dt.date(2026, 11, 25)),
 ]
 
 MODELS = [
@@ -308,7 +309,7 @@ leaves = st.sampled_from([
     (Color, st.sampled_from(Color)),
     (Annotated[str, msgspec.Meta(max_length=5)], st.text(st.characters(codec="utf-8"), max_size=5)),
     (float, st.floats(allow_nan=False, allow_infinity=False)),
-    (datetime.date, st.dates()),
+    (dt.date, st.dates()),
 ])  # fmt: skip
 kinds = st.recursive(
     leaves,
@@ -627,12 +628,17 @@ def test_pydantic_models_where_they_are_installed(fake):
     assert caught.value.path == "$.parts[0].count"
 
 
-def test_pydantic_is_not_loaded_for_types_that_are_none_of_its_own():
-    import subprocess
+UNLOADED = """
+import sys
+from quoth._output import form_of
+form_of(list[int])
+assert 'pydantic' not in sys.modules
+"""
 
-    done = subprocess.run(
-        [sys.executable, "-c", "import sys\nfrom quoth._output import form_of\nform_of(list[int])\n"
-         "assert 'pydantic' not in sys.modules"], check=False, capture_output=True, text=True,
+
+def test_pydantic_is_not_loaded_for_types_that_are_none_of_its_own():
+        done = subprocess.run(
+        [sys.executable, "-c", UNLOADED], check=False, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
 

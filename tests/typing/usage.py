@@ -9,8 +9,12 @@ is reported instead.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Unpack, assert_type
+from enum import Enum
+from typing import Annotated, Any, Literal, NamedTuple, TypedDict, Unpack, assert_type
+
+import msgspec
 
 from quoth import (
     AsyncStream,
@@ -36,14 +40,14 @@ from quoth import (
 )
 from quoth._estimating import Estimate, Repricing
 from quoth._options import CallOptions
-from quoth.errors import QuothError, RateLimitError
+from quoth.errors import OutputInvalidError, QuothError, RateLimitError
 from quoth.events import StreamEvent, TextDelta, ToolCallStart
 from quoth.instrumentation import CallRecord, HookHandle, Tally, UsageReport, UsageTotals
 from quoth.middleware import Flow, Next
 from quoth.providers import ProviderSpec
 from quoth.testing import Reply, ScriptedTransport
 from quoth.transport import AsyncTransport, Transport
-from quoth.types import CostTotal, FinishReason, ModelRequest, Part
+from quoth.types import CostTotal, FinishReason, ModelRequest, OutputFormat, Part
 from quoth.wire import HTTPRequest
 
 # A call, and what it gives.
@@ -423,3 +427,84 @@ def middleware(request: ModelRequest, next: Next) -> Flow:
 def use_middleware() -> None:
     remove = models.use(middleware)
     remove()
+
+
+# Output types.
+
+
+@dataclass
+class Point:
+    x: int
+
+
+class Invoice(msgspec.Struct):
+    number: int
+
+
+class Place(NamedTuple):
+    city: str
+
+
+class Titled(TypedDict):
+    title: str
+
+
+class Color(Enum):
+    RED = "red"
+
+
+def outputs(schema: dict[str, Any]) -> None:
+    assert_type(models("gpt-4", "Hi", output=Invoice), Response[Invoice])
+    assert_type(models("gpt-4", "Hi", output=Invoice).parsed, Invoice)
+    assert_type(models("gpt-4", "Hi", output=Point, temperature=0, repairs=1).parsed.x, int)
+    assert_type(models("gpt-4", "Hi", output=Place).parsed, Place)
+    assert_type(models("gpt-4", "Hi", output=Titled).parsed, Titled)
+    assert_type(models("gpt-4", "Hi", output=Color).parsed, Color)
+    assert_type(models("gpt-4", "Hi", output=Literal["a", "b"]).parsed, Literal["a", "b"])
+    assert_type(models("gpt-4", "Hi", output=list[Invoice]).parsed, list[Invoice])
+    assert_type(models("gpt-4", "Hi", output=dict[str, int]).parsed, dict[str, int])
+    assert_type(models("gpt-4", "Hi", output=Invoice | None).parsed, Invoice | None)
+    assert_type(models("gpt-4", "Hi", output=Invoice | Point).parsed, Invoice | Point)
+    assert_type(models("gpt-4", "Hi", output=Annotated[int, msgspec.Meta(ge=0)]).parsed, int)
+    assert_type(models("gpt-4", "Hi", output=schema), Response)
+    assert_type(models("gpt-4", "Hi", output=OutputFormat(schema=schema)), Response)
+    models("gpt-4", "Hi", output=5)  # type: ignore[call-overload]
+    models("gpt-4", "Hi", output=Invoice, temprature=0)  # type: ignore[call-overload]
+    wrong: str = models("gpt-4", "Hi", output=int).parsed  # type: ignore[assignment]
+    del wrong
+
+
+def outputs_of_bindings_and_streams() -> None:
+    bound = models.bind("gpt-4", output=Invoice)
+    assert_type(bound, ModelBinding[Invoice])
+    assert_type(bound("Hi").parsed, Invoice)
+    assert_type(bound.bind(temperature=0)("Hi").parsed, Invoice)
+    assert_type(bound("Hi", output=list[int]).parsed, list[int])
+    stream = models.stream("gpt-4", "Hi", output=Invoice | None)
+    for value in stream.objects():
+        assert_type(value, Invoice | None)
+    assert_type(stream.response.parsed, Invoice | None)
+    assert_type(bound.stream("Hi").read().parsed, Invoice)
+
+
+async def outputs_under_asyncio() -> None:
+    assert_type((await models.aio("gpt-4", "Hi", output=Invoice)).parsed, Invoice)
+    assert_type((await models.aio.bind("gpt-4", output=Invoice)("Hi")).parsed, Invoice)
+    stream = models.aio.stream("gpt-4", "Hi", output=list[int])
+    async for value in stream.objects():
+        assert_type(value, list[int])
+    assert_type((await stream.read()).parsed, list[int])
+
+
+def total(answer: Response[Invoice]) -> int:
+    """What a user's function takes; and any Response is a Response."""
+    anything: Response = answer
+    return anything.usage.total_tokens or answer.parsed.number
+
+
+def output_errors() -> None:
+    try:
+        assert_type(models("gpt-4", "Hi", output=int).parsed, int)
+    except OutputInvalidError as error:
+        assert_type(error.path, str | None)
+        assert_type(error.response, Response | None)
