@@ -57,13 +57,18 @@ HOUSE: dict[str, Room] = {
     # The door.
     "quoth": room(
         "the public names and `models`",
-        f"{NOUNS} _api _catalog _chat _embedding _listing _options _run _settings _stream _tools _version providers",
+        f"{NOUNS} _api _binding _catalog _chat _embedding _listing _options _run _settings _stream _tools _version providers",
     ),
     # The API: the user's words become a ModelRequest. It may use the verbs of instrumentation outside a call.
     "_api": room(
-        "ModelsAPI, ModelBinding",
-        f"{NOUNS} _aio _chat _running _run _options _prompt _listing _estimating _embedding middleware _service _call "
-        "_stream _settings _scope _registry _catalog _costs instrumentation limits providers",
+        "ModelsAPI",
+        f"{NOUNS} _binding _aio _chat _running _run _options _prompt _listing _estimating _embedding middleware "
+        "_service _call _stream _settings _scope _output _registry _catalog _costs instrumentation limits providers",
+    ),
+    "_binding": room(
+        "ModelBinding: a model and its options, prepared once",
+        f"{NOUNS} _aio _chat _running _run _options _prompt _embedding _service _call _stream _scope _output _costs "
+        "providers",
     ),
     "_aio": room(
         "the verbs of the API for asyncio, loaded when asked for", f"{NOUNS} _running _run _options _prompt _stream"
@@ -84,7 +89,7 @@ HOUSE: dict[str, Room] = {
     ),
     "_embedding": room("what embed takes: texts and their options", f"{NOUNS} _options _call providers"),
     "_options": room(
-        "the keyword options and their checks", f"{NOUNS} _catalog _tools _scope _settings providers dialects"
+        "the keyword options and their checks", f"{NOUNS} _catalog _tools _scope _settings _output providers dialects"
     ),
     "_tools": room("functions as tools: their schema, their arguments", f"{NOUNS} _output"),
     "_prompt": room("what a prompt means; dicts in OpenAI's form are read by that dialect", f"{NOUNS} dialects"),
@@ -96,7 +101,7 @@ HOUSE: dict[str, Room] = {
     ),
     "_answering": room(
         "the flows of a call: whole, streamed, through middleware",
-        f"{NOUNS} middleware _accounting _tries _sending _call _stream _registry _flow providers",
+        f"{NOUNS} middleware _accounting _tries _sending _call _stream _output _registry _flow providers",
     ),
     "_batching": room(
         "the flow of embed: texts in batches, their answers as one",
@@ -106,11 +111,11 @@ HOUSE: dict[str, Room] = {
     "_tries": room("who is asked, how often, until one answers", f"{NOUNS} _call _flow limits"),
     "_sending": room(
         "one try of one target: chosen, spelled, addressed, admitted, sent, read",
-        f"{NOUNS} _proving _call _stream _settings _flow limits providers",
+        f"{NOUNS} _proving _call _stream _settings _output _flow limits providers",
     ),
     "_call": room(
         "one call: what was asked, by whom it may be answered, and all that its record is made from",
-        f"{NOUNS} _proving _settings _scope _costs _flow instrumentation limits providers",
+        f"{NOUNS} _proving _settings _scope _output _costs _flow instrumentation limits providers",
     ),
     "_proving": room("who calls, proved by credentials where there is no key", f"{NOUNS} providers transport"),
     "_stream": room("Stream, AsyncStream: what a flow puts out, for the user's loop", f"{NOUNS} _flow"),
@@ -118,6 +123,7 @@ HOUSE: dict[str, Room] = {
     "_settings": room(
         "what one ModelsAPI was told, and every variable", "errors types _catalog _scope providers transport"
     ),
+    "_output": room("output types: asked for as each provider can, read, repaired", f"{NOUNS} _json providers"),
     # The registry, and what it makes.
     "_registry": room(
         "SimpleModelRegistry: a model id becomes a live Provider", f"{NOUNS} _catalog providers transport"
@@ -139,7 +145,7 @@ HOUSE: dict[str, Room] = {
     "_framing": room("bytes to frames: SSE, NDJSON", "errors"),
     "embeddings": room("texts as vectors: requests and responses", "types _json"),
     "events": room("what a stream says", "types"),
-    "types": room("messages, requests, responses; users find usage and cost here too", "_json _media _money"),
+    "types": room("messages, requests, responses; users find usage and cost here too", "_json _media _money errors"),
     "_media": room("what bytes are, and where they come from", "errors"),
     "_money": room("usage and cost: counts as a partition, exact amounts"),
     "wire": room("the wire as values"),
@@ -159,9 +165,10 @@ COMPOSED = frozenset({"_costs", "instrumentation", "limits"})
 FOR_TYPES = {
     ("errors", "embeddings"): "an error carries the vectors that had come; only in annotations, as with types",
     ("_aio", "_api"): "each class there is the other half of one here, and says so in its annotations",
+    ("_aio", "_binding"): "as _api",
     ("_aio", "_listing"): "as the verb of the other half",
     ("_aio", "_embedding"): "as the verb of the other half",
-    ("errors", "types"): "an error carries a Response and Attempts; types raises no errors, so only in annotations",
+    ("errors", "types"): "an error carries a Response and Attempts; types raises them, so only in annotations",
     ("providers", "transport"): "the embedded model is called by a transport, in the form that this one states",
 }
 """Imports under TYPE_CHECKING that the map forbids at run time: (room, room) and the reason."""
@@ -172,6 +179,7 @@ OUTSIDE = {
     "google": frozenset({"providers"}),
     "httptools": frozenset({"transport", "testing"}),
     "httpx2": frozenset({"transport"}),
+    "pydantic": frozenset({"_output"}),
     "truststore": frozenset({"transport"}),
     "xllamacpp": frozenset({"providers"}),
     "tiktoken": frozenset({"_estimating"}),
@@ -719,7 +727,7 @@ def test_a_room_that_is_built_is_planned_no_more():
 
 
 def test_only_the_service_composes_and_only_the_api_uses_the_verbs():
-    outside_of_calls = {"_api", "_estimating", "testing"}
+    outside_of_calls = {"_api", "_binding", "_estimating", "testing"}
     assert composers(HOUSE) == {"_service", "_accounting", "_tries", "_sending", "_call"} | outside_of_calls
 
 
@@ -778,7 +786,7 @@ BAD: list[tuple[Check, str, str]] = [
     (check_rooms, "quoth.wire", "from .types import Message"),
     (check_rooms, "quoth.types", "def late():\n    from .events import fold"),
     (check_rooms, "quoth.types", "import quoth.events"),
-    (check_rooms, "quoth.types", "from . import errors"),
+    (check_rooms, "quoth.types", "from . import events"),
     (check_rooms, "quoth.types", "from importlib import import_module\nimport_module('quoth.events')"),
     (check_rooms, "quoth.dialects.openai_chat.client", "from ...providers import PROVIDERS"),
     (check_rooms, "quoth.dialects.__init__", "from ..providers import PROVIDERS"),

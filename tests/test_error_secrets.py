@@ -188,7 +188,9 @@ def test_nothing_of_credentials_leaves_with_an_error(failure, ask, source, monke
     """A key's id, its secret and a session token are all the same text here."""
     monkeypatch.delenv("MINE_KEY", raising=False)
     if source == "aws":
-        pytest.importorskip("botocore", reason="the extra bedrock is not installed")
+        # All of it now: the first look for credentials loads it, within the short time that these calls have.
+        for name in ("botocore.session", "botocore.credentials", "botocore.auth"):
+            pytest.importorskip(name, reason="the extra bedrock is not installed")
         for name in AWS:
             monkeypatch.setenv(name, KEY)
         monkeypatch.setenv("AWS_REGION", "eu-west-1")

@@ -13,11 +13,11 @@ A key comes from the provider's own variable (OPENAI_API_KEY); ``local/`` models
 from typing import TYPE_CHECKING, Any
 
 from . import errors
-from ._api import ModelBinding, ModelsAPI
+from ._api import ModelsAPI
+from ._binding import ModelBinding
 from ._options import CallOptions
 from ._settings import Settings
 from ._stream import AsyncStream, Stream
-from ._version import __version__
 from .errors import QuothError
 from .providers._auth import EnvironmentKey, KeySource, Secret
 from .types import (
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from ._listing import ProviderInfo
     from ._run import Run
     from ._tools import FunctionTool
+    from ._version import __version__
     from .embeddings import EmbeddingRequest, EmbeddingResponse
 
 __all__ = [
@@ -99,8 +100,9 @@ _LATE = {
     "ModelInfo": "_catalog",
     "ProviderInfo": "_listing",
     "Run": "_run",
+    "__version__": "_version",
 }
-"""The types of what is seldom asked for, and the modules that they are loaded from when they are."""
+"""What is seldom asked for, and the modules that it is loaded from when it is."""
 
 
 def __getattr__(name: str) -> Any:

@@ -19,7 +19,7 @@ from .errors import ConfigurationError, InputError, InputTypeError, NotBuiltErro
 from .providers._address import check_base_url
 from .providers._auth import KeySource, Secret, as_source
 from .providers._spec import SHORT_NAMES, CheckLevel
-from .types import RetryPolicy, Tool, ToolCall, ToolChoice
+from .types import OutputFormat, RetryPolicy, Tool, ToolCall, ToolChoice
 from .wire import Headers
 
 __all__ = [
@@ -48,6 +48,10 @@ class CallableTool(Protocol):
 
     @property
     def call(self) -> Callable[[Any], Any]: ...
+
+
+Schema: TypeAlias = Mapping[str, Any] | OutputFormat
+"""What ``output`` may be beside a type: a JSON Schema, or one with how strictly it is meant."""
 
 
 class CallOptions(TypedDict, total=False):
@@ -102,6 +106,8 @@ class CallOptions(TypedDict, total=False):
 class RunOptions(CallOptions, total=False):
     """What ``models.run`` and ``models.chat`` take by keyword: the options of their calls, and how far a run may go."""
 
+    output: Any
+    """What the last answer is to be: a type, or a JSON Schema; ``parsed`` of the run is that."""
     max_rounds: int
     """How often the model is asked at most; 8 where nothing is said."""
     max_seconds: float

@@ -24,7 +24,7 @@ from ._flow import AsyncDriver, Driver, Flow, arun, run
 from ._registry import SimpleModelRegistry
 from ._settings import Settings, configured, variable
 from ._stream import AsyncStream, Stream, StreamOutput
-from .errors import ConfigurationError
+from .errors import ConfigurationError, InputError
 from .instrumentation._journal import Journal
 from .instrumentation._record import new_call_id
 from .transport import AsyncTransport, Transport
@@ -175,6 +175,8 @@ class ModelService:
         return await arun(self._answer(call, scope), self._routed()[1], scope)
 
     def stream(self, call: ModelCall) -> Stream:
+        _refuse_repairs(call)
+
         def start() -> Driver[StreamOutput, Response]:
             scope = self._scope(call, stream=True)
             return Driver(self._answer(call, scope), self._routed()[0], scope)
@@ -182,6 +184,8 @@ class ModelService:
         return Stream(start)
 
     def astream(self, call: ModelCall) -> AsyncStream:
+        _refuse_repairs(call)
+
         def start() -> AsyncDriver[StreamOutput, Response]:
             scope = self._scope(call, stream=True)
             return AsyncDriver(self._answer(call, scope), self._routed()[1], scope)
@@ -289,6 +293,14 @@ def _async_embedded() -> AsyncTransport:
     from .transport._in_process_aio import AsyncInProcessTransport
 
     return AsyncInProcessTransport(EmbeddedModel())
+
+
+def _refuse_repairs(call: ModelCall) -> None:
+    if call.repairs:
+        raise InputError(
+            "repairs and streams do not go together: what was shown of an answer cannot be taken back. Leave repairs "
+            "out, repairs=0, or ask for the whole answer"
+        )
 
 
 def _half_given(given: str, missing: str) -> ConfigurationError:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeAlias, TypeV
 from ._flow import AsyncDriver, Driver
 from .errors import ClosedError, InputError
 from .events import StreamEvent, TextDelta
-from .types import GrowingOutput, OutputReader, Parsed, Response
+from .types import GrowingOutput, OutputReader, Parsed_co, Response
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -39,7 +39,7 @@ Event = TypeVar("Event")
 Driving = TypeVar("Driving", Driver[StreamOutput, Response], AsyncDriver[StreamOutput, Response])
 
 
-class _Reading(Generic[Driving, Parsed]):
+class _Reading(Generic[Driving, Parsed_co]):
     """What both streams share: the driver, made at the first use, and the response, once it is whole."""
 
     __slots__ = ("__weakref__", "_driver", "_opened", "_reader", "_response", "_start", "_starting")
@@ -50,7 +50,7 @@ class _Reading(Generic[Driving, Parsed]):
         self._driver: Driving | None = None
         self._opened = False
         self._reader: OutputReader | None = None
-        self._response: Response[Parsed] | None = None
+        self._response: Response[Parsed_co] | None = None
 
     def _started(self) -> Driving:
         with self._starting:
@@ -79,7 +79,7 @@ class _Reading(Generic[Driving, Parsed]):
         return self._reader.growing()
 
     @property
-    def response(self) -> Response[Parsed]:
+    def response(self) -> Response[Parsed_co]:
         """The whole response, once the stream is at its end."""
         if self._response is not None:
             return self._response
@@ -105,7 +105,7 @@ def _closed() -> NoReturn:
     raise ClosedError("this stream was closed before it was opened: nothing was sent; make a new one")
 
 
-class Stream(_Reading[Driver[StreamOutput, Response], Parsed]):
+class Stream(_Reading[Driver[StreamOutput, Response], Parsed_co]):
     """The pieces of an answer as ``str``; ``events()`` for all that happens; ``response`` at the end.
 
     With ``output=T`` it is a ``Stream[T]``: ``objects()`` and ``partial()`` give what is whole of the value so far.
@@ -135,7 +135,7 @@ class Stream(_Reading[Driver[StreamOutput, Response], Parsed]):
         while (event := self._next()) is not None:
             yield event
 
-    def objects(self) -> Iterator[Parsed]:
+    def objects(self) -> Iterator[Parsed_co]:
         """The value while it grows, each time as the type of ``output=T``: a list with more items, a field more.
 
         It is shown as soon as all that the type requires is whole, and then the more rarely the larger it is. Nothing
@@ -160,7 +160,7 @@ class Stream(_Reading[Driver[StreamOutput, Response], Parsed]):
         event = self._note(output)
         return self._note(driver.advance()) if event is None and output is not None else event
 
-    def read(self) -> Response[Parsed]:
+    def read(self) -> Response[Parsed_co]:
         """Read to the end and give the whole response."""
         while self._next() is not None:
             pass
@@ -175,7 +175,7 @@ class Stream(_Reading[Driver[StreamOutput, Response], Parsed]):
         self.close()
 
 
-class AsyncStream(_Reading[AsyncDriver[StreamOutput, Response], Parsed]):
+class AsyncStream(_Reading[AsyncDriver[StreamOutput, Response], Parsed_co]):
     """As Stream, for ``async for`` and ``async with``. A class, not an async generator: leaving it is immediate."""
 
     __slots__ = ()
@@ -201,7 +201,7 @@ class AsyncStream(_Reading[AsyncDriver[StreamOutput, Response], Parsed]):
         """What happens from here on, typed: text, reasoning, tool calls, the end."""
         return AsyncEvents(self._next)
 
-    def objects(self) -> AsyncIterator[Parsed]:
+    def objects(self) -> AsyncIterator[Parsed_co]:
         """The value while it grows, each time as the type of ``output=T``; see ``Stream.objects``."""
         return _AsyncGrown(self, typed=True)
 
@@ -216,7 +216,7 @@ class AsyncStream(_Reading[AsyncDriver[StreamOutput, Response], Parsed]):
         event = self._note(output)
         return self._note(await driver.advance()) if event is None and output is not None else event
 
-    async def read(self) -> Response[Parsed]:
+    async def read(self) -> Response[Parsed_co]:
         """Read to the end and give the whole response."""
         while await self._next() is not None:
             pass

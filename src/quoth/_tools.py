@@ -16,7 +16,8 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from msgspec import UNSET, Struct, to_builtins
 
-from ._output._forms import Form, Misfit, form_of
+from ._output import Form, form_of
+from ._output._checking import MisfitError
 from .errors import InputError, InputTypeError
 from .types import Tool
 
@@ -276,7 +277,7 @@ def _caller(function: Callable[..., Any], parameters: list[Parameter]) -> Callab
 def _argument(parameter: Parameter, value: Any) -> Any:
     try:
         return parameter.form.decode(value)
-    except Misfit as misfit:
+    except MisfitError as misfit:
         place = parameter.name + misfit.path.removeprefix("$")
         raise ArgumentsError(f"the argument {place} does not fit: {misfit.words}") from None
 

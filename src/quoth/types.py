@@ -33,11 +33,11 @@ from .errors import InputError
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
 
-    Parsed = TypeVar("Parsed", covariant=True, default=Any)
+    Parsed_co = TypeVar("Parsed_co", covariant=True, default=Any)
 else:
     from typing import TypeVar
 
-    Parsed = TypeVar("Parsed", covariant=True)
+    Parsed_co = TypeVar("Parsed_co", covariant=True)
 
 __all__ = [
     "EVENT_BUCKETS",
@@ -427,7 +427,7 @@ class OutputReader(Protocol):
     def growing(self) -> GrowingOutput: ...
 
 
-class Response(Struct, Generic[Parsed], frozen=True, kw_only=True, gc=False, eq=False, repr_omit_defaults=True):
+class Response(Struct, Generic[Parsed_co], frozen=True, kw_only=True, gc=False, eq=False, repr_omit_defaults=True):
     """The one result of every way to call. ``str(response)`` is the text; with ``output=T`` it is a ``Response[T]``.
 
     ``message`` can be appended to a conversation as it is. ``model`` is the model that answered, as the
@@ -462,7 +462,7 @@ class Response(Struct, Generic[Parsed], frozen=True, kw_only=True, gc=False, eq=
         return self.message.text
 
     @property
-    def parsed(self) -> Parsed:
+    def parsed(self) -> Parsed_co:
         """The answer as the type that was asked for with ``output=T``; made anew at each access.
 
         Raises:
@@ -472,7 +472,7 @@ class Response(Struct, Generic[Parsed], frozen=True, kw_only=True, gc=False, eq=
         """
         if self.reader is None:
             raise InputError("parsed needs a type: models(..., output=T). This answer is plain text, in .text")
-        parsed: Parsed = self.reader.parse(self)
+        parsed: Parsed_co = self.reader.parse(self)
         return parsed
 
     @property

@@ -8,8 +8,8 @@ has an ``output=``; pure, and none of it waits.
 """
 
 from ._asking import Asked, ask_for
-from ._forms import Form, Misfit, form_of
+from ._forms import Form, form_of
 from ._reading import Reading
 from ._repairing import repaired_request
 
-__all__ = ["Asked", "Form", "Misfit", "Reading", "ask_for", "form_of", "repaired_request"]
+__all__ = ["Asked", "Form", "Reading", "ask_for", "form_of", "repaired_request"]

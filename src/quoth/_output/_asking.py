@@ -87,8 +87,8 @@ def _unsayable(form: Form, name: str, provider: Provider, request: ModelRequest)
 
 
 def _by_schema(form: Form, name: str, request: ModelRequest, why: list[str]) -> Asked:  # noqa: ARG001  # as above
-    rewritten = _rewritten(form, name)
-    wanted = OutputFormat(schema=rewritten.schema, name=form.name, strict=RULES[name].strict)
+    rewritten, rules = _rewritten(form, name), RULES[name]
+    wanted = OutputFormat(schema=rewritten.schema, name=form.name if rules.named else None, strict=rules.strict)
     return Asked(
         request=replace(request, output=wanted),
         reading=Reading(form, "schema", wrapped=rewritten.wrapped),
@@ -175,9 +175,7 @@ def _told_in_system(messages: tuple[Message, ...], words: str) -> tuple[Message,
     if not messages or messages[0].role != "system":
         return (Message.system(words), *messages)
     first = messages[0]
-    match first.parts:
-        case (Text(text=text, provider_data={}) as part,):
-            parts = (replace(part, text=f"{text}\n\n{words}"),)
-        case parts:
-            parts = (*parts, Text(text=f"\n\n{words}"))
+    *before, last = first.parts or (Text(text=""),)
+    behind = [replace(last, text=f"{last.text}\n\n{words}")] if isinstance(last, Text) else [last, Text(text=words)]
+    parts = (*before, *behind)
     return (replace(first, parts=parts), *messages[1:])

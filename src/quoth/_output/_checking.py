@@ -9,32 +9,41 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from ._forms import Misfit
+__all__ = ["TYPES", "MisfitError", "check", "matches", "resolved"]
 
-__all__ = ["TYPES", "check", "matches", "resolved"]
+
+class MisfitError(ValueError):
+    """A value is not what a form asks for; ``path`` says where: ``$.items[2].price``."""
+
+    def __init__(self, words: str, path: str = "$") -> None:
+        super().__init__(words)
+        self.words = words
+        self.path = path
+
 
 Check: TypeAlias = Callable[[Any, Any, Mapping[str, Any], Mapping[str, Any], str], None]
 """The value, what the keyword says, the schema it stands in, the whole schema, and where the value is."""
-
-TYPES: dict[str, Callable[[Any], bool]] = {
-    "array": lambda value: isinstance(value, list),
-    "boolean": lambda value: isinstance(value, bool),
-    "integer": lambda value: _is_number(value) and value == value // 1,
-    "null": lambda value: value is None,
-    "number": lambda value: _is_number(value),
-    "object": lambda value: isinstance(value, dict),
-    "string": lambda value: isinstance(value, str),
-}
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
+TYPES: dict[str, Callable[[Any], bool]] = {
+    "array": lambda value: isinstance(value, list),
+    "boolean": lambda value: isinstance(value, bool),
+    "integer": lambda value: _is_number(value) and value == value // 1,
+    "null": lambda value: value is None,
+    "number": _is_number,
+    "object": lambda value: isinstance(value, dict),
+    "string": lambda value: isinstance(value, str),
+}
+
+
 def check(value: Any, schema: Any, root: Mapping[str, Any], path: str = "$") -> None:
-    """Raise Misfit where the value is not what the schema says."""
+    """Raise MisfitError where the value is not what the schema says."""
     if schema is False:
-        raise Misfit("nothing may stand here", path)
+        raise MisfitError("nothing may stand here", path)
     if not isinstance(schema, Mapping):
         return
     for keyword, said in schema.items():
@@ -47,7 +56,7 @@ def matches(value: Any, schema: Any, root: Mapping[str, Any]) -> bool:
     """Whether a value is what a schema says."""
     try:
         check(value, schema, root)
-    except Misfit:
+    except MisfitError:
         return False
     return True
 
@@ -70,7 +79,7 @@ def _reference(value: Any, said: Any, _: Any, root: Mapping[str, Any], path: str
 def _type(value: Any, said: Any, _: Any, __: Any, path: str) -> None:
     kinds = said if isinstance(said, list) else [said]
     if not any(TYPES[kind](value) for kind in kinds if kind in TYPES):
-        raise Misfit(f"expected {' or '.join(map(str, kinds))}, got {_kind(value)}", path)
+        raise MisfitError(f"expected {' or '.join(map(str, kinds))}, got {_kind(value)}", path)
 
 
 def _kind(value: Any) -> str:
@@ -84,7 +93,7 @@ def _same(one: Any, other: Any) -> bool:
 
 def _enum(value: Any, said: Any, _: Any, __: Any, path: str) -> None:
     if not any(_same(value, each) for each in said):
-        raise Misfit(f"{value!r:.80} is none of {', '.join([repr(each) for each in said])[:200]}", path)
+        raise MisfitError(f"{value!r:.80} is none of {', '.join([repr(each) for each in said])[:200]}", path)
 
 
 def _const(value: Any, said: Any, _: Any, __: Any, path: str) -> None:
@@ -95,7 +104,7 @@ def _required(value: Any, said: Any, _: Any, __: Any, path: str) -> None:
     if isinstance(value, dict):
         for name in said:
             if name not in value:
-                raise Misfit(f"{name!r} is missing", path)
+                raise MisfitError(f"{name!r} is missing", path)
 
 
 def _properties(value: Any, said: Any, _: Any, root: Mapping[str, Any], path: str) -> None:
@@ -110,7 +119,7 @@ def _others(value: Any, said: Any, schema: Mapping[str, Any], root: Mapping[str,
         for name in value:
             if name not in schema.get("properties", {}):
                 if said is False:
-                    raise Misfit(f"there is no {name!r}", path)
+                    raise MisfitError(f"there is no {name!r}", path)
                 check(value[name], said, root, f"{path}.{name}")
 
 
@@ -128,11 +137,11 @@ def _first_items(value: Any, said: Any, _: Any, root: Mapping[str, Any], path: s
 
 
 def _any_of(value: Any, said: Any, _: Any, root: Mapping[str, Any], path: str) -> None:
-    misfits: list[Misfit] = []
+    misfits: list[MisfitError] = []
     for schema in said:
         try:
             check(value, schema, root, path)
-        except Misfit as misfit:
+        except MisfitError as misfit:
             misfits.append(misfit)
         else:
             return
@@ -143,7 +152,7 @@ def _any_of(value: Any, said: Any, _: Any, root: Mapping[str, Any], path: str) -
 def _one_of(value: Any, said: Any, schema: Any, root: Mapping[str, Any], path: str) -> None:
     _any_of(value, said, schema, root, path)
     if sum(matches(value, each, root) for each in said) > 1:
-        raise Misfit("fits more than one of the forms, and may fit one only", path)
+        raise MisfitError("fits more than one of the forms, and may fit one only", path)
 
 
 def _all_of(value: Any, said: Any, _: Any, root: Mapping[str, Any], path: str) -> None:
@@ -153,16 +162,16 @@ def _all_of(value: Any, said: Any, _: Any, root: Mapping[str, Any], path: str) -
 
 def _not(value: Any, said: Any, _: Any, root: Mapping[str, Any], path: str) -> None:
     if matches(value, said, root):
-        raise Misfit("is what it may not be", path)
+        raise MisfitError("is what it may not be", path)
 
 
-def _bound(counts: type | tuple[type, ...] | None, holds: Callable[[Any, Any], bool], words: str) -> Check:
+def _bound(counts: type[list[Any] | str] | None, holds: Callable[[Any, Any], bool], words: str) -> Check:
     """A check of a number, or of how many there are in what ``counts`` says."""
 
     def check_bound(value: Any, said: Any, _: Any, __: Any, path: str) -> None:
         measured = len(value) if counts and isinstance(value, counts) else value
         if (isinstance(value, counts) if counts else _is_number(value)) and not holds(measured, said):
-            raise Misfit(f"{words} {said}, not {measured}", path)
+            raise MisfitError(f"{words} {said}, not {measured}", path)
 
     return check_bound
 

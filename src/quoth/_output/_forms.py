@@ -1,4 +1,4 @@
-"""A type, or a JSON Schema, as what an answer is asked for by and read with: a schema, and a decoder of plain values."""
+"""A type, or a JSON Schema, as what an answer is asked for by and read with: a schema, and a decoder."""
 
 from __future__ import annotations
 
@@ -13,25 +13,17 @@ import msgspec
 from .. import _json
 from ..errors import InputError, InputTypeError
 from ..types import OutputFormat
+from ._checking import MisfitError, check
 
 if TYPE_CHECKING:
     from ._rewriting import Rewritten
 
-__all__ = ["Form", "Misfit", "Schema", "form_of"]
+__all__ = ["Form", "Schema", "form_of"]
 
 Schema = dict[str, Any]
 
 MOST_FORMS = 256
 """Types that are remembered."""
-
-
-class Misfit(ValueError):
-    """A value is not what a form asks for; ``path`` says where: ``$.items[2].price``."""
-
-    def __init__(self, words: str, path: str = "$") -> None:
-        super().__init__(words)
-        self.words = words
-        self.path = path
 
 
 class Form:
@@ -51,7 +43,7 @@ class Form:
         self.given = given
         self.schema = schema
         self.decode = decode
-        """Give the value for plain JSON, or raise Misfit."""
+        """Give the value for plain JSON, or raise MisfitError."""
         self.name = _fit_name(name or str(schema.get("title", "")))
         self.exact = exact
         """Where an OutputFormat was given: it is sent as it stands."""
@@ -110,13 +102,11 @@ def _made_of(given: Any) -> Form:
         return _of_pydantic(given)
     try:
         (root,), components = msgspec.json.schema_components((given,), ref_template="#/$defs/{name}")
-    except Exception as error:  # a type can be wrong in many ways: hints that do not resolve, names that clash
-        if "pydantic" in sys.modules:  # a model may be the type of a field
-            try:
-                return _of_pydantic(given)
-            except Exception:  # noqa: BLE001  # pydantic cannot either: what msgspec said is the better word
-                pass
-        raise _no_schema(given, error) from None
+    except Exception as error:  # noqa: BLE001  # a type can be wrong in many ways: hints that do not resolve, clashes
+        form = _of_pydantic_too(given)
+        if form is None:
+            raise _no_schema(given, error) from None
+        return form
     schema: Schema = {**root, "$defs": components} if components else dict(root)
     _add_names(schema, given)
     name = getattr(given, "__name__", "") if isinstance(given, type) and not get_args(given) else ""
@@ -139,9 +129,9 @@ def _msgspec_decoder(given: Any) -> Callable[[Any], Any]:
             return msgspec.convert(value, given, str_keys=True)
         except msgspec.ValidationError as error:
             words, _, path = str(error).partition(" - at `")
-            raise Misfit(words, path.rstrip("`") or "$") from None
+            raise MisfitError(words, path.rstrip("`") or "$") from None
         except Exception as error:  # noqa: BLE001  # the type's own __post_init__ may raise anything
-            raise Misfit(f"{type(error).__name__}: {error}") from None
+            raise MisfitError(f"{type(error).__name__}: {error}") from None
 
     return decode
 
@@ -196,12 +186,22 @@ def _of_pydantic(given: Any) -> Form:
             return adapter.validate_json(_json.encode(value))
         except ValidationError as error:
             first = error.errors(include_url=False, include_context=False)[0]
-            raise Misfit(first["msg"], _path(first["loc"])) from None
+            raise MisfitError(first["msg"], _path(first["loc"])) from None
         except Exception as error:  # noqa: BLE001  # a validator of the model may raise anything
-            raise Misfit(f"{type(error).__name__}: {error}") from None
+            raise MisfitError(f"{type(error).__name__}: {error}") from None
 
     name = given.__name__ if _is_pydantic(given) else ""
     return Form(given, adapter.json_schema(), decode, name=name)
+
+
+def _of_pydantic_too(given: Any) -> Form | None:
+    """The form of a type that msgspec cannot read: a field of it may be a model of pydantic."""
+    if "pydantic" not in sys.modules:
+        return None
+    try:
+        return _of_pydantic(given)
+    except Exception:  # noqa: BLE001  # pydantic cannot either: what msgspec says of it is said
+        return None
 
 
 def _path(steps: tuple[int | str, ...]) -> str:
@@ -213,8 +213,6 @@ def _path(steps: tuple[int | str, ...]) -> str:
 
 def _of_schema(given: Any, schema: Mapping[str, Any], exact: OutputFormat | None) -> Form:
     from copy import deepcopy
-
-    from ._checking import check
 
     own: Schema = dict(deepcopy(schema))
     try:

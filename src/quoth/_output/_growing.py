@@ -21,8 +21,14 @@ _PLAIN = re.compile(r'[^"\\]*')
 _SCALAR = re.compile(r"[-+.0-9A-Za-z]*")
 
 
+def _end(run: re.Pattern[str], text: str, position: int) -> int:
+    """Where a run that may be empty ends."""
+    found = run.match(text, position)
+    return found.end() if found else position
+
+
 class Growing:
-    """Feed it the pieces in order; ``value()`` is what is whole. ``skips`` is the character before which all is skipped."""
+    """Feed it the pieces in order; ``value()`` is what is whole. All before the character ``skips`` is skipped."""
 
     __slots__ = ("_broken", "_closed", "_escaped", "_keys", "_pieces", "_place", "_root", "_skips", "_stack", "whole")
 
@@ -71,7 +77,7 @@ class Growing:
             self._skips = ""
         while position < len(text) and not self._broken and not self._closed:
             if self._pieces is None:
-                position = _SPACE.match(text, position).end()  # type: ignore[union-attr]  # it matches nothing too
+                position = _end(_SPACE, text, position)
                 if position < len(text):
                     position = self._begin(text, position)
             elif self._pieces[0] == '"':
@@ -84,7 +90,7 @@ class Growing:
             pieces.append(text[position])
             self._escaped = False
             return position + 1
-        end = _PLAIN.match(text, position).end()  # type: ignore[union-attr]  # it matches nothing too
+        end = _end(_PLAIN, text, position)
         pieces.append(text[position:end])
         if end == len(text):
             return end
@@ -96,7 +102,7 @@ class Growing:
         return end + 1
 
     def _scalar(self, pieces: list[str], text: str, position: int) -> int:
-        end = _SCALAR.match(text, position).end()  # type: ignore[union-attr]  # it matches nothing too
+        end = _end(_SCALAR, text, position)
         pieces.append(text[position:end])
         if end < len(text):
             self._complete("".join(pieces))
@@ -146,7 +152,7 @@ class Growing:
         elif character == ":" and place == "colon":
             self._place = "value"
         elif (character == '"' and place in ("value", "first", "key")) or (
-            place in ("value", "first") and _SCALAR.match(character).end()
+            place in ("value", "first") and _SCALAR.fullmatch(character)
         ):
             self._pieces = [character]
         else:

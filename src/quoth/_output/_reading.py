@@ -11,7 +11,8 @@ from .. import _json
 from ..errors import InputError, OutputInvalidError, OutputRefusedError
 from ..events import PartData, ResponseEnd, StreamEvent, TextDelta, ToolCallDelta, ToolCallStart
 from ..types import Part, Response, Text, ToolCall
-from ._forms import Form, Misfit, form_of, shown
+from ._checking import MisfitError
+from ._forms import Form, form_of, shown
 from ._growing import Growing
 from ._rewriting import WRAPPED, restored
 
@@ -82,7 +83,7 @@ class Reading:
             )
         try:
             return self.value(response.text)
-        except Misfit as misfit:
+        except MisfitError as misfit:
             raise OutputInvalidError(
                 f"{_who(response)} did not answer as {shown(self.form.given)}: {_why(misfit, response)}",
                 response=response,
@@ -92,13 +93,13 @@ class Reading:
             ) from None
 
     def value(self, text: str) -> Any:
-        """The value that a text says. Raises Misfit."""
+        """The value that a text says. Raises MisfitError."""
         if not text.strip():
-            raise Misfit("it has no text")
+            raise MisfitError("it has no text")
         try:
             return self.form.decode(self.unwrapped(self._json(text)))
         except RecursionError:
-            raise Misfit("it is nested too deeply") from None
+            raise MisfitError("it is nested too deeply") from None
 
     def growing(self) -> GrowingAnswer:
         """A fresh reader of an answer that comes piece by piece."""
@@ -108,7 +109,7 @@ class Reading:
         """A JSON value as the form has it."""
         if self.wrapped:
             if not isinstance(value, dict) or WRAPPED not in value:
-                raise Misfit(f"expected an object with {WRAPPED!r}")
+                raise MisfitError(f"expected an object with {WRAPPED!r}")
             value = value[WRAPPED]
         return restored(value, self.form.schema, self.form.schema)
 
@@ -119,7 +120,7 @@ class Reading:
             found = _within(text) if self.way in ("words", "tool") else []
             if found:
                 return found[0]
-            raise Misfit(f"it is no JSON ({error})") from None
+            raise MisfitError(f"it is no JSON ({error})") from None
 
 
 class GrowingAnswer:
@@ -149,14 +150,14 @@ class GrowingAnswer:
         """What is whole so far, as plain JSON; nothing where that is nothing yet. Not to be changed."""
         try:
             return [self._reading.unwrapped(value) for value in self._growing.value()]
-        except (Misfit, RecursionError):  # the wrapper has only begun
+        except (MisfitError, RecursionError):  # the wrapper has only begun
             return []
 
     def typed(self) -> list[Any]:
         """The same as the type that was asked for; nothing where it is not one yet."""
         try:
             return [self._reading.form.decode(value) for value in self.value()]
-        except Misfit:
+        except MisfitError:
             return []
 
 
@@ -164,7 +165,7 @@ def _who(response: Response) -> str:
     return f"{response.provider}/{response.model}" if response.provider else response.model or "the model"
 
 
-def _why(misfit: Misfit, response: Response) -> str:
+def _why(misfit: MisfitError, response: Response) -> str:
     if response.tool_calls and not response.text:
         return f"it called a tool instead ({', '.join([call.name for call in response.tool_calls])})"
     cut = (

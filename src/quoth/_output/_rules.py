@@ -28,6 +28,8 @@ class Rules(Struct, frozen=True, kw_only=True, gc=False):
 
     ways: tuple[Way, ...] = ("schema", "words")
     """How it can be asked, the best first; what cannot be asked for in one way is in the next."""
+    named: bool = True
+    """The wire has a place for the form's name."""
     strict: bool | None = None
     """What is said of strictness with ``schema``."""
     object_root: bool = False
@@ -95,6 +97,7 @@ RULES: dict[str, Rules] = {
     "openai_responses": _OPENAI,
     "openai_chat": _OPENAI,  # compatible servers are built for what OpenAI's own clients send
     "anthropic_messages": Rules(
+        named=False,
         ways=("schema", "tool", "words"),
         object_root=True,
         closed=True,
@@ -105,6 +108,7 @@ RULES: dict[str, Rules] = {
         kept={"format": (*_FORMATS, "uri"), "minItems": (0, 1)},
     ),
     "gemini": Rules(
+        named=False,
         ways=("schema", "object"),
         typed=True,
         recursive=False,  # "unrolled to a limited degree", and never in what is required
@@ -116,6 +120,7 @@ RULES: dict[str, Rules] = {
         kept={"format": ("date-time", "date", "time", "duration")},
     ),
     "cohere_chat": Rules(
+        named=False,
         ways=("schema", "words"),
         object_root=True,
         closed=True,

@@ -63,7 +63,7 @@ ROWS = (
         reasons_with_tools_on_responses=("gpt-5.6", "gpt-6"),
         fixed_temperature=True,
         default_model="gpt-6-luna",
-        quirks=Quirks(max_tokens_field="max_completion_tokens"),
+        quirks=Quirks(max_tokens_field="max_completion_tokens", output_rules="openai"),
         confidence="recorded",
         hint="create one at https://platform.openai.com/api-keys",
     ),
@@ -113,6 +113,7 @@ ROWS = (
         default_model="smollm2",
         model_prefixes=("smollm2",),
         quirks=Quirks(
+            output_rules="grammar",
             stream_only=True,
             tools=False,
             tools_hint="the embedded model ignores tools; use a hosted model, or ask for JSON in words",

@@ -15,7 +15,9 @@ HOSTS = (
         key_variables=("GROQ_API_KEY",),
         base_url_variables=("GROQ_BASE_URL", "GROQ_API_BASE"), root_variables=("GROQ_BASE_URL",),
         endpoints=(RESPONSES,),
-        quirks=Quirks(max_tokens_field="max_completion_tokens", reasoning_field="reasoning"),
+        quirks=Quirks(
+            max_tokens_field="max_completion_tokens", reasoning_field="reasoning", output_rules="best_effort",
+        ),
         confidence="recorded",
     ),
     ProviderSpec(

@@ -18,7 +18,7 @@ SERVERS = (
         relocate="ollama_host",
         endpoints=(RESPONSES,),
         embeddings=(EmbeddingEndpoint(dialect="ollama_embed", base_url="http://localhost:11434", most_texts=512),),
-        quirks=Quirks(reasoning_field="reasoning"),
+        quirks=Quirks(reasoning_field="reasoning", output_rules="grammar"),
         confidence="recorded",
         note="By its compatible API; OLLAMA_HOST is read as Ollama reads it.",
     ),
@@ -29,7 +29,7 @@ SERVERS = (
         base_url_variables=("VLLM_BASE_URL", "VLLM_API_BASE", "HOSTED_VLLM_API_BASE"),
         endpoints=(RESPONSES,),
         embeddings=EMBEDDINGS,
-        quirks=Quirks(reasoning_field="reasoning"),
+        quirks=Quirks(reasoning_field="reasoning", output_rules="grammar"),
         confidence="recorded",
     ),
     ProviderSpec(
@@ -37,6 +37,7 @@ SERVERS = (
         base_url="http://localhost:30000/v1",
         key_optional=True,
         endpoints=(RESPONSES,),
+        quirks=Quirks(output_rules="grammar"),
         confidence="one_source",
     ),
     ProviderSpec(
@@ -46,6 +47,7 @@ SERVERS = (
         base_url_variables=("LM_STUDIO_API_BASE", "LMSTUDIO_BASE_URL"),
         endpoints=(RESPONSES,),
         embeddings=EMBEDDINGS,
+        quirks=Quirks(output_rules="grammar"),
         confidence="recorded",
     ),
     ProviderSpec(
@@ -55,7 +57,7 @@ SERVERS = (
         base_url_variables=("LLAMACPP_API_BASE",),
         endpoints=(RESPONSES,),
         embeddings=EMBEDDINGS,
-        quirks=Quirks(reasoning_field="reasoning_content"),
+        quirks=Quirks(reasoning_field="reasoning_content", output_rules="grammar"),
         confidence="recorded",
     ),
     ProviderSpec(
@@ -63,6 +65,7 @@ SERVERS = (
         base_url="http://localhost:8080/v1",
         key_variables=("LLAMAFILE_API_KEY",), key_optional=True,
         base_url_variables=("LLAMAFILE_API_BASE",),
+        quirks=Quirks(output_rules="grammar"),
         confidence="one_source",
     ),
     ProviderSpec(
@@ -70,6 +73,7 @@ SERVERS = (
         base_url="http://localhost:22088/engines/llama.cpp/v1",
         key_variables=("DOCKER_MODEL_RUNNER_API_KEY",), key_optional=True,
         base_url_variables=("DOCKER_MODEL_RUNNER_API_BASE",),
+        quirks=Quirks(output_rules="grammar"),
         confidence="one_source",
         note="The port depends on the installation.",
     ),
@@ -78,6 +82,7 @@ SERVERS = (
         base_url="http://localhost:8000/api/v1",
         key_variables=("LEMONADE_API_KEY",), key_optional=True,
         base_url_variables=("LEMONADE_API_BASE",),
+        quirks=Quirks(output_rules="grammar"),
         confidence="one_source",
     ),
     ProviderSpec(
