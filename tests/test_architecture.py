@@ -57,7 +57,8 @@ HOUSE: dict[str, Room] = {
     # The door.
     "quoth": room(
         "the public names and `models`",
-        f"{NOUNS} _api _binding _catalog _chat _embedding _listing _options _run _settings _stream _tools _version providers",
+        f"{NOUNS} _api _binding _catalog _chat _embedding _listing _options _run _settings _stream _tools _version "
+        "providers",
     ),
     # The API: the user's words become a ModelRequest. It may use the verbs of instrumentation outside a call.
     "_api": room(
