@@ -17,8 +17,6 @@ import msgspec
 import pytest
 from hypothesis import given, strategies as st
 from msgspec.structs import replace
-from recordings import lines_of, needs_recordings
-from ways import WAYS
 
 from quoth import Message, ModelsAPI, Settings, Tool
 from quoth._output import ask_for, form_of
@@ -39,6 +37,8 @@ from quoth.providers._provider import Provider
 from quoth.testing import FakeProvider, Reply, ScriptedTransport
 from quoth.testing.fake import Fault
 from quoth.types import ModelRequest, OutputFormat, Refusal, Response, Text, ToolCall
+from recordings import lines_of, needs_recordings
+from ways import WAYS
 
 
 class Color(enum.Enum):
@@ -619,6 +619,11 @@ def test_pydantic_models_where_they_are_installed(fake):
         parts: list[Part]
         note: str | None = None
 
+    @dataclass
+    class Basket:
+        order: Order | None
+
+    assert ask(fake, '{"order": {"parts": []}}', output=Basket).parsed == Basket(order=Order(parts=[]))
     for model in MODELS:
         answer = ask(fake, '{"parts": [{"name": "a", "count": null}], "note": null}', model, output=Order)
         assert answer.parsed == Order(parts=[Part(name="a")])
@@ -637,7 +642,7 @@ assert 'pydantic' not in sys.modules
 
 
 def test_pydantic_is_not_loaded_for_types_that_are_none_of_its_own():
-        done = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", UNLOADED], check=False, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -69,7 +69,7 @@ class AsyncModels:
         return self._bound(model, options)
 
     def _bound(self, model: str, options: dict[str, Any]) -> AsyncModelBinding[Any]:
-        return self._api.bind(model, **options).aio
+        return self._api.bound(model, options).aio
 
 
 class AsyncModelBinding(Generic[Parsed_co]):
