@@ -650,39 +650,70 @@ def test_pydantic_is_not_loaded_for_types_that_are_none_of_its_own():
 
 # Recorded conversations.
 
-CHAT = ("openai-chat", "openrouter", "local-openai-compatible", "copilot", "mistral", "venice")
+RECORDED = {
+    "openai-chat": ("openai/gpt-4", {"dialect": "chat"}),
+    "openrouter": ("openrouter/m", {}),
+    "local-openai-compatible": ("llamacpp/m", {}),
+    "copilot": ("github-copilot/m", {"dialect": "chat"}),
+    "mistral": ("mistral/m", {}),
+    "venice": ("venice/m", {}),
+    "openai-responses": ("openai/gpt-6-luna", {"dialect": "responses"}),
+    "xai": ("xai/grok-4.3", {}),
+    "anthropic-messages": ("anthropic/claude-sonnet-5-5", {}),
+    "gemini": ("google/gemini-3.8-flash", {}),
+}
+"""Files of recordings, and whom their answers are replayed as."""
+
+
+def _form(body):
+    """The form that a recorded request asks for, as an OutputFormat, and as it stands in the body."""
+    wanted = body.get("response_format") or (body.get("text") or {}).get("format")
+    if isinstance(wanted, dict) and wanted.get("type") == "json_schema":
+        inner = wanted.get("json_schema", wanted)
+        said = {name: inner[name] for name in ("name", "description", "strict") if inner.get(name) is not None}
+        return OutputFormat(schema=inner["schema"], **said), inner["schema"], said
+    config = body.get("generationConfig") or {}
+    schema = ((body.get("output_config") or {}).get("format") or {}).get("schema") or config.get("responseJsonSchema")
+    return (OutputFormat(schema=schema), schema, {}) if isinstance(schema, dict) else (None, None, {})
+
+
+def _replayed(line, model, options, form):
+    script = ScriptedTransport(Reply(body=line["response"]["body"].encode()))
+    keys = dict.fromkeys((model.partition("/")[0],), "k")
+    api = ModelsAPI(Settings(transport=script, api_keys=keys))
+    answer = api(model, "Hi", output=form, check="off", retries=0, **options)
+    return answer, json.loads(script.requests[0].body)
 
 
 @needs_recordings
 def test_recorded_conversations_with_schemas_are_sent_as_they_were_and_read():
     """The schema as an OutputFormat: the form goes out as recorded, and the recorded answer is what it says."""
-    tried, wrong = 0, []
-    for name in CHAT:
+    tried, wrong = set(), []
+    for name, (model, options) in RECORDED.items():
         for line in lines_of(name):
             body = _body(line)
-            wanted = body.get("response_format") if isinstance(body, dict) else None
-            if not isinstance(wanted, dict) or wanted.get("type") != "json_schema" or body.get("stream"):
+            form, schema, said = _form(body) if isinstance(body, dict) else (None, None, {})
+            if (
+                form is None
+                or not isinstance(line["response"].get("body"), str)
+                or '"data:' in line["response"]["body"]
+            ):
                 continue
-            inner = wanted["json_schema"]
-            said = {name: inner[name] for name in ("name", "description", "strict") if inner.get(name) is not None}
-            form = OutputFormat(schema=inner["schema"], **said)
-            script = ScriptedTransport(Reply(body=line["response"]["body"].encode()))
-            api = ModelsAPI(Settings(transport=script, api_keys={"openai": "k"}))
-            answer = api("openai/gpt-4", "Hi", dialect="chat", output=form, check="off")
-            sent = json.loads(script.requests[0].body)["response_format"]
-            if sent["json_schema"] != {"schema": inner["schema"], "name": "output", **said}:
+            answer, sent = _replayed(line, model, options, form)
+            if _form(sent)[1] != schema or not said.items() <= _form(sent)[2].items():
                 wrong.append((line["id"], sent))
             if answer.tool_calls or answer.finish_reason != "stop":
                 continue
             try:
                 assert answer.parsed == json.loads(answer.text)
+                tried.add((name, line["id"]))
             except OutputRefusedError:
                 assert answer.refusal
             except OutputInvalidError as error:
-                wrong.append((line["id"], error.message[:200]))
-            tried += 1
+                wrong.append((name, line["id"], error.message[:300]))
     assert wrong == []
-    assert tried > 20
+    assert len(tried) > 50
+    assert {name for name, _ in tried} == set(RECORDED)
 
 
 def _body(line):

@@ -102,9 +102,7 @@ class ModelInfo(Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaults=
 
     def denied(self) -> frozenset[str]:
         """What the catalog says that it cannot do or read: of ``tools structured_output image audio`` those that its
-        sources would state.
-
-        ``answers`` is among them where it embeds texts.
+        sources would state; ``answers`` where it embeds texts.
 
         A medium is denied where a source states what the model reads; what it can do where litellm and one more list
         that, and it is not among it (of tools neither a tool nor a choice of one). Silence denies nothing.
@@ -114,7 +112,7 @@ class ModelInfo(Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaults=
         tools = {"tools"} if listed and not _TOOL_WORDS & {*self.features} else set[str]()
         if listed and "structured_output" not in self.features:
             tools.add("structured_output")
-        answers = {"answers"} if self.kind == "embedding" else set()
+        answers = {"answers"} if self.kind == "embedding" else set[str]()
         media = {"image", "audio"} - {*self.inputs} if self.inputs and not self.inferred else set()
         return frozenset(answers | tools | media)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 import msgspec
 
@@ -103,10 +104,7 @@ def _made_of(given: Any) -> Form:
     try:
         (root,), components = msgspec.json.schema_components((given,), ref_template="#/$defs/{name}")
     except Exception as error:  # noqa: BLE001  # a type can be wrong in many ways: hints that do not resolve, clashes
-        form = _of_pydantic_too(given)
-        if form is None:
-            raise _no_schema(given, error) from None
-        return form
+        raise _no_schema(given, error) from None
     schema: Schema = {**root, "$defs": components} if components else dict(root)
     _add_names(schema, given)
     name = getattr(given, "__name__", "") if isinstance(given, type) and not get_args(given) else ""
@@ -167,9 +165,18 @@ def _nodes(info: Any) -> Iterator[Any]:
 
 
 def _within(given: Any) -> Iterator[Any]:
-    yield given
-    for inner in get_args(given):
-        yield from _within(inner)
+    """A type, its arguments, and the types of its fields as far as a model of pydantic may be among them."""
+    waiting, seen = [given], list[Any]()
+    while waiting:
+        each = waiting.pop()
+        if any(each is other for other in seen):
+            continue
+        seen.append(each)
+        yield each
+        waiting += get_args(each)
+        if isinstance(each, type) and "pydantic" in sys.modules:
+            with suppress(Exception):  # hints that do not resolve: msgspec says so in its own words
+                waiting += get_type_hints(each).values()
 
 
 def _is_pydantic(given: Any) -> bool:
@@ -179,7 +186,11 @@ def _is_pydantic(given: Any) -> bool:
 def _of_pydantic(given: Any) -> Form:
     from pydantic import TypeAdapter, ValidationError
 
-    adapter: Any = TypeAdapter(given)
+    try:
+        adapter: Any = TypeAdapter(given)
+        schema = adapter.json_schema()
+    except Exception as error:  # noqa: BLE001  # a model in a Struct, or a type that no JSON can be
+        raise _no_schema(given, error) from None
 
     def decode(value: Any) -> Any:
         try:
@@ -191,17 +202,7 @@ def _of_pydantic(given: Any) -> Form:
             raise MisfitError(f"{type(error).__name__}: {error}") from None
 
     name = given.__name__ if _is_pydantic(given) else ""
-    return Form(given, adapter.json_schema(), decode, name=name)
-
-
-def _of_pydantic_too(given: Any) -> Form | None:
-    """The form of a type that msgspec cannot read: a field of it may be a model of pydantic."""
-    if "pydantic" not in sys.modules:
-        return None
-    try:
-        return _of_pydantic(given)
-    except Exception:  # noqa: BLE001  # pydantic cannot either: what msgspec says of it is said
-        return None
+    return Form(given, schema, decode, name=name)
 
 
 def _path(steps: tuple[int | str, ...]) -> str:

@@ -130,6 +130,7 @@ RULES: dict[str, Rules] = {
         kept={"format": ("date-time", "uuid", "date", "time")},
     ),
     "bedrock_converse": Rules(ways=("tool", "words"), object_root=True),
+    "bedrock_invoke": Rules(ways=("tool", "words"), object_root=True),
     # By rows.
     "openai": replace(_OPENAI, by_catalog=True),
     "bounded": replace(_OPENAI, without=_OPENAI.without | _words("minItems maxItems")),  # xAI
