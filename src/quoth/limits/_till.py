@@ -1,0 +1,219 @@
+"""Where operations on budgets are handed in, and the thread behind it that alone speaks to a database.
+
+A *till* takes an operation in two ways. ``ask`` hands one in and gives a function that waits for its outcome, a
+quarter of a second at most: so a flow hands in a hold, and waits for it as a step (``Call``), in whose thread nothing
+but the waiting happens. ``post`` hands one in and is told nothing: so a call is settled, whatever ends it, garbage
+collection included. Both keep one order, and nothing in them waits for a disk.
+
+The thread carries out together what has come in, in one transaction, which is how many callers of one process share
+one commit; and it lets a settlement wait a moment, for the next reservation to take it along. What was posted and could
+not be carried out is kept and tried again, always before what came after it.
+
+A forked child has a thread, a connection and a queue of its own: what waits in its parent's is its parent's.
+"""
+
+from __future__ import annotations
+
+from _thread import allocate_lock
+from collections.abc import Callable
+from os import getpid
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Protocol, TypeAlias
+
+from ..errors import BudgetUnavailableError
+from ._accounts import BudgetStore, Operation, Outcome, Reap, Release, Reserve
+
+__all__ = ["PATIENCE", "StoreTill", "Till"]
+
+PATIENCE = 0.25
+"""Seconds that a caller waits for a database."""
+
+LINGER = 0.005
+"""Seconds that what was only posted waits for more, to be carried out with it."""
+
+MOST_AT_ONCE = 100
+"""Operations of one transaction."""
+
+MOST_KEPT = 10_000
+"""Operations that are kept while the database does not answer; beyond it the oldest are lost, and counted."""
+
+FIRST_REST, LONGEST_REST = 0.05, 5.0
+"""Seconds between two tries to carry out what is kept."""
+
+REAP_EVERY = 200
+"""Transactions after which holds beyond their lease are looked for."""
+
+FLUSH = 2.0
+"""Seconds that a program waits at its end for what was posted."""
+
+
+class Till(Protocol):
+    """Where operations are handed in."""
+
+    waits: bool
+    """Whether an outcome may have to be waited for."""
+
+    def ask(self, operation: Operation) -> Callable[[], Outcome]:
+        """Hand it in. What is given waits for the outcome; it raises BudgetUnavailableError where none comes."""
+        ...
+
+    def post(self, operation: Operation) -> None:
+        """Hand it in. Never waits, and may be called by garbage collection in the middle of anything."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what is open."""
+        ...
+
+
+_Answer: TypeAlias = "SimpleQueue[Outcome | BaseException]"
+_Job: TypeAlias = "tuple[Operation | None, _Answer | None]"
+"""An operation and who waits for it; without an operation: stop."""
+
+
+class StoreTill:
+    """The till of a store that may have to be waited for."""
+
+    waits = True
+
+    def __init__(self, store: Callable[[], BudgetStore], name: str) -> None:
+        self._store = store
+        self._name = name
+        self._clerks: dict[int, _Clerk] = {}
+
+    def ask(self, operation: Operation) -> Callable[[], Outcome]:
+        clerk, answer = self._clerk(), _new_answer()
+        clerk.jobs.put((operation, answer))
+        clerk.ensure_at_work()
+
+        def outcome() -> Outcome:
+            try:
+                found = answer.get(timeout=PATIENCE)
+            except Empty:
+                found = TimeoutError(f"no answer within {PATIENCE:g} s")
+            if isinstance(found, BaseException):
+                if isinstance(operation, Reserve):  # it may have been made all the same, or be made yet
+                    clerk.jobs.put((Release(hold=operation.hold), None))
+                raise BudgetUnavailableError(f"{self._name} does not answer: {type(found).__name__}: {found}") from None
+            return found
+
+        return outcome
+
+    def post(self, operation: Operation) -> None:
+        clerk = self._clerks.get(getpid())
+        if clerk is not None:  # else it is of a hold that a forked child has inherited: its parent closes it
+            clerk.jobs.put((operation, None))
+
+    def close(self) -> None:
+        """Carry out what waits, two seconds at most, and end the thread; the next question starts another."""
+        clerk = self._clerks.get(getpid())
+        if clerk is not None:
+            clerk.stop()
+
+    @property
+    def lost(self) -> int:
+        """Operations that this process could not carry out and has given up: their holds count as spent in time."""
+        clerk = self._clerks.get(getpid())
+        return clerk.lost if clerk else 0
+
+    def _clerk(self) -> _Clerk:
+        pid = getpid()
+        return self._clerks.get(pid) or self._clerks.setdefault(pid, _Clerk(self._store))
+
+
+def _new_answer() -> _Answer:
+    return SimpleQueue()
+
+
+class _Clerk:
+    """The thread of one process that carries operations out, and the queue before it."""
+
+    def __init__(self, store: Callable[[], BudgetStore]) -> None:
+        self.jobs: SimpleQueue[_Job] = SimpleQueue()  # its put may be called in the middle of itself
+        self.lost = 0
+        self._open = store
+        self._store: BudgetStore | None = None
+        self._starting = allocate_lock()
+        self._thread: Thread | None = None
+        self._kept: list[Operation] = []
+        self._rest = FIRST_REST
+        self._rounds = 0
+
+    def ensure_at_work(self) -> None:
+        """Start the thread where there is none."""
+        if self._thread is not None:
+            return
+        import atexit
+
+        with self._starting:
+            if self._thread is None:
+                self._thread = Thread(target=self._work, name="quoth budgets", daemon=True)
+                self._thread.start()
+                atexit.register(self.stop)
+
+    def stop(self) -> None:
+        """Carry out what waits, and end the thread."""
+        import atexit
+
+        with self._starting:
+            thread, self._thread = self._thread, None
+        if thread is not None:
+            atexit.unregister(self.stop)
+            self.jobs.put((None, None))
+            thread.join(FLUSH)
+
+    def _work(self) -> None:
+        go_on = True
+        while go_on:
+            jobs = self._take()
+            go_on = all(operation is not None for operation, _ in jobs)
+            asked = [(operation, answer) for operation, answer in jobs if operation is not None]
+            if asked or self._kept:
+                self._carry_out(asked)
+        if self._store is not None:
+            self._store.close()
+
+    def _take(self) -> list[_Job]:
+        """What has come in; nothing, where it is time to try again what is kept."""
+        jobs: list[_Job] = []
+        try:
+            jobs.append(self.jobs.get(timeout=self._rest if self._kept else None))
+            while jobs[-1][1] is None and jobs[-1][0] is not None and len(jobs) < MOST_AT_ONCE:
+                jobs.append(self.jobs.get(timeout=LINGER))
+            while jobs[-1][0] is not None and len(jobs) < MOST_AT_ONCE:
+                jobs.append(self.jobs.get_nowait())
+        except Empty:
+            pass
+        return jobs
+
+    def _carry_out(self, jobs: list[tuple[Operation, _Answer | None]]) -> None:
+        kept, self._kept = self._kept, []
+        self._rounds += 1
+        reaped = (Reap(),) if self._rounds % REAP_EVERY == 1 else ()
+        operations = [*reaped, *kept, *[operation for operation, _ in jobs]]
+        try:
+            outcomes = self._carried_out(operations)
+        except Exception as error:  # noqa: BLE001  # whatever a driver raises: who asked is told, and the rest is kept
+            self._keep([*kept, *[operation for operation, answer in jobs if answer is None]])
+            for _, answer in jobs:
+                if answer is not None:
+                    answer.put(error)
+            return
+        self._rest = FIRST_REST
+        for (_, answer), outcome in zip(jobs, outcomes[len(outcomes) - len(jobs) :], strict=True):
+            if answer is not None:
+                answer.put(outcome)
+
+    def _carried_out(self, operations: list[Operation]) -> list[Outcome]:
+        """In transactions of a bounded size. One that is carried out a second time changes nothing."""
+        self._store = store = self._store or self._open()
+        outcomes: list[Outcome] = []
+        for start in range(0, len(operations), MOST_AT_ONCE):
+            outcomes += store.carry_out(operations[start : start + MOST_AT_ONCE])
+        return outcomes
+
+    def _keep(self, operations: list[Operation]) -> None:
+        self._rest = min(self._rest * 2, LONGEST_REST)
+        self.lost += max(len(operations) - MOST_KEPT, 0)
+        self._kept = operations[-MOST_KEPT:]
