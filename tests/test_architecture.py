@@ -106,7 +106,7 @@ HOUSE: dict[str, Room] = {
     "providers": room("WHO: one row a provider, addresses, keys", f"{NOUNS} _catalog _json dialects"),
     "dialects": room("HOW IT IS SPELLED: one folder a wire, pure functions", f"{NOUNS} _json _framing"),
     # What the service composes, none of which knows the others.
-    "instrumentation": room("what happened: records, journal, totals", NOUNS),
+    "instrumentation": room("what happened: records, journal, totals, the ledger", f"{NOUNS} _database"),
     "limits": room("what may happen: retries, gates, budgets", f"{NOUNS} _flow"),
     "_costs": room("what it cost, exactly, and why", f"{NOUNS} data"),
     "_catalog": room("what is known of models without asking anybody", "data errors types"),
@@ -114,6 +114,8 @@ HOUSE: dict[str, Room] = {
     # Waiting.
     "_flow": room("the two drivers of a flow: the only place where a call waits", "types errors wire transport"),
     "transport": room("HOW IT IS CARRIED: the seam, and what stands behind it", "errors wire"),
+    # What keeps.
+    "_database": room("the file or server that keeps tables: opening, schema, transactions", "errors"),
     # What surrounds a call.
     "_scope": room("tags and tallies of a context", "errors"),
     # The nouns, and two mechanisms as pure as they are.
@@ -145,6 +147,7 @@ OUTSIDE = {
     "msgspec": frozenset(HOUSE) - {"data", "_version", "quoth"},
     "httptools": frozenset({"transport", "testing"}),
     "httpx2": frozenset({"transport"}),
+    "psycopg": frozenset({"_database"}),
     "truststore": frozenset({"transport"}),
     "xllamacpp": frozenset({"providers"}),
     "tiktoken": frozenset({"_estimating"}),
