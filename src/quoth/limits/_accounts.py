@@ -25,6 +25,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, Protocol, TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 __all__ = [
     "Account",
@@ -34,6 +35,7 @@ __all__ = [
     "Extend",
     "HoldRow",
     "List",
+    "Look",
     "Operation",
     "Outcome",
     "Per",
@@ -46,6 +48,7 @@ __all__ = [
     "claims_of",
     "holds_of",
     "key_of",
+    "keys_of",
     "window",
 ]
 
@@ -114,14 +117,25 @@ class Reap(Struct, frozen=True, kw_only=True, gc=False):
     """Presume spent what is open beyond its lease. The outcome: how many holds these were."""
 
 
+class Look(Struct, frozen=True, kw_only=True, gc=False):
+    """The account of a budget in the present window, as it is; None where nothing was ever reserved in it."""
+
+    name: str
+    value: str = ""
+    per: Per | None = None
+
+    def key(self, now: int) -> str:
+        """The account in whose window this moment lies."""
+        return key_of(self.name, self.value, window(self.per, now)[0])
+
+
 class List(Struct, frozen=True, kw_only=True, gc=False):
-    """The accounts of a budget (one value of it, or all), or of all budgets; those of a window that is past too."""
+    """The accounts of a budget, or of all, those of windows that are past too; in the order of their keys."""
 
     name: str | None = None
-    value: str | None = None
 
 
-Operation: TypeAlias = Reserve | Settle | Release | Extend | Reap | List
+Operation: TypeAlias = Reserve | Settle | Release | Extend | Reap | Look | List
 
 
 class Reserved(Struct, frozen=True, kw_only=True, gc=False):
@@ -144,7 +158,7 @@ class Refused(Struct, frozen=True, kw_only=True, gc=False):
     """Milliseconds until its window ends, if it does."""
 
 
-Outcome: TypeAlias = "Reserved | Refused | bool | int | tuple[Account, ...]"
+Outcome: TypeAlias = "Reserved | Refused | bool | int | Account | tuple[Account, ...] | None"
 
 
 class BudgetStore(Protocol):
@@ -357,13 +371,13 @@ class Books:
             self._keep(hold)
         return len(late)
 
+    def look(self, asked: Look, now: int) -> Outcome:
+        account = self.accounts.get(asked.key(now))
+        return replace(account) if account else None  # the books go on changing
+
     def list(self, asked: List, now: int) -> Outcome:  # noqa: ARG002  # as above
-        found = [
-            account
-            for account in self.accounts.values()
-            if asked.name in (None, account.name) and asked.value in (None, account.value)
-        ]
-        return tuple(sorted(found, key=lambda account: account.key))
+        found = [replace(account) for account in self.accounts.values() if asked.name in (None, account.name)]
+        return tuple(sorted(found, key=lambda account: account.key)[:MOST_LISTED])
 
     def _account(self, claim: Claim, now: int) -> Account:
         key = claim.key(now)
@@ -396,6 +410,7 @@ _OPERATIONS: dict[type, Callable[[Books, Any, int], Outcome]] = {
     Release: Books.release,
     Extend: Books.extend,
     Reap: Books.reap,
+    Look: Books.look,
     List: Books.list,
 }
 
@@ -405,6 +420,16 @@ def holds_of(operations: Sequence[Operation]) -> Iterator[str]:
     for operation in operations:
         if isinstance(operation, (Reserve, Settle, Release, Extend)):
             yield operation.hold
+
+
+def keys_of(operations: Sequence[Operation], now: int) -> Iterator[str]:
+    """The accounts that operations claim or look at."""
+    for operation in operations:
+        if isinstance(operation, (Reserve, Settle)):
+            for claim in operation.claims:
+                yield claim.key(now)
+        elif isinstance(operation, Look):
+            yield operation.key(now)
 
 
 def claims_of(operations: Sequence[Operation]) -> Iterator[Claim]:

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from os import getpid
 
-from ._accounts import Books, BudgetStore, List, Operation, Outcome
+from ._accounts import Books, BudgetStore, Operation, Outcome
 
 __all__ = ["ProcessStore", "ProcessTill"]
 
@@ -34,8 +34,6 @@ class ProcessStore(BudgetStore):
                 del books.holds[id]
         books.changed_accounts.clear()
         books.changed_holds.clear()
-        if any(isinstance(operation, List) for operation in operations):
-            return [_copied(outcome) for outcome in outcomes]
         return outcomes
 
     def close(self) -> None:
@@ -49,13 +47,6 @@ class ProcessStore(BudgetStore):
         books.accounts = {key: replace(account, reserved=0) for key, account in [*inherited.items()]}
         self._books = {pid: books}
         return books
-
-
-def _copied(outcome: Outcome) -> Outcome:
-    """Accounts as they are now: those of the books go on changing."""
-    from msgspec.structs import replace
-
-    return tuple([replace(account) for account in outcome]) if isinstance(outcome, tuple) else outcome
 
 
 def _drop_past_windows(books: Books) -> None:

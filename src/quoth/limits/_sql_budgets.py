@@ -4,20 +4,18 @@ One transaction loads the accounts and holds that its operations name, locked in
 carry the operations out (``_accounts``), and writes what they changed. SQLite locks all at once (``BEGIN IMMEDIATE``),
 PostgreSQL each row (``FOR UPDATE``). The order is always holds first, then accounts, each sorted: nobody waits for one
 who waits for him. The time is the database's.
-
-What a database must be told in its own words stands in one table, ``DATABASES``. A connection is any of DB-API 2.0 that
-begins no transaction by itself (``autocommit``); errors are its driver's, and end the transaction.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal, Protocol, TypeAlias
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from .. import _json
+from .._database import Database, Part, Row, Step, StorageError, Transaction
 from ._accounts import (
     MOST_LISTED,
     Account,
@@ -30,77 +28,77 @@ from ._accounts import (
     Reap,
     claims_of,
     holds_of,
+    keys_of,
 )
 
-__all__ = ["DATABASES", "SCHEMA", "Connection", "Database", "SQLBudgetStore"]
+__all__ = ["PART", "SQLBudgetStore"]
 
-SCHEMA: tuple[str, ...] = (
-    """CREATE TABLE IF NOT EXISTS budget_account(
+_TABLES = (
+    """CREATE TABLE budget_account(
       key TEXT PRIMARY KEY,
       name TEXT NOT NULL,
       value TEXT NOT NULL,
       window_name TEXT NOT NULL,
-      limit_nusd BIGINT NOT NULL,
-      hard INTEGER NOT NULL,
-      spent_nusd BIGINT NOT NULL CHECK (spent_nusd >= 0),
-      reserved_nusd BIGINT NOT NULL CHECK (reserved_nusd >= 0),
-      presumed_nusd BIGINT NOT NULL CHECK (presumed_nusd >= 0),
-      overrun_nusd BIGINT NOT NULL CHECK (overrun_nusd >= 0),
-      calls BIGINT NOT NULL,
-      refused BIGINT NOT NULL,
-      exceeded BIGINT NOT NULL)""",
-    """CREATE TABLE IF NOT EXISTS budget_hold(
+      limit_nusd {int} NOT NULL,
+      hard {int} NOT NULL,
+      spent_nusd {int} NOT NULL CHECK (spent_nusd >= 0),
+      reserved_nusd {int} NOT NULL CHECK (reserved_nusd >= 0),
+      presumed_nusd {int} NOT NULL CHECK (presumed_nusd >= 0),
+      overrun_nusd {int} NOT NULL CHECK (overrun_nusd >= 0),
+      calls {int} NOT NULL,
+      refused {int} NOT NULL,
+      exceeded {int} NOT NULL){strict}""",
+    """CREATE TABLE budget_hold(
       id TEXT PRIMARY KEY,
       state TEXT NOT NULL,
       parts TEXT NOT NULL,
-      actual_nusd BIGINT,
-      expires_ms BIGINT NOT NULL)""",
-    "CREATE INDEX IF NOT EXISTS budget_hold_open ON budget_hold(expires_ms) WHERE state = 'open'",
-    "CREATE INDEX IF NOT EXISTS budget_hold_closed ON budget_hold(expires_ms) WHERE state <> 'open'",
-    "CREATE INDEX IF NOT EXISTS budget_account_name ON budget_account(name, value)",
+      actual_nusd {int},
+      expires_ms {int} NOT NULL){strict}""",
+    "CREATE INDEX budget_hold_open ON budget_hold(expires_ms) WHERE state = 'open'",
+    "CREATE INDEX budget_hold_closed ON budget_hold(expires_ms) WHERE state <> 'open'",
+    "CREATE INDEX budget_account_name ON budget_account(name, value)",
 )
-"""In words that both databases understand. Amounts are nano-dollars; ``parts`` is JSON, ``[[account, amount], ...]``."""
+"""Amounts are nano-dollars; ``parts`` is JSON, ``[[account, amount], ...]``."""
 
-KEPT_MS = 7 * 86_400_000
-"""How long a closed hold is kept beyond its lease, so that whoever closes it again is told that it is closed."""
+PART = Part(
+    name="budgets",
+    steps=(
+        Step(
+            sqlite=tuple([table.format(int="INTEGER", strict=" STRICT") for table in _TABLES]),
+            postgres=tuple([table.format(int="BIGINT", strict="") for table in _TABLES]),
+        ),
+    ),
+)
+
+KEPT_MS, PRESUMED_MS = 3_600_000, 7 * 86_400_000
+"""How long a hold is kept beyond its lease: one that is closed, for who looks; one that is presumed spent, for the late
+word of what it cost. Who closes one that is not there any more changes nothing either.
+"""
 
 MOST_REAPED = 500
 """Holds beyond their lease that one transaction presumes spent."""
 
 
-class Connection(Protocol):
-    """What is used of a DB-API connection."""
+class _Words(Struct, frozen=True, kw_only=True):
+    """What one engine must be told in its own words."""
 
-    def cursor(self) -> Any: ...
-    def close(self) -> None: ...
-
-
-class Database(Struct, frozen=True, kw_only=True):
-    """What one database must be told in its own words."""
-
-    begin: tuple[str, ...]
     now: str
     """Gives milliseconds since the epoch."""
-    mark: Literal["?", "%s"]
-    """What stands for a parameter."""
     lock: str = ""
     """What locks the rows that are read."""
     skip: str = ""
-    """What locks those that nobody else has locked."""
+    """What locks those of them that nobody else has locked."""
+    collate: str = ""
+    """What makes it sort as Python does."""
 
 
-DATABASES: dict[str, Database] = {
-    "sqlite": Database(
-        begin=("BEGIN IMMEDIATE",),
-        now="SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",
-        mark="?",
-    ),
-    "postgresql": Database(
-        begin=("BEGIN", "SET LOCAL lock_timeout = '200ms'", "SET LOCAL statement_timeout = '1s'"),
+_WORDS = {
+    "sqlite": _Words(now="SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"),
+    "postgres": _Words(
         now="SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)",
-        mark="%s",
         lock=" FOR UPDATE",
         skip=" FOR UPDATE SKIP LOCKED",
+        collate=' COLLATE "C"',
     ),
 }
 
@@ -110,145 +108,137 @@ _ACCOUNT = (
 )  # fmt: skip
 _HOLD = ("id", "state", "parts", "actual_nusd", "expires_ms")
 
-_Row: TypeAlias = Sequence[Any]
-
 
 class SQLBudgetStore(BudgetStore):
     """Carries operations out in a database. For one thread: the one behind a till."""
 
-    def __init__(self, connect: Callable[[], Connection], database: Database) -> None:
-        self._connect = connect
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._connection: Connection | None = None
+        self._words = _WORDS[database.place.engine]
+        self._prepared = False
 
     def carry_out(self, operations: Sequence[Operation]) -> list[Outcome]:
-        connection = self._connection = self._connection or self._connect()
-        cursor = connection.cursor()
+        if not self._prepared:
+            self._database.prepare(PART)
+            self._prepared = True
         try:
-            for statement in self._database.begin:
-                cursor.execute(statement)
-            outcomes = self._transact(cursor, operations)
-            cursor.execute("COMMIT")
-        except BaseException:
-            self._roll_back(cursor)
+            with self._database.transaction() as transaction:
+                return self._transact(transaction, operations)
+        except StorageError as error:
+            self._prepared = error.kind in ("busy", "full")  # else it may be another database when it is there again
             raise
-        return outcomes
 
     def close(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+        self._database.close()
 
-    def _roll_back(self, cursor: Any) -> None:
-        try:
-            cursor.execute("ROLLBACK")
-        except Exception:  # noqa: BLE001  # the connection is lost, and what it had begun with it: the next one is new
-            self._connection = None
+    def _now(self, transaction: Transaction) -> int:
+        return int(transaction.rows(self._words.now)[0][0])
 
-    def _transact(self, cursor: Any, operations: Sequence[Operation]) -> list[Outcome]:
-        now = self._now(cursor)
-        books = Books()
-        ids = sorted(set(holds_of(operations)))
-        for row in self._select(cursor, "budget_hold", _HOLD, "id", ids):
+    def _transact(self, transaction: Transaction, operations: Sequence[Operation]) -> list[Outcome]:
+        now, books = self._now(transaction), Books()
+        for row in self._select(transaction, "budget_hold", _HOLD, "id", set(holds_of(operations))):
             books.holds[row[0]] = _read_hold(row)
         if any(isinstance(operation, Reap) for operation in operations):
-            self._load_late(cursor, books, now)
-        keys = {claim.key(now) for claim in claims_of(operations)}
-        keys.update(key for hold in books.holds.values() for key, _ in hold.parts)
-        for row in self._select(cursor, "budget_account", _ACCOUNT, "key", sorted(keys)):
-            books.accounts[row[0]] = _read_account(row)
-        self._create(cursor, books, operations, now)
-        loaded = {*books.accounts}, {*books.holds}
+            self._load_late(transaction, books, now)
+        keys = {*keys_of(operations, now), *[key for hold in books.holds.values() for key, _ in hold.parts]}
+        self._load_accounts(transaction, books, keys)
+        self._create(transaction, books, operations, now)
+        known = {*books.holds}
         outcomes: list[Outcome] = []
         for operation in operations:
             if isinstance(operation, List):
-                self._save(cursor, books, *loaded)
-                loaded = {*books.accounts}, {*books.holds}
-                outcomes.append(self._listed(cursor, operation))
+                known = self._save(transaction, books, known)
+                outcomes.append(self._listed(transaction, operation))
             else:
                 outcomes.append(books.carry_out(operation, now))
-        self._save(cursor, books, *loaded)
+        self._save(transaction, books, known)
         return outcomes
 
-    def _now(self, cursor: Any) -> int:
-        cursor.execute(self._database.now)
-        return int(cursor.fetchone()[0])
-
-    def _select(self, cursor: Any, table: str, columns: Sequence[str], key: str, keys: list[str]) -> Iterable[_Row]:
+    def _select(
+        self, transaction: Transaction, table: str, columns: Sequence[str], key: str, keys: set[str]
+    ) -> Iterable[Row]:
         """The rows under these keys, locked in their order."""
         if not keys:
             return ()
-        marks = ", ".join([self._database.mark] * len(keys))
-        cursor.execute(
-            f"SELECT {', '.join(columns)} FROM {table} WHERE {key} IN ({marks}) ORDER BY {key}{self._database.lock}",
-            keys,
+        words, marks = self._words, ", ".join("?" * len(keys))
+        return transaction.rows(
+            f"SELECT {', '.join(columns)} FROM {table} WHERE {key} IN ({marks}) "  # noqa: S608  # names are our own
+            f"ORDER BY {key}{words.collate}{words.lock}",
+            sorted(keys),
         )
-        rows: list[_Row] = cursor.fetchall()
-        return rows
 
-    def _load_late(self, cursor: Any, books: Books, now: int) -> None:
-        """The holds beyond their lease; and let go of those that were closed long ago."""
-        mark = self._database.mark
-        cursor.execute(
-            f"SELECT {', '.join(_HOLD)} FROM budget_hold WHERE state = 'open' AND expires_ms <= {mark} "
-            f"ORDER BY id LIMIT {MOST_REAPED}{self._database.skip}",
+    def _load_accounts(self, transaction: Transaction, books: Books, keys: set[str]) -> None:
+        for row in self._select(transaction, "budget_account", _ACCOUNT, "key", keys):
+            books.accounts[row[0]] = _read_account(row)
+
+    def _load_late(self, transaction: Transaction, books: Books, now: int) -> None:
+        """Load the holds beyond their lease; let go of those that were closed long ago."""
+        words = self._words
+        late = transaction.rows(
+            f"SELECT {', '.join(_HOLD)} FROM budget_hold WHERE state = 'open' AND expires_ms <= ? "  # noqa: S608  # as above
+            f"ORDER BY id{words.collate} LIMIT {MOST_REAPED}{words.skip}",
             (now,),
         )
-        for row in cursor.fetchall():
+        for row in late:
             books.holds.setdefault(row[0], _read_hold(row))
-        cursor.execute(f"DELETE FROM budget_hold WHERE state <> 'open' AND expires_ms < {mark}", (now - KEPT_MS,))
+        transaction.change(
+            "DELETE FROM budget_hold WHERE state <> 'open' AND expires_ms < ? AND (state <> 'presumed' OR expires_ms < ?)",
+            (now - KEPT_MS, now - PRESUMED_MS),
+        )
 
-    def _create(self, cursor: Any, books: Books, operations: Sequence[Operation], now: int) -> None:
-        """Make the accounts that are not there: empty, for two processes may come at once; then they are locked."""
-        missing = {claim.key(now): claim for claim in claims_of(operations)}
-        missing = {key: missing[key] for key in sorted(missing) if key not in books.accounts}
+    def _create(self, transaction: Transaction, books: Books, operations: Sequence[Operation], now: int) -> None:
+        """Make the accounts that are not there, empty, for two processes may come at once; then they are locked."""
+        claims = {claim.key(now): claim for claim in claims_of(operations)}
+        missing = {key: claims[key] for key in sorted(claims) if key not in books.accounts}
         if not missing:
             return
-        marks = ", ".join([self._database.mark] * len(_ACCOUNT))
         rows = [
             (key, claim.name, claim.value, key.rpartition("\t")[2], claim.limit, int(claim.hard), *[0] * 7)
             for key, claim in missing.items()
         ]
-        cursor.executemany(
-            f"INSERT INTO budget_account({', '.join(_ACCOUNT)}) VALUES ({marks}) ON CONFLICT (key) DO NOTHING", rows
-        )
-        for row in self._select(cursor, "budget_account", _ACCOUNT, "key", [*missing]):
-            books.accounts[row[0]] = _read_account(row)
+        transaction.each(f"{_INSERT_ACCOUNT} ON CONFLICT (key) DO NOTHING", rows)
+        self._load_accounts(transaction, books, {*missing})
 
-    def _save(self, cursor: Any, books: Books, accounts: set[str], holds: set[str]) -> None:
-        mark = self._database.mark
-        changed = [_account_row(books.accounts[key]) for key in sorted(books.changed_accounts & accounts)]
-        if changed:
-            columns = ", ".join([f"{name} = {mark}" for name in _ACCOUNT[4:]])
-            cursor.executemany(
-                f"UPDATE budget_account SET {columns} WHERE key = {mark}", [(*row[4:], row[0]) for row in changed]
-            )
-        kept = [_hold_row(books.holds[id]) for id in sorted(books.changed_holds)]
-        if new := [row for row in kept if row[0] not in holds]:
-            marks = ", ".join([mark] * len(_HOLD))
-            cursor.executemany(f"INSERT INTO budget_hold({', '.join(_HOLD)}) VALUES ({marks})", new)
-        if old := [(*row[1:], row[0]) for row in kept if row[0] in holds]:
-            columns = ", ".join([f"{name} = {mark}" for name in _HOLD[1:]])
-            cursor.executemany(f"UPDATE budget_hold SET {columns} WHERE id = {mark}", old)
+    @staticmethod
+    def _save(transaction: Transaction, books: Books, known: set[str]) -> set[str]:
+        """Write what has changed; give the holds that the database knows then."""
+        accounts = [_account_row(books.accounts[key]) for key in sorted(books.changed_accounts)]
+        if accounts:
+            transaction.each(_UPDATE_ACCOUNT, [(*row[4:], row[0]) for row in accounts])
+        holds = [_hold_row(books.holds[id]) for id in sorted(books.changed_holds)]
+        if new := [row for row in holds if row[0] not in known]:
+            transaction.each(_INSERT_HOLD, new)
+        if old := [(*row[1:], row[0]) for row in holds if row[0] in known]:
+            transaction.each(_UPDATE_HOLD, old)
         books.changed_accounts.clear()
         books.changed_holds.clear()
+        return {*books.holds}
 
-    def _listed(self, cursor: Any, asked: List) -> tuple[Account, ...]:
-        wanted = {"name": asked.name, "value": asked.value}
-        stated = {column: value for column, value in wanted.items() if value is not None}
-        where = " AND ".join([f"{column} = {self._database.mark}" for column in stated])
-        cursor.execute(
-            f"SELECT {', '.join(_ACCOUNT)} FROM budget_account {'WHERE ' if where else ''}{where} "
-            f"ORDER BY key LIMIT {MOST_LISTED}",
-            list(stated.values()),
+    @staticmethod
+    def _listed(transaction: Transaction, asked: List) -> tuple[Account, ...]:
+        where, values = ("WHERE name = ?", [asked.name]) if asked.name is not None else ("", [])
+        rows = transaction.rows(
+            f"SELECT {', '.join(_ACCOUNT)} FROM budget_account {where} ORDER BY key LIMIT {MOST_LISTED}",  # noqa: S608  # as above
+            values,
         )
-        return tuple([_read_account(row) for row in cursor.fetchall()])
+        return tuple([_read_account(row) for row in rows])
 
+
+def _insert(table: str, columns: Sequence[str]) -> str:
+    return f"INSERT INTO {table}({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608  # as above
+
+
+def _update(table: str, columns: Sequence[str], key: str) -> str:
+    return f"UPDATE {table} SET {', '.join([f'{name} = ?' for name in columns])} WHERE {key} = ?"  # noqa: S608  # as above
+
+
+_INSERT_ACCOUNT, _UPDATE_ACCOUNT = _insert("budget_account", _ACCOUNT), _update("budget_account", _ACCOUNT[4:], "key")
+_INSERT_HOLD, _UPDATE_HOLD = _insert("budget_hold", _HOLD), _update("budget_hold", _HOLD[1:], "id")
 
 _PARTS = msgspec.json.Decoder(tuple[tuple[str, int], ...])
 
 
-def _read_account(row: _Row) -> Account:
+def _read_account(row: Row) -> Account:
     _, name, value, window, limit, hard, spent, reserved, presumed, overrun, calls, refused, exceeded = row
     return Account(
         name=name,
@@ -284,7 +274,7 @@ def _account_row(account: Account) -> tuple[Any, ...]:
     )
 
 
-def _read_hold(row: _Row) -> HoldRow:
+def _read_hold(row: Row) -> HoldRow:
     id, state, parts, actual, expires = row
     return HoldRow(id=id, state=state, parts=_PARTS.decode(parts), actual=actual, expires=expires)
 
