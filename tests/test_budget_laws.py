@@ -1,37 +1,47 @@
 """The laws of money budgets, as ``quoth.limits._accounts`` states them: hypothesis tries to break them on each store.
 
-The same machine drives the books of a process, SQLite and PostgreSQL. It keeps a model of its own, so simple that it can
-be seen to be right: which holds are open, and what each has cost. After every operation the accounts must agree with it.
+The same machine drives the books of a process, SQLite and PostgreSQL. It keeps a model of its own, so simple that it
+can be seen to be right: which holds are open, and what each has cost. After every operation the accounts must agree.
 """
 
 from __future__ import annotations
 
 import pytest
 from hypothesis import settings, strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    invariant,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
 
 from postgres_server import postgres_server, postgres_url  # noqa: F401
 from quoth._database import open_database, place_of
 from quoth.limits._accounts import (
-    Books,
     Claim,
     Extend,
     List,
-    Look,
     Reap,
     Refused,
     Release,
     Reserve,
     Reserved,
     Settle,
-    window,
 )
 from quoth.limits._process_budgets import ProcessStore
 from quoth.limits._sql_budgets import SQLBudgetStore
 
 MINUTE, DAY = 60_000, 86_400_000
 BEGIN = 1_795_564_800_000  # 2026-11-25
-LIMITS = {"org": (20_000, None, True), "team": (9_000, "day", True), "user": (4_000, "day", True), "soft": (1, "month", False)}
+LIMITS = {
+    "org": (20_000, None, True),
+    "team": (9_000, "day", True),
+    "user": (4_000, "day", True),
+    "soft": (1, "month", False),
+}
 
 
 class TimedSQLStore(SQLBudgetStore):
@@ -54,7 +64,7 @@ def stores(kind, place):
     return store, lambda now: setattr(store, "time", now)
 
 
-def machine_for(make):
+def machine_for(make):  # noqa: C901  # a class, told in one piece
     class Machine(RuleBasedStateMachine):
         """Operations in any order; ``self.open`` is the model."""
 

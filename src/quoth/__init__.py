@@ -39,12 +39,15 @@ from .types import (
 )
 
 if TYPE_CHECKING:
+    from ._budgets import Budget, BudgetState
     from ._catalog import ModelInfo
     from ._listing import ProviderInfo
 
 __all__ = [
     "AsyncStream",
     "Audio",
+    "Budget",
+    "BudgetState",
     "CallOptions",
     "Cost",
     "Document",
@@ -81,6 +84,10 @@ models = ModelsAPI()
 
 def __getattr__(name: str) -> Any:
     """The types of what is seldom asked for are loaded when they are."""
+    if name in ("Budget", "BudgetState"):
+        from . import _budgets
+
+        return getattr(_budgets, name)
     if name == "ModelInfo":
         from ._catalog import ModelInfo
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from ._call import CallScope
 from .types import Cost, Response
 
-__all__ = ["account"]
+__all__ = ["account", "priced_by"]
 
 
 def account(response: Response, scope: CallScope) -> Response:
@@ -42,7 +42,7 @@ def _price(response: Response, scope: CallScope) -> Cost:
             region=response.region,
             host=scope.host,
             speed=response.speed,
-            asked=_priced_by(request.extra) if request.extra else (),
+            asked=priced_by(request.extra) if request.extra else (),
             price=scope.target.price,
         )
     except Exception as error:  # noqa: BLE001  # whatever is wrong with our pricing, the answer is paid for
@@ -61,6 +61,6 @@ _PRICED_BY = ("service_tier", "speed", "inference_geo")
 """Fields of a request that may change its price. They count where the answer does not say how it was served."""
 
 
-def _priced_by(extra: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+def priced_by(extra: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     """Those of a request."""
     return tuple([(name, value) for name in _PRICED_BY if isinstance(value := extra.get(name), str)])

@@ -29,7 +29,9 @@ from .transport import AsyncTransport, Transport
 from .types import Response
 
 if TYPE_CHECKING:
+    from ._budgets import Budgets
     from ._costs import Prices
+    from ._database import Place
     from .instrumentation._hooks import Hook, HookHandle, Hooks
     from .limits._health import Health
     from .middleware import Middleware
@@ -51,6 +53,7 @@ class ModelService:
         """The first is the outermost."""
         self._changing = allocate_lock()
         """Guards what follows from the settings while they are replaced."""
+        self._budgets: Budgets | None = None
         self._prices: Prices | None = None
         self._health: Health | None = None
         self._routers: tuple[Router, AsyncRouter] | None = None
@@ -65,6 +68,24 @@ class ModelService:
             with self._changing:
                 health = self._health = self._health or Health()
         return health
+
+    @property
+    def budgets(self) -> Budgets:
+        """What may be spent; made at first use."""
+        budgets = self._budgets
+        if budgets is None:
+            from ._budgets import Budgets
+
+            with self._changing:
+                budgets = self._budgets = self._budgets or Budgets(self.ledger_place)
+        return budgets
+
+    def ledger_place(self) -> Place | None:
+        """Where the ledger is, if anywhere."""
+        from ._database import place_of
+
+        text = variable("QUOTH_LEDGER")
+        return place_of(text, "QUOTH_LEDGER") if text else None
 
     def _routed(self) -> tuple[Router, AsyncRouter]:
         """Who carries requests, blocking and under asyncio; made at first use."""
@@ -154,6 +175,8 @@ class ModelService:
 
     def close(self) -> None:
         """Let go of idle connections and of the embedded model's threads; the next call opens anew."""
+        if self._budgets is not None:
+            self._budgets.close()
         for router in self._routers or ():
             router.close()
 

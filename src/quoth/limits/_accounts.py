@@ -275,7 +275,11 @@ class Books:
         for account, claim in zip(accounts, asked.claims, strict=True):  # who names an account twice holds there once
             needed[account.key] = max(claim.amount, needed.get(account.key, 0))
         claimed = list(zip(accounts, asked.claims, strict=True))
-        tight = [index for index, (account, claim) in enumerate(claimed) if claim.hard and needed[account.key] > _left(account, claim)]
+        tight = [
+            index
+            for index, (account, claim) in enumerate(claimed)
+            if claim.hard and needed[account.key] > _left(account, claim)
+        ]
         if tight:
             return self._refuse(claimed, tight, now)
         for key, amount in needed.items():

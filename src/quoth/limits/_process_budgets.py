@@ -21,17 +21,19 @@ class ProcessStore(BudgetStore):
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._books = {getpid(): Books()}
+        self._prune_at = MOST_ACCOUNTS
 
     def carry_out(self, operations: Sequence[Operation]) -> list[Outcome]:
         pid = getpid()
         books = self._books.get(pid) or self._inherit(pid)
         now = int(self._clock() * 1000)
         outcomes = [books.carry_out(operation, now) for operation in operations]
-        if len(books.accounts) > MOST_ACCOUNTS:
+        if len(books.accounts) > self._prune_at:
             _drop_past_windows(books)
-        for id in books.changed_holds:  # nobody asks for one that is closed, but who closes it twice
-            if books.holds[id].state not in ("open", "presumed"):
-                del books.holds[id]
+            self._prune_at = max(MOST_ACCOUNTS, 2 * len(books.accounts))
+        for hold in books.changed_holds:  # nobody asks for one that is closed, but who closes it twice
+            if books.holds[hold].state not in ("open", "presumed"):
+                del books.holds[hold]
         books.changed_accounts.clear()
         books.changed_holds.clear()
         return outcomes

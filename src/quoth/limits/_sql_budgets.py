@@ -182,7 +182,8 @@ class SQLBudgetStore(BudgetStore):
         for row in late:
             books.holds.setdefault(row[0], _read_hold(row))
         transaction.change(
-            "DELETE FROM budget_hold WHERE state <> 'open' AND expires_ms < ? AND (state <> 'presumed' OR expires_ms < ?)",
+            "DELETE FROM budget_hold "
+            "WHERE state <> 'open' AND expires_ms < ? AND (state <> 'presumed' OR expires_ms < ?)",
             (now - KEPT_MS, now - PRESUMED_MS),
         )
 
@@ -205,7 +206,7 @@ class SQLBudgetStore(BudgetStore):
         accounts = [_account_row(books.accounts[key]) for key in sorted(books.changed_accounts)]
         if accounts:
             transaction.each(_UPDATE_ACCOUNT, [(*row[4:], row[0]) for row in accounts])
-        holds = [_hold_row(books.holds[id]) for id in sorted(books.changed_holds)]
+        holds = [_hold_row(books.holds[hold]) for hold in sorted(books.changed_holds)]
         if new := [row for row in holds if row[0] not in known]:
             transaction.each(_INSERT_HOLD, new)
         if old := [(*row[1:], row[0]) for row in holds if row[0] in known]:
@@ -275,8 +276,8 @@ def _account_row(account: Account) -> tuple[Any, ...]:
 
 
 def _read_hold(row: Row) -> HoldRow:
-    id, state, parts, actual, expires = row
-    return HoldRow(id=id, state=state, parts=_PARTS.decode(parts), actual=actual, expires=expires)
+    hold, state, parts, actual, expires = row
+    return HoldRow(id=hold, state=state, parts=_PARTS.decode(parts), actual=actual, expires=expires)
 
 
 def _hold_row(hold: HoldRow) -> tuple[Any, ...]:

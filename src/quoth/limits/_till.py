@@ -29,6 +29,9 @@ __all__ = ["PATIENCE", "StoreTill", "Till"]
 PATIENCE = 0.25
 """Seconds that a caller waits for a database."""
 
+PATIENCE_TO_OPEN = 2.0
+"""Seconds that a caller waits for the first answer of all: a file may have to be made, a server to be reached."""
+
 LINGER = 0.005
 """Seconds that what was only posted waits for more, to be carried out with it."""
 
@@ -89,9 +92,9 @@ class StoreTill:
 
         def outcome() -> Outcome:
             try:
-                found = answer.get(timeout=PATIENCE)
+                found = answer.get(timeout=clerk.patience)
             except Empty:
-                found = TimeoutError(f"no answer within {PATIENCE:g} s")
+                found = TimeoutError(f"no answer within {clerk.patience:g} s")
             if isinstance(found, BaseException):
                 if isinstance(operation, Reserve):  # it may have been made all the same, or be made yet
                     clerk.jobs.put((Release(hold=operation.hold), None))
@@ -132,6 +135,7 @@ class _Clerk:
     def __init__(self, store: Callable[[], BudgetStore]) -> None:
         self.jobs: SimpleQueue[_Job] = SimpleQueue()  # its put may be called in the middle of itself
         self.lost = 0
+        self.patience = PATIENCE_TO_OPEN
         self._open = store
         self._store: BudgetStore | None = None
         self._starting = allocate_lock()
@@ -194,7 +198,9 @@ class _Clerk:
         operations = [*reaped, *kept, *[operation for operation, _ in jobs]]
         try:
             outcomes = self._carried_out(operations)
+            self.patience = PATIENCE
         except Exception as error:  # noqa: BLE001  # whatever a driver raises: who asked is told, and the rest is kept
+            self.patience = PATIENCE
             self._keep([*kept, *[operation for operation, answer in jobs if answer is None]])
             for _, answer in jobs:
                 if answer is not None:
