@@ -19,7 +19,7 @@ from ._check import LedgerCheck, check_rows
 from ._counts import Counts
 from ._export import export_rows, format_of
 from ._pump import insert
-from ._queries import Wanted, rows_of, totals_by
+from ._queries import Wanted, newest_rows, rows_of, totals_by
 from ._rows import exact_femto, femto_columns, record_of
 from ._spill import Spill, place_beside
 from ._tables import PART
@@ -90,6 +90,12 @@ class Ledger:
         """These calls, by the time when they began. What a provider itself reported of its usage is not kept."""
         for row, rule in self._rows(which, "corrects IS NULL"):
             yield record_of(row, rule)
+
+    def recent(self, count: int = 20, **which: Unpack[Which]) -> list[CallRecord]:
+        """The last of these calls, the newest first."""
+        wanted = _wanted(which)
+        found = newest_rows(self._database, wanted, count) if self._readable() else []
+        return [record_of(row, rule) for row, rule in found]
 
     def _rows(self, which: Which, *more: str) -> Iterator[tuple[dict[str, Any], str | None]]:
         wanted = _wanted(which)

@@ -13,7 +13,7 @@ from .._usage import UsageTotals
 from ._rows import exact_femto
 from ._tables import COLUMNS
 
-__all__ = ["DIMENSIONS", "Wanted", "rows_of", "totals_by"]
+__all__ = ["DIMENSIONS", "Wanted", "newest_rows", "rows_of", "totals_by"]
 
 DIMENSIONS = {
     "day": "day",
@@ -126,7 +126,11 @@ def _totals(row: Row) -> UsageTotals:
     )
 
 
-_SELECT = ", ".join([f'quoth_calls."{name}"' for name in COLUMNS])
+_SELECT = (
+    "SELECT "  # noqa: S608  # our own names
+    + ", ".join([f'quoth_calls."{name}"' for name in COLUMNS])
+    + ", quoth_prices.rule FROM quoth_calls LEFT JOIN quoth_prices ON quoth_prices.id = quoth_calls.price_id "
+)
 
 
 def rows_of(database: Database, wanted: Wanted, *more: str) -> Iterator[tuple[dict[str, Any], str | None]]:
@@ -139,13 +143,25 @@ def rows_of(database: Database, wanted: Wanted, *more: str) -> Iterator[tuple[di
         with database.transaction(write=False) as transaction:
             page = _page(transaction, database.place.engine, wanted, more, last)
         for row in page:
-            yield dict(zip(COLUMNS, row, strict=False)), row[-1]
+            yield _named(row)
         if len(page) < _PAGE:
             return
         last = (page[-1][_STARTED], page[-1][0])
 
 
 _STARTED = list(COLUMNS).index("started_at")
+
+
+def _named(row: Row) -> tuple[dict[str, Any], str | None]:
+    return dict(zip(COLUMNS, row, strict=False)), row[-1]
+
+
+def newest_rows(database: Database, wanted: Wanted, count: int) -> list[tuple[dict[str, Any], str | None]]:
+    """The last rows of calls, the newest first."""
+    where, values = wanted.where(database.place.engine, "corrects IS NULL")
+    with database.transaction(write=False) as transaction:
+        order = "ORDER BY started_at DESC, quoth_calls.id DESC LIMIT ?"
+        return [_named(row) for row in transaction.rows(f"{_SELECT} WHERE {where} {order}", [*values, count])]
 
 
 def _page(
@@ -155,9 +171,4 @@ def _page(
     if last is not None:
         where += " AND (started_at, quoth_calls.id) > (?, ?)"
         values += last
-    return transaction.rows(
-        f"SELECT {_SELECT}, quoth_prices.rule FROM quoth_calls "  # noqa: S608  # our own names
-        "LEFT JOIN quoth_prices ON quoth_prices.id = quoth_calls.price_id "
-        f"WHERE {where} ORDER BY started_at, quoth_calls.id LIMIT {_PAGE}",
-        values,
-    )
+    return transaction.rows(f"{_SELECT} WHERE {where} ORDER BY started_at, quoth_calls.id LIMIT {_PAGE}", values)

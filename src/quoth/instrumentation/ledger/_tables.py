@@ -124,14 +124,17 @@ _SUMS = """
 """
 """Exact to the femto-dollar: ``cost_nusd * 1000000 - cost_excess``."""
 
+_COUNTED = "(calls = 1 OR corrects IS NOT NULL)"
+"""Not a request for a list of models: it costs nothing, and stands in no totals."""
+
 _DAILY = (
     f"CREATE VIEW quoth_daily AS SELECT day, provider, model, {_SUMS} "  # noqa: S608  # our own words, here and below
-    "FROM quoth_calls GROUP BY day, provider, model"
+    f"FROM quoth_calls WHERE {_COUNTED} GROUP BY day, provider, model"
 )
 
 _DAILY_TAGS = (
-    "CREATE VIEW quoth_daily_tags AS SELECT day, tag.key AS tag, tag.value AS value, {sums} "
-    "FROM quoth_calls, {each} GROUP BY day, tag.key, tag.value"
+    "CREATE VIEW quoth_daily_tags AS SELECT day, tag.key AS tag, tag.value AS value, {sums} "  # noqa: S608
+    f"FROM quoth_calls, {{each}} WHERE {_COUNTED} GROUP BY day, tag.key, tag.value"
 )
 
 _ATTEMPT_FIELDS = {
