@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import gc
 import json
 import pickle
@@ -19,6 +20,7 @@ from quoth import Budget, Document, Image, Message, ModelsAPI, QuothError, Respo
 from quoth.dialects.anthropic_messages import server as anthropic
 from quoth.dialects.openai_chat.server import build_response
 from quoth.errors import (
+    APIConnectionError,
     APITimeoutError,
     BudgetExceededError,
     BudgetWarning,
@@ -31,7 +33,7 @@ from quoth.errors import (
 )
 from quoth.testing import Reply, ScriptedTransport
 from tables import chat_table
-from test_retries import BROKEN, BUSY, QUICK, REFUSED, SILENT
+from test_retries import BROKEN, BUSY, QUICK
 from test_service import HELLO, JSON, KeepingJournal, answering, records_of, streaming
 
 KEY = "sk-test-0123456789abcdefghij"
@@ -48,10 +50,15 @@ def _no_environment(monkeypatch):
 
 
 class Script(ScriptedTransport):
-    """The last answer is given for ever."""
+    """The last answer is given for ever. Errors are given as copies: a call writes on its own what it knows."""
 
     def _next(self):
-        return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        return copy.copy(answer) if isinstance(answer, BaseException) else answer
+
+
+REFUSED = APIConnectionError("refused", phase="connect", sent="no")
+SILENT = APITimeoutError("silent", phase="first_byte", sent="yes", billed="maybe")
 
 
 def api_of(*answers, **settings):

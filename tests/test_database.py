@@ -159,6 +159,20 @@ def test_a_file_that_is_removed_or_replaced_is_not_written_on(tmp_path):
     assert sqlite3.connect(path).execute("SELECT id FROM trial").fetchall() == [("a",)]
 
 
+def test_a_damaged_file_is_set_aside_once_and_a_sound_one_never(tmp_path):
+    path = tmp_path / "it.db"
+    database = open_database(place_of(str(path), "test"))
+    database.prepare(ONE)
+    assert database.set_aside() is None
+    database.close()
+    path.write_bytes(b"no database at all, " * 200)
+    databases = [open_database(place_of(str(path), "test")) for _ in range(2)]
+    assert [each.set_aside() for each in databases] == [f"{path}.corrupt-1", None]
+    databases[0].prepare(ONE)
+    assert rows(databases[0], "SELECT count(*) FROM trial") == [(0,)]
+    assert (tmp_path / "it.db.corrupt-1").read_bytes().startswith(b"no database")
+
+
 def test_each_failure_has_its_kind(tmp_path):
     def kind(path, **options):
         database = open_database(place_of(str(path), "test"), wait=0, **options)

@@ -29,9 +29,11 @@ if TYPE_CHECKING:
     from ._budgets import Budget, BudgetState, Estimating
     from ._catalog import ModelInfo
     from ._costs import OwnPrice
-    from ._estimating import Day, Estimate, Repricing
+    from ._estimating import Estimate, Repricing
     from ._listing import Listing, ListOptions, ProviderInfo, Wanted
     from .instrumentation import CallRecord, Hook, HookHandle, Tally, UsageReport
+    from .instrumentation._days import Day
+    from .instrumentation.ledger import Ledger
     from .limits._accounts import Per
     from .middleware import Middleware
 
@@ -348,8 +350,25 @@ class ModelsAPI:
             )
         return self._service.use(middleware)
 
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger that is configured: its totals, its records, its check; see docs/ledger.md.
+
+        Raises ConfigurationError where there is none, or it cannot be.
+        """
+        found = self._service.ledger
+        if found is None:
+            raise ConfigurationError(
+                "no ledger is kept: models.configure(ledger='usage.db'), or export QUOTH_LEDGER=usage.db"
+            )
+        return found
+
+    def flush(self, timeout: float = 2.0) -> bool:
+        """Wait until every call that has ended stands in the ledger; False where one does not after so many seconds."""
+        return self._service.flush(timeout)
+
     def close(self) -> None:
-        """Let go of idle connections. The object stays usable: the next call opens anew."""
+        """Let go of idle connections and of the ledger. The object stays usable: the next call opens anew."""
         self._service.tell()
         self._service.close()
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Never
 from ._call import CallScope, ModelCall
 from ._flow import AsyncDriver, Driver, Flow, arun, run
 from ._registry import SimpleModelRegistry
-from ._settings import Settings, configured, variable
+from ._settings import Settings, configured, ledger_place, variable
 from ._stream import AsyncStream, Stream, StreamOutput
 from .errors import ConfigurationError
 from .instrumentation._journal import Journal
@@ -31,8 +31,8 @@ from .types import Response
 if TYPE_CHECKING:
     from ._budgets import Budgets
     from ._costs import Prices
-    from ._database import Place
     from .instrumentation._hooks import Hook, HookHandle, Hooks
+    from .instrumentation.ledger import Ledger
     from .limits._health import Health
     from .middleware import Middleware
     from .transport._router import AsyncRouter, Router
@@ -57,6 +57,28 @@ class ModelService:
         self._prices: Prices | None = None
         self._health: Health | None = None
         self._routers: tuple[Router, AsyncRouter] | None = None
+        self._ledger: Ledger | None = None
+        self._ledger_sought = False
+        """Whether settings and environment were asked for one: once, by the first call."""
+
+    @property
+    def ledger(self) -> Ledger | None:
+        """Where calls are recorded, if anywhere. Raises ConfigurationError where that cannot be."""
+        if not self._ledger_sought:
+            place = ledger_place(self.settings)
+            with self._changing:
+                if not self._ledger_sought:
+                    if place is not None:
+                        from .instrumentation.ledger import Ledger
+
+                        self._ledger = Ledger(place)
+                        self.journal.ledger = self._ledger.writer
+                    self._ledger_sought = True
+        return self._ledger
+
+    def flush(self, timeout: float) -> bool:
+        """Wait until what was recorded stands in the ledger, if there is one."""
+        return self._ledger is None or self._ledger.flush(timeout)
 
     @property
     def health(self) -> Health:
@@ -77,15 +99,8 @@ class ModelService:
             from ._budgets import Budgets
 
             with self._changing:
-                budgets = self._budgets = self._budgets or Budgets(self.ledger_place)
+                budgets = self._budgets = self._budgets or Budgets(lambda: ledger_place(self.settings))
         return budgets
-
-    def ledger_place(self) -> Place | None:
-        """Where the ledger is, if anywhere."""
-        from ._database import place_of
-
-        text = variable("QUOTH_LEDGER")
-        return place_of(text, "QUOTH_LEDGER") if text else None
 
     def _routed(self) -> tuple[Router, AsyncRouter]:
         """Who carries requests, blocking and under asyncio; made at first use."""
@@ -143,11 +158,20 @@ class ModelService:
             self.settings = configured(self.settings, changes)
             if "prices" in changes and self._prices is not None:
                 self._prices = _prices_of(self.settings, self._prices)
+        if "ledger" in changes:
+            self._leave_ledger()
         if {"transport", "async_transport", "http"} & {*changes}:
             with self._changing:
                 old, self._routers = self._routers, None
             for router in old or ():  # a call that was just choosing its transport puts it into an old one
                 router.close()
+
+    def _leave_ledger(self) -> None:
+        """What was recorded goes where it was to go; what comes is recorded where the settings say now."""
+        with self._changing:
+            old, self._ledger, self._ledger_sought, self.journal.ledger = self._ledger, None, False, None
+        if old is not None:
+            old.end()
 
     def on_call(self, hook: Hook) -> HookHandle:
         """Tell a hook of each call that begins from now on."""
@@ -174,11 +198,13 @@ class ModelService:
             self.hooks.tell()
 
     def close(self) -> None:
-        """Let go of idle connections and of the embedded model's threads; the next call opens anew."""
+        """Let go of idle connections, of the embedded model's threads and of the ledger; the next call opens anew."""
         if self._budgets is not None:
             self._budgets.close()
         for router in self._routers or ():
             router.close()
+        if self._ledger is not None:
+            self._ledger.close()
 
     def generate(self, call: ModelCall) -> Response:
         scope = self._scope(call, stream=False)
@@ -226,6 +252,9 @@ class ModelService:
     # What carries it.
 
     def _scope(self, call: ModelCall, *, stream: bool) -> CallScope:
+        ledger = self._ledger if self._ledger_sought else self.ledger
+        if ledger is not None:
+            ledger.writer.ready()
         return CallScope(
             call, self.settings, self.journal, self.hooks, prices=self.prices, health=self.health, stream=stream
         )

@@ -89,6 +89,7 @@ class PostgresDatabase:
         self.place = place
         self._wait = wait
         self._connection: Any = None
+        self._parts: dict[str, Part] = {}
         self._pid = os.getpid()
         self._lock = allocate_lock()
         self._of_parents: list[Any] = []
@@ -114,9 +115,19 @@ class PostgresDatabase:
                 raise
 
     def prepare(self, part: Part) -> None:
-        with self.transaction() as transaction:
-            transaction.rows("SELECT pg_advisory_xact_lock(?)", (_MIGRATING,))
-            migrate(transaction, part, "postgres")
+        before = self._parts
+        if before.get(part.name) != part:
+            self.reset()  # the connection that comes next prepares it
+            self._parts = {**before, part.name: part}
+        try:
+            with self.transaction(write=False):
+                return
+        except StorageError:
+            self._parts = before
+            raise
+
+    def set_aside(self) -> str | None:
+        return None
 
     def reset(self) -> None:
         self._leave_to_parent()
@@ -125,15 +136,33 @@ class PostgresDatabase:
 
     close = reset
 
+    def purge(self) -> None:
+        """Vacuuming is the server's."""
+
     def _open(self) -> Any:
         if self._connection is None or self._connection.closed:
             wait = int(self._wait * 1000)
-            self._connection = self._psycopg.connect(
+            connection = self._psycopg.connect(
                 self.place.target, connect_timeout=CONNECT_SECONDS, application_name="quoth"
             )
-            self._connection.execute(f"SET lock_timeout = {wait}")
-            self._connection.commit()
+            connection.execute("SELECT set_config('lock_timeout', %s, false)", (str(wait),))
+            connection.commit()
+            try:
+                self._migrate(connection)
+            except BaseException:
+                connection.close()
+                raise
+            self._connection = connection
         return self._connection
+
+    def _migrate(self, connection: Any) -> None:
+        if not self._parts:
+            return
+        transaction = _Transaction(connection.cursor())
+        transaction.rows("SELECT pg_advisory_xact_lock(?)", (_MIGRATING,))
+        for part in self._parts.values():
+            migrate(transaction, part, "postgres")
+        connection.commit()
 
     def _roll_back(self) -> None:
         try:

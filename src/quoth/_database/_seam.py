@@ -129,7 +129,21 @@ class Database(Protocol):
         ...
 
     def prepare(self, part: Part) -> None:
-        """Bring a part to its present version. Raises StorageError (``schema``) where a newer quoth wrote it."""
+        """Bring a part to its present version, now and at each further connection: the file may be another then.
+
+        Raises StorageError (``schema``) where a newer quoth wrote it.
+        """
+        ...
+
+    def set_aside(self) -> str | None:
+        """Give a damaged file another name, so that the next transaction makes a new one; say which name.
+
+        None where there is nothing to set aside: it is sound, or another process has done it.
+        """
+        ...
+
+    def purge(self) -> None:
+        """Have what was deleted leave the files too, as far as that is ours to do."""
         ...
 
     def reset(self) -> None:

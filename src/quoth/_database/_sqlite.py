@@ -13,13 +13,19 @@ from _thread import allocate_lock
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager, suppress
 from errno import EDQUOT, ENOSPC, EROFS
+from itertools import count
 from typing import Any
 from weakref import WeakSet
 
+from ..errors import ConfigurationError
+from ._files import hold, identity, is_at, make_folder
 from ._schema import migrate
 from ._seam import Part, Place, Row, StorageError, StorageProblem, Transaction
 
 __all__ = ["SQLiteDatabase"]
+
+OLDEST = (3, 37)
+"""The first SQLite that keeps to the types of columns (STRICT), of November 2021."""
 
 _PROBLEMS: dict[int, StorageProblem] = {
     sqlite3.SQLITE_BUSY: "busy",
@@ -69,10 +75,14 @@ class SQLiteDatabase:
     """One connection to one file."""
 
     def __init__(self, place: Place, wait: float, *, create: bool = True) -> None:
+        if sqlite3.sqlite_version_info < OLDEST:
+            oldest, found = ".".join(map(str, OLDEST)), sqlite3.sqlite_version
+            raise ConfigurationError(f"{place} needs SQLite {oldest} or newer, and this Python has {found}")
         self.place = place
         self._wait = wait
         self._create = create
         self._connection: sqlite3.Connection | None = None
+        self._parts: dict[str, Part] = {}
         self._file: tuple[int, int] | None = None
         """Device and inode of the file that is open: it may be removed, or replaced, behind our back."""
         self._lock = allocate_lock()
@@ -100,14 +110,29 @@ class SQLiteDatabase:
                 raise
 
     def prepare(self, part: Part) -> None:
-        with self.transaction() as transaction:
-            migrate(transaction, part, "sqlite")
+        before = self._parts
+        if before.get(part.name) != part:
+            self.reset()  # the connection that comes next prepares it
+            self._parts = {**before, part.name: part}
+        try:
+            with self.transaction(write=False):
+                return
+        except StorageError:
+            self._parts = before
+            raise
 
     def reset(self) -> None:
         with self._lock:
             self._let_go()
 
     close = reset
+
+    def purge(self) -> None:
+        with self._lock:
+            try:
+                self._open().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            except (sqlite3.Error, OSError) as error:
+                raise _storage_error(error, self.place) from error
 
     def _let_go(self) -> None:
         connection, self._connection, self._file = self._connection, None, None
@@ -116,13 +141,26 @@ class SQLiteDatabase:
                 connection.close()
 
     def _open(self) -> sqlite3.Connection:
-        if self._connection is not None and self._file != _identity(self.place.target):
+        if self._connection is not None and self._file != identity(self.place.target):
             self._let_go()  # it would write on into a file that nobody will find
         if self._connection is None:
             self._make()
-            self._connection = _connect(self.place.target, self._wait)
-            self._file = _identity(self.place.target)
+            connection = _connect(self.place.target, self._wait)
+            try:
+                self._migrate(connection)
+            except BaseException:
+                connection.close()
+                raise
+            self._connection, self._file = connection, identity(self.place.target)
         return self._connection
+
+    def _migrate(self, connection: sqlite3.Connection) -> None:
+        if not self._parts:
+            return
+        connection.execute("BEGIN IMMEDIATE")
+        for part in self._parts.values():
+            migrate(_Transaction(connection), part, "sqlite")
+        connection.execute("COMMIT")
 
     def _make(self) -> None:
         path = self.place.target
@@ -130,10 +168,29 @@ class SQLiteDatabase:
             return
         if not self._create:
             raise StorageError(f"{path} is not there", "missing")
-        _make_folder(os.path.dirname(path))  # noqa: PTH120
+        make_folder(os.path.dirname(path))  # noqa: PTH120
         # Only where there is none: to close a descriptor of a database drops the locks that its connections hold.
         with suppress(FileExistsError):
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+
+    def set_aside(self) -> str | None:
+        self.reset()
+        path = self.place.target
+        try:
+            descriptor = os.open(path, os.O_RDONLY)
+        except OSError:
+            return None
+        try:
+            hold(descriptor)  # who waited here finds another file in its place, and lets that one be
+            if not is_at(descriptor, path) or _is_sound(path):
+                return None
+            number = next(number for number in count(1) if not os.path.lexists(f"{path}.corrupt-{number}"))
+            for suffix in ("-wal", "-shm", ""):
+                with suppress(FileNotFoundError):
+                    os.replace(path + suffix, f"{path}.corrupt-{number}{suffix}")  # noqa: PTH105
+        finally:
+            os.close(descriptor)
+        return f"{path}.corrupt-{number}"
 
     # Around a fork.
 
@@ -211,16 +268,12 @@ def _roll_back(connection: sqlite3.Connection) -> None:
         connection.execute("ROLLBACK")
 
 
-def _identity(path: str) -> tuple[int, int] | None:
+def _is_sound(path: str) -> bool:
     try:
-        found = os.stat(path)  # noqa: PTH116  # pathlib costs start-up time
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def _make_folder(folder: str) -> None:
-    if folder and not os.path.isdir(folder):  # noqa: PTH112  # pathlib costs start-up time
-        _make_folder(os.path.dirname(folder))  # noqa: PTH120
-        with suppress(FileExistsError):
-            os.mkdir(folder, 0o700)  # noqa: PTH102
+        connection = sqlite3.connect(path, timeout=1)
+        try:
+            return bool(connection.execute("PRAGMA quick_check(1)").fetchone() == ("ok",))
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        return _PROBLEMS.get(getattr(error, "sqlite_errorcode", 0) & 0xFF) != "corrupt"
