@@ -32,7 +32,7 @@ PATIENCE = 0.25
 PATIENCE_TO_OPEN = 2.0
 """Seconds that a caller waits for the first answer of all: a file may have to be made, a server to be reached."""
 
-LINGER = 0.005
+LINGER = 0.001
 """Seconds that what was only posted waits for more, to be carried out with it."""
 
 MOST_AT_ONCE = 100
