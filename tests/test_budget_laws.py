@@ -38,7 +38,7 @@ MINUTE, DAY = 60_000, 86_400_000
 BEGIN = 1_795_564_800_000  # 2026-11-25
 LIMITS = {
     "org": (20_000, None, True),
-    "team": (9_000, "day", True),
+    "team": (6_000, "day", True),
     "user": (4_000, "day", True),
     "soft": (1, "month", False),
 }

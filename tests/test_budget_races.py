@@ -381,8 +381,8 @@ def test_a_forked_child_settles_nothing_of_its_parents_and_its_own_in_the_same_d
     if pid == 0:
         status = 1
         with suppress(BaseException):
-            stream.close()  # of the parent
             api("gpt-4", "Hi", budget=budget, max_tokens=5)
+            stream.close()  # of the parent
             state = budget.state
             status = 0 if (state.spent, state.calls) == (COST, 1) and state.reserved > 0 else 2
             api.close()
