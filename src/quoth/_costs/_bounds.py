@@ -16,6 +16,7 @@ way: a model id that its provider gives to a dearer model, a fee that no row has
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from itertools import product
 from typing import TypeAlias
 
@@ -109,20 +110,39 @@ def _lines(plan: Plan, shape: Shape, at: float) -> Iterator[tuple[int, int] | st
     if plan.kind == "local":
         yield 0, 0
         return
+    columns = _columns(shape.read, shape.may_read, shape.written)
     for above, priced in plan.steps_at(at):
         if above == 0 or shape.input > above:
-            yield _line(priced, shape)
+            yield _line(priced, shape, columns)
 
 
-def _line(priced: Priced, shape: Shape) -> tuple[int, int] | str:
-    rates: dict[str, int | None] = dict(zip(BUCKETS, priced.vector, strict=True))
-    events = {"web_searches": shape.web_searches, "file_searches": shape.file_searches}
-    needed = {*shape.read, *[event for event, count in events.items() if count]}
-    needed |= {"output"} if shape.written else set()
-    without = sorted(bucket for bucket in needed if rates[bucket] is None)
+_Columns: TypeAlias = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
+"""Where in a vector of rates stand those that must be there, those of what is read, those of what is written."""
+
+
+@lru_cache(maxsize=256)
+def _columns(read: frozenset[str], may_read: frozenset[str], written: frozenset[str]) -> _Columns:
+    needed = read | {"output"} if written else read
+    return _at(needed), _at(read | may_read), _at(written)
+
+
+def _at(buckets: frozenset[str]) -> tuple[int, ...]:
+    return tuple(sorted([BUCKETS.index(bucket) for bucket in buckets]))
+
+
+_WEB, _FILE, _REQUEST = (BUCKETS.index(event) for event in ("web_searches", "file_searches", "requests"))
+
+
+def _line(priced: Priced, shape: Shape, columns: _Columns) -> tuple[int, int] | str:
+    rates, (needed, read, written) = priced.vector, columns
+    without = [column for column in needed if rates[column] is None]
+    fixed = max([rates[column] or 0 for column in read]) * shape.input
+    for column, count in ((_WEB, shape.web_searches), (_FILE, shape.file_searches)):
+        if count:
+            without += [column] if rates[column] is None else []
+            fixed += (rates[column] or 0) * count
     if without:
-        return f"no rate for {', '.join(without)} in {priced.rule.id} ({priced.rule.condition})"
-    fixed = max([rates[bucket] or 0 for bucket in shape.read | shape.may_read]) * shape.input
-    fixed += sum([(rates[event] or 0) * count for event, count in events.items()])
-    fixed += max([rates["requests"] or 0, *priced.by_option.values()])
-    return fixed, max([rates[bucket] or 0 for bucket in shape.written], default=0)
+        names = ", ".join([BUCKETS[column] for column in without])
+        return f"no rate for {names} in {priced.rule.id} ({priced.rule.condition})"
+    fixed += max([rates[_REQUEST] or 0, *priced.by_option.values()])
+    return fixed, max([rates[column] or 0 for column in written], default=0)
