@@ -94,7 +94,7 @@ HOUSE: dict[str, Room] = {
     ),
     "_spending": room(
         "what an attempt may cost, reserved before it is sent",
-        f"{NOUNS} _accounting _call _budgets _scope _flow limits _costs dialects",
+        f"{NOUNS} _accounting _call _budgets _scope _flow limits _costs _catalog dialects",
     ),
     "_accounting": room("what an answer cost, put on it", f"{NOUNS} _call _costs"),
     "_call": room(

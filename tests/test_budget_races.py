@@ -392,6 +392,45 @@ def test_a_forked_child_settles_nothing_of_its_parents_and_its_own_in_the_same_d
     assert amounts(budget) == (2 * COST, 0)
 
 
+PROGRAM = """
+import sys
+sys.path[:0] = sys.argv[1:3]
+from test_budgets import api_of
+api, _ = api_of(ledger=sys.argv[3])
+api("gpt-4", "Hi", budget=api.budget("5", name="team"), max_tokens=5)
+stream = api.stream("gpt-4", "Hi", budget=api.budget("5", name="team"), max_tokens=5)
+next(iter(stream))
+"""
+
+
+def test_a_program_that_ends_has_settled_what_it_did_and_spends_what_it_left(address):
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", PROGRAM, str(SOURCE), str(Path(__file__).parent), address],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    account = _asked(address, Look(name="team"))
+    held = account.presumed or account.reserved  # the stream: collected at the end, or in its lease
+    assert account.spent + account.reserved == 60_000_000 + held > 60_000_000
+    assert account.calls >= 1
+
+
+def test_a_long_stream_keeps_its_hold_and_a_lease_that_has_passed_is_begun_anew(shared, monkeypatch):
+    monkeypatch.setattr("quoth._spending.LONGEST_LEASE", 0.2)
+    api, _ = shared()
+    budget = api.budget("5", name="team")
+    stream = iter(api.stream("gpt-4", "Hi", budget=budget, max_tokens=5))
+    next(stream)
+    extended = budget.till._clerks[os.getpid()]
+    till, seen = budget.till, []
+    monkeypatch.setattr(type(till), "post", lambda self, operation: seen.append(type(operation).__name__))
+    for _ in range(2):
+        time.sleep(0.11)
+        next(stream)
+    assert seen == ["Extend", "Extend"]
+    assert extended.lost == till.lost == 0
+
+
 # Many processes, killed at random.
 
 WORKER = """
@@ -463,12 +502,12 @@ def _work(address, processes, calls, deadly, limit):
 def _check_exactly(address, limit, *, spent_by_the_living, dead):
     with opened(address) as database, database.transaction(write=False) as transaction:
         accounts = {row[0]: row[1:] for row in transaction.rows(
-            "SELECT name, SUM(spent_nusd), SUM(reserved_nusd), SUM(calls) FROM budget_account GROUP BY name")}  # fmt: skip
+            "SELECT name, SUM(spent_nusd), SUM(reserved_nusd) FROM budget_account GROUP BY name")}  # fmt: skip
         ((open_amount, settled),) = transaction.rows(
             "SELECT SUM(CASE WHEN state = 'open' THEN 1000 ELSE 0 END), SUM(actual_nusd) FROM budget_hold"
         )
     assert accounts["org"] == accounts["team"] == accounts["users"]
-    spent, reserved, _ = accounts["team"]
+    spent, reserved = accounts["team"]
     assert spent + reserved <= limit
     assert spent == settled  # the sum of what every hold that was ever settled has cost
     assert reserved == open_amount  # what the dead ones hold, and nothing else
@@ -508,3 +547,5 @@ def test_answers_totals_and_ledger_and_budget_agree_exactly(shared):
     answers = [api("gpt-4", "Hi", budget=budget, max_tokens=5) for _ in range(7)]
     total = sum([answer.cost for answer in answers], start=0)
     assert budget.spent == total.usd == api.usage().total.usd == 7 * COST
+    assert api.flush()
+    assert api.ledger.total().usd == budget.spent

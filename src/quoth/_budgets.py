@@ -142,7 +142,7 @@ class Budget:
         self._till = till or (budgets.new_till() if name is None else None)
         self.name = name
         self.limit = usd_of(limit)
-        self.per = per
+        self.per: Per | None = per
         self.by = by
         self.tags = tags
         self.hard = hard

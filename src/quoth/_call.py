@@ -173,7 +173,7 @@ class CallScope(Scope):
 
     def approach(self, target: ModelCall) -> None:
         """Turn to a target: what was known of the attempt before is not of this one."""
-        self.close_hold("no")  # an attempt that was sent has closed its own when it failed
+        self.close_hold(self._sent)
         self.target = target
         self.reader = self.lane = self._request_id = self._status = None
         self._headers = ()
@@ -260,14 +260,18 @@ class CallScope(Scope):
 
     def took(self, response: Response) -> None:
         """Count a priced answer. Middleware may ask more than once: all that it was given is paid."""
-        hold, self.hold = self.hold, None
-        if hold is not None:
-            hold.settle(response.cost.nano)
-        first = self.cost is None
-        self.usage = response.usage if first or self.usage is None else _sum_of_usages(self.usage, response.usage)
-        self.cost = response.cost if first or self.cost is None else _sum_of_costs(self.cost, response.cost)
+        self.count(response.usage, response.cost)
         self.served_model, self.finish_reason = response.model or None, response.finish_reason
         self.answer = response
+
+    def count(self, usage: Usage, cost: Cost) -> None:
+        """Put what an answer used and cost to what this call has used and cost already; its hold ends so."""
+        hold, self.hold = self.hold, None
+        if hold is not None:
+            hold.settle(cost.nano)
+        first = self.cost is None
+        self.usage = usage if first or self.usage is None else _sum_of_usages(self.usage, usage)
+        self.cost = cost if first or self.cost is None else _sum_of_costs(self.cost, cost)
 
     def given(self, response: Response) -> Response:
         """An answer that middleware gives in place of one that was asked for: with what this call has cost."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -29,6 +29,9 @@ from .limits._accounts import Claim, Refused, Reserve, Reserved
 from .limits._hold import Hold
 from .limits._till import Till
 from .wire import WireRequest
+
+if TYPE_CHECKING:
+    from ._catalog import ModelInfo
 
 __all__ = ["reserve"]
 
@@ -169,7 +172,7 @@ def _bound_of(target: ModelCall, scope: CallScope, wire: WireRequest) -> _Bound:
     most = scope.prices.most(
         provider.spec.prices,
         provider.model,
-        _shape(spending, read),
+        _shape(spending, read, output, known),
         at=scope.started_at,
         asked=priced_by(request.extra) if request.extra else (),
         price=target.price,
@@ -200,18 +203,23 @@ _BUCKETS = {"Audio": frozenset({"input_audio"}), "Image": frozenset({"input_imag
 _MEDIA = frozenset({"input_audio", "cache_read_audio", "input_image"})
 
 
-def _shape(spending: Spending, read: int) -> Shape:
+def _shape(spending: Spending, read: int, output: int, known: ModelInfo | None) -> Shape:
     certain = frozenset({"input"}).union(*[_BUCKETS[kind] for kind in spending.media])
-    written = frozenset({"output", "reasoning"})
-    uses = (spending.rounds or 1) - 1
+    written = frozenset({"output", "reasoning"}) if output else frozenset[str]()
+    if output and (spending.extra or (known and not _MADE.isdisjoint(known.outputs))):
+        written |= {"output_audio", "output_image"}
+    uses, tools = (spending.rounds or 1) - 1, spending.tools.lower()
     return Shape(
         input=read,
         read=certain,
         may_read=spending.caches | {"cache_write_5m"} | (_MEDIA if spending.media else frozenset()),
-        written=written | {"output_audio", "output_image"} if spending.extra else written,
-        web_searches=uses if "web_search" in spending.tools.replace("googleSearch", "web_search") else 0,
-        file_searches=uses if "file_search" in spending.tools else 0,
+        written=written,
+        web_searches=uses if "search" in tools.replace("file_search", "") else 0,
+        file_searches=uses if "file_search" in tools else 0,
     )
+
+
+_MADE = frozenset({"audio", "image"})
 
 
 # Where it does not fit.

@@ -21,7 +21,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Protocol, TypeAlias
 
-from ..errors import BudgetUnavailableError
+from ..errors import BudgetUnavailableError, ConfigurationError
 from ._accounts import BudgetStore, Operation, Outcome, Reap, Release, Reserve
 
 __all__ = ["PATIENCE", "StoreTill", "Till"]
@@ -96,6 +96,8 @@ class StoreTill:
             except Empty:
                 found = TimeoutError(f"no answer within {clerk.patience:g} s")
             if isinstance(found, BaseException):
+                if isinstance(found, ConfigurationError):
+                    raise ConfigurationError(found.message)
                 if isinstance(operation, Reserve):  # it may have been made all the same, or be made yet
                     clerk.jobs.put((Release(hold=operation.hold), None))
                 raise BudgetUnavailableError(f"{self._name} does not answer: {type(found).__name__}: {found}") from None
