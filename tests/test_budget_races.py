@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -69,6 +69,14 @@ def opened(address):
     database = open_database(place_of(address, "test"), wait=5.0)
     yield database
     database.close()
+
+
+@contextmanager
+def held_by_another(address):
+    """Nobody else can write to the accounts meanwhile."""
+    with opened(address) as database, database.transaction() as transaction:
+        transaction.change("UPDATE budget_account SET refused = refused")
+        yield
 
 
 def _asked(address, operation):
@@ -148,9 +156,7 @@ def test_a_hard_budget_fails_closed_and_says_so_within_its_patience(shared, addr
     api, script = shared()
     budget = api.budget("5", name="team")
     api("gpt-4", "Hi", budget=budget, max_tokens=5)
-    blocker = open_database(place_of(address, "test"), wait=5.0)
-    with blocker.transaction() as transaction:
-        transaction.change("UPDATE budget_account SET refused = refused")  # whoever else would write waits
+    with held_by_another(address):
         began = time.monotonic()
         with pytest.raises(BudgetUnavailableError, match=r"does not answer.*hard.*not sent") as caught:
             api("gpt-4", "Hi", budget=budget, max_tokens=5)
@@ -162,20 +168,16 @@ def test_a_hard_budget_fails_closed_and_says_so_within_its_patience(shared, addr
             api("gpt-4", "Hi", budget=budget, max_tokens=5)
             break
     assert amounts(budget) == (2 * COST, 0)
-    blocker.close()
 
 
 def test_a_soft_budget_fails_open_counts_it_and_charges_it_later(shared, address):
     api, _ = shared()
     budget = api.budget("5", name="team", hard=False)
     api("gpt-4", "Hi", budget=budget, max_tokens=5)
-    blocker = open_database(place_of(address, "test"), wait=5.0)
-    with blocker.transaction() as transaction:
-        transaction.change("UPDATE budget_account SET refused = refused")
+    with held_by_another(address):
         assert api("gpt-4", "Hi", budget=budget, max_tokens=5).text == "Hello"
     assert api._service.budgets.unanswered == 1
     assert _settled(budget, calls=2).spent == 2 * COST
-    blocker.close()
 
 
 def test_a_database_that_is_not_there_refuses_under_a_hard_budget(ask, tmp_path):
@@ -282,25 +284,20 @@ def test_one_process_alone_does_not_count_anything_twice(shared):
 
 def test_a_charge_is_not_lost_where_it_cannot_be_written_at_once(shared, address):
     """PR #30039: the charge was dropped when the reconciliation failed."""
-    api, _ = shared(lambda request: blocked.__enter__() and answering()(request))
+
+    def answer(request):
+        blocked.enter_context(held_by_another(address))  # from the moment that the request is under way
+        return answering()(request)
+
+    api, _ = shared(answer)
     budget = api.budget("5", name="team")
     budget.state  # noqa: B018  # so that it is open
-    blocker = open_database(place_of(address, "test"), wait=5.0)
 
-    class Blocked:
-        """The database is held by another from the moment that the request is under way."""
-
-        def __enter__(self):
-            self.transaction = blocker.transaction()
-            self.transaction.__enter__().change("UPDATE budget_account SET refused = refused")
-            return True
-
-    blocked = Blocked()
+    blocked = ExitStack()
     assert api("gpt-4", "Hi", budget=budget, max_tokens=5).text == "Hello"
     time.sleep(PATIENCE)  # it cannot be settled now
-    blocked.transaction.__exit__(None, None, None)
+    blocked.close()
     assert _settled(budget, calls=1).spent == COST
-    blocker.close()
 
 
 def _look(till):
@@ -325,11 +322,9 @@ def test_a_task_that_is_cancelled_while_it_waits_for_the_database_leaves_no_hold
     api, script = shared()
     budget = api.budget("5", name="team")
     api("gpt-4", "Hi", budget=budget, max_tokens=5)
-    blocker = open_database(place_of(address, "test"), wait=5.0)
 
     async def main():
-        with blocker.transaction() as transaction:
-            transaction.change("UPDATE budget_account SET refused = refused")
+        with held_by_another(address):
             tasks = [asyncio.create_task(api.aio("gpt-4", "Hi", budget=budget, max_tokens=5)) for _ in range(5)]
             await asyncio.sleep(0.05)
             for task in tasks:
@@ -340,7 +335,6 @@ def test_a_task_that_is_cancelled_while_it_waits_for_the_database_leaves_no_hold
     _until(lambda: _look_at(budget).reserved == 0)
     assert budget.spent == COST
     assert len(script.requests) == 1
-    blocker.close()
 
 
 def _look_at(budget):
@@ -354,11 +348,9 @@ def test_an_event_loop_goes_on_while_calls_wait_for_the_database(shared, address
     api, _ = shared()
     budget = api.budget("5", name="team")
     api("gpt-4", "Hi", budget=budget, max_tokens=5)
-    blocker = open_database(place_of(address, "test"), wait=5.0)
 
     async def main():
-        with blocker.transaction() as transaction:
-            transaction.change("UPDATE budget_account SET refused = refused")
+        with held_by_another(address):
             task = asyncio.create_task(api.aio("gpt-4", "Hi", budget=budget, max_tokens=5))
             turns = 0
             while not task.done():
@@ -368,7 +360,6 @@ def test_an_event_loop_goes_on_while_calls_wait_for_the_database(shared, address
         return turns
 
     assert asyncio.run(main()) > 20
-    blocker.close()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
