@@ -107,7 +107,7 @@ def work(address: str, until: float, answer: multiprocessing.Queue[tuple[int, in
         claims = (Claim(name="org", limit=10**17, amount=1000), Claim(name="team", limit=10**17, amount=1000))
         began = perf_counter()
         try:
-            outcome = till.ask(Reserve(hold=hold, claims=claims, lease=60_000))()
+            outcome = till.ask(Reserve(hold=hold, claims=claims, lease=60_000)).wait()
         except BudgetUnavailableError:
             refused += 1
             continue

@@ -233,7 +233,7 @@ def test_a_settlement_that_is_sent_again_after_a_time_out_counts_once(address, m
     """#30460: increments that timed out and were sent again inflated the spend."""
     store, failing = store_at(address), [True]
     till = StoreTill(lambda: store, "the ledger")
-    assert isinstance(till.ask(Reserve(hold="a", claims=claim(300), lease=MINUTE))(), Reserved)
+    assert isinstance(till.ask(Reserve(hold="a", claims=claim(300), lease=MINUTE)).wait(), Reserved)
     real = store.carry_out
 
     def lost(operations):
@@ -265,7 +265,7 @@ def test_a_reservation_whose_answer_was_lost_is_given_back(address, monkeypatch)
 
     monkeypatch.setattr(store, "carry_out", lost)
     with pytest.raises(BudgetUnavailableError):
-        till.ask(Reserve(hold="a", claims=claim(300), lease=MINUTE))()
+        till.ask(Reserve(hold="a", claims=claim(300), lease=MINUTE)).wait()
     account = _look(till)
     assert (account.spent, account.reserved) == (0, 0)
     till.close()
@@ -304,7 +304,7 @@ def _look(till):
     """The account of the team: asked until the database answers."""
     for _ in range(100):
         with suppress(BudgetUnavailableError):
-            return till.ask(Look(name="team"))()
+            return till.ask(Look(name="team")).wait()
     raise AssertionError("it never answered")
 
 
@@ -445,7 +445,7 @@ for number in range(int(calls)):
         Claim(name="users", value=f"u{number % 3}", per="day", limit=10**12, amount=1000),
     )
     try:
-        outcome = till.ask(Reserve(hold=hold, claims=claims, lease=600_000))()
+        outcome = till.ask(Reserve(hold=hold, claims=claims, lease=600_000)).wait()
     except BudgetUnavailableError:
         continue
     if not isinstance(outcome, Reserved):

@@ -195,7 +195,7 @@ class Budget:
         """All of it, at one moment. Raises BudgetUnavailableError where its database does not answer."""
         if self.by is not None:
             raise InputError(f"{self} is one budget for each {self.by}: ask for a value's own, budget['...'].left")
-        found = self.till.ask(Look(name=self.name or "", value=self.value, per=self.per))()
+        found = self.till.ask(Look(name=self.name or "", value=self.value, per=self.per)).wait()
         if not isinstance(found, Account):
             found = Account(name=self.name or "", value=self.value, window="", limit=0, hard=self.hard)
         found.limit = self._limit
@@ -300,7 +300,7 @@ class Budgets:
         found: list[Account] = []
         for till in (self._process, shared):
             if till is not None:
-                found += cast("tuple[Account, ...]", till.ask(List())())
+                found += cast("tuple[Account, ...]", till.ask(List()).wait())
         return tuple([state_of(account) for account in found])
 
     def warn(self, matter: str, words: str) -> None:

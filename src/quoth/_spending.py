@@ -21,7 +21,7 @@ from ._accounting import priced_by
 from ._budgets import Budget, usd_of
 from ._call import CallScope, ModelCall
 from ._costs._bounds import Most, Shape
-from ._flow import Call, Step
+from ._flow import Step, Wait
 from ._scope import together
 from .dialects._spending import Spending, spending_of
 from .errors import BudgetExceededError, BudgetUnavailableError, UnboundedCostError
@@ -122,8 +122,10 @@ def _ask(till: Till, hold: Hold, claims: tuple[Claim, ...]) -> Generator[Step, A
     """The outcome; None where none came and all are soft: then what the attempt costs is counted later."""
     pending = till.ask(Reserve(hold=hold.id, claims=claims, lease=hold.lease))
     hold.add(till)
+    if till.waits:
+        yield Wait(pending, pending.patience)
     try:
-        outcome: Any = (yield Call(pending)) if till.waits else pending()
+        outcome: Any = pending.outcome()
     except BudgetUnavailableError as error:
         if any(claim.hard for claim in claims):
             raise BudgetUnavailableError(f"{error.message}; a budget there is hard: this call was not sent") from None

@@ -64,6 +64,25 @@ def _drop_past_windows(books: Books) -> None:
     }
 
 
+class _Done:
+    """An outcome that is there."""
+
+    __slots__ = ("_outcome",)
+
+    patience = 0.0
+
+    def __init__(self, outcome: Outcome) -> None:
+        self._outcome = outcome
+
+    def when_open(self, wake: Callable[[], None]) -> Callable[[], None] | None:  # noqa: ARG002  # it need not be woken
+        return None
+
+    def outcome(self) -> Outcome:
+        return self._outcome
+
+    wait = outcome
+
+
 class ProcessTill:
     """Carries operations out at once. What garbage collection posts may have to wait for the next one."""
 
@@ -73,12 +92,12 @@ class ProcessTill:
         self._store = store
         self._states = {getpid(): _State()}
 
-    def ask(self, operation: Operation) -> Callable[[], Outcome]:
-        """Carry it out, behind all that was posted; what is given gives the outcome."""
+    def ask(self, operation: Operation) -> _Done:
+        """Carry it out, behind all that was posted."""
         state = self._state()
         with state.lock:
             outcome = self._store.carry_out([*_taken(state.posted), operation])[-1]
-        return lambda: outcome
+        return _Done(outcome)
 
     def post(self, operation: Operation) -> None:
         """Have it carried out. Never waits, and may be called by garbage collection in the middle of anything."""

@@ -1,9 +1,9 @@
 """Where operations on budgets are handed in, and the thread behind it that alone speaks to a database.
 
-A *till* takes an operation in two ways. ``ask`` hands one in and gives a function that waits for its outcome, a
-quarter of a second at most: so a flow hands in a hold, and waits for it as a step (``Call``), in whose thread nothing
-but the waiting happens. ``post`` hands one in and is told nothing: so a call is settled, whatever ends it, garbage
-collection included. Both keep one order, and nothing in them waits for a disk.
+A *till* takes an operation in two ways. ``ask`` hands one in and gives what will have its outcome: a gate, so that a
+flow waits for it as a step (``Wait``) that keeps neither an event loop nor a thread busy, a quarter of a second at
+most. ``post`` hands one in and is told nothing: so a call is settled, whatever ends it, garbage collection included.
+Both keep one order, and neither waits for a disk.
 
 The thread carries out together what has come in, in one transaction, which is how many callers of one process share
 one commit; and it lets a settlement wait a moment, for the next reservation to take it along. What was posted and could
@@ -16,15 +16,16 @@ from __future__ import annotations
 
 from _thread import allocate_lock
 from collections.abc import Callable
+from contextlib import suppress
 from os import getpid
 from queue import Empty, SimpleQueue
-from threading import Thread
+from threading import Event, Thread
 from typing import Protocol, TypeAlias
 
 from ..errors import BudgetUnavailableError, ConfigurationError
 from ._accounts import BudgetStore, Operation, Outcome, Reap, Release, Reserve
 
-__all__ = ["PATIENCE", "StoreTill", "Till"]
+__all__ = ["PATIENCE", "Pending", "StoreTill", "Till"]
 
 PATIENCE = 0.25
 """Seconds that a caller waits for a database."""
@@ -51,14 +52,33 @@ FLUSH = 2.0
 """Seconds that a program waits at its end for what was posted."""
 
 
+class Pending(Protocol):
+    """The outcome of an operation that was handed in: a gate that opens when it is there."""
+
+    patience: float
+    """Seconds that it is worth to wait for it."""
+
+    def when_open(self, wake: Callable[[], None], /) -> Callable[[], None] | None:
+        """As a ``Gate`` does."""
+        ...
+
+    def outcome(self) -> Outcome:
+        """The outcome. Raises BudgetUnavailableError where there is none, or none yet: it will not be waited for."""
+        ...
+
+    def wait(self) -> Outcome:
+        """The outcome, waited for here, outside of any flow."""
+        ...
+
+
 class Till(Protocol):
     """Where operations are handed in."""
 
     waits: bool
     """Whether an outcome may have to be waited for."""
 
-    def ask(self, operation: Operation) -> Callable[[], Outcome]:
-        """Hand it in. What is given waits for the outcome; it raises BudgetUnavailableError where none comes."""
+    def ask(self, operation: Operation) -> Pending:
+        """Hand it in, and be told the outcome."""
         ...
 
     def post(self, operation: Operation) -> None:
@@ -70,9 +90,58 @@ class Till(Protocol):
         ...
 
 
-_Answer: TypeAlias = "SimpleQueue[Outcome | BaseException]"
 _Job: TypeAlias = "tuple[Operation | None, _Answer | None]"
 """An operation and who waits for it; without an operation: stop."""
+
+
+class _Answer:
+    """What the thread says to one who has asked."""
+
+    __slots__ = ("_clerk", "_found", "_lock", "_operation", "_said", "_wake", "patience")
+
+    def __init__(self, clerk: _Clerk, operation: Operation) -> None:
+        self.patience = clerk.patience
+        self._clerk = clerk
+        self._operation = operation
+        self._lock = allocate_lock()
+        self._said = False
+        self._found: Outcome | BaseException = None
+        self._wake: Callable[[], None] | None = None
+
+    def say(self, found: Outcome | BaseException) -> None:
+        """Open the gate."""
+        with self._lock:
+            self._said, self._found, wake = True, found, self._wake
+        if wake is not None:
+            with suppress(RuntimeError):  # an event loop that was closed meanwhile
+                wake()
+
+    def when_open(self, wake: Callable[[], None]) -> Callable[[], None] | None:
+        with self._lock:
+            self._wake = None if self._said else wake
+            return None if self._said else self._withdraw
+
+    def _withdraw(self) -> None:
+        with self._lock:
+            self._wake = None
+
+    def outcome(self) -> Outcome:
+        found = self._found if self._said else TimeoutError(f"no answer within {self.patience:g} s")
+        if isinstance(found, ConfigurationError):
+            raise ConfigurationError(found.message)
+        if isinstance(found, BaseException):
+            if isinstance(self._operation, Reserve):  # it may have been made all the same, or be made yet
+                self._clerk.jobs.put((Release(hold=self._operation.hold), None))
+            raise BudgetUnavailableError(f"{self._clerk.name} does not answer: {type(found).__name__}: {found}")
+        return found
+
+    def wait(self) -> Outcome:
+        opened = Event()
+        withdraw = self.when_open(opened.set)
+        if withdraw is not None:
+            opened.wait(self.patience)
+            withdraw()
+        return self.outcome()
 
 
 class StoreTill:
@@ -85,25 +154,12 @@ class StoreTill:
         self._name = name
         self._clerks: dict[int, _Clerk] = {}
 
-    def ask(self, operation: Operation) -> Callable[[], Outcome]:
-        clerk, answer = self._clerk(), _new_answer()
+    def ask(self, operation: Operation) -> Pending:
+        clerk = self._clerk()
+        answer = _Answer(clerk, operation)
         clerk.jobs.put((operation, answer))
         clerk.ensure_at_work()
-
-        def outcome() -> Outcome:
-            try:
-                found = answer.get(timeout=clerk.patience)
-            except Empty:
-                found = TimeoutError(f"no answer within {clerk.patience:g} s")
-            if isinstance(found, BaseException):
-                if isinstance(found, ConfigurationError):
-                    raise ConfigurationError(found.message)
-                if isinstance(operation, Reserve):  # it may have been made all the same, or be made yet
-                    clerk.jobs.put((Release(hold=operation.hold), None))
-                raise BudgetUnavailableError(f"{self._name} does not answer: {type(found).__name__}: {found}") from None
-            return found
-
-        return outcome
+        return answer
 
     def post(self, operation: Operation) -> None:
         clerk = self._clerks.get(getpid())
@@ -124,17 +180,14 @@ class StoreTill:
 
     def _clerk(self) -> _Clerk:
         pid = getpid()
-        return self._clerks.get(pid) or self._clerks.setdefault(pid, _Clerk(self._store))
-
-
-def _new_answer() -> _Answer:
-    return SimpleQueue()
+        return self._clerks.get(pid) or self._clerks.setdefault(pid, _Clerk(self._store, self._name))
 
 
 class _Clerk:
     """The thread of one process that carries operations out, and the queue before it."""
 
-    def __init__(self, store: Callable[[], BudgetStore]) -> None:
+    def __init__(self, store: Callable[[], BudgetStore], name: str) -> None:
+        self.name = name
         self.jobs: SimpleQueue[_Job] = SimpleQueue()  # its put may be called in the middle of itself
         self.lost = 0
         self.patience = PATIENCE_TO_OPEN
@@ -206,12 +259,12 @@ class _Clerk:
             self._keep([*kept, *[operation for operation, answer in jobs if answer is None]])
             for _, answer in jobs:
                 if answer is not None:
-                    answer.put(error)
+                    answer.say(error)
             return
         self._rest = FIRST_REST
         for (_, answer), outcome in zip(jobs, outcomes[len(outcomes) - len(jobs) :], strict=True):
             if answer is not None:
-                answer.put(outcome)
+                answer.say(outcome)
 
     def _carried_out(self, operations: list[Operation]) -> list[Outcome]:
         """In transactions of a bounded size. One that is carried out a second time changes nothing."""
