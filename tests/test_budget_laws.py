@@ -7,7 +7,7 @@ can be seen to be right: which holds are open, and what each has cost. After eve
 from __future__ import annotations
 
 import pytest
-from hypothesis import settings, strategies as st
+from hypothesis import given, settings, strategies as st
 from hypothesis.stateful import (
     Bundle,
     RuleBasedStateMachine,
@@ -30,6 +30,7 @@ from quoth.limits._accounts import (
     Reserve,
     Reserved,
     Settle,
+    window,
 )
 from quoth.limits._process_budgets import ProcessStore
 from quoth.limits._sql_budgets import SQLBudgetStore
@@ -211,3 +212,15 @@ def test_no_order_of_operations_breaks_the_laws(kind, tmp_path, request):
     run_state_machine_as_test(
         machine_for(make), settings=settings(max_examples=examples, stateful_step_count=30, deadline=None)
     )
+
+
+@pytest.mark.parametrize("per", ["day", "week", "month"])
+@given(now=st.integers(0, 4_000_000_000_000))
+def test_windows_follow_each_other_without_a_gap_and_are_named_in_their_order(per, now):
+    name, rest = window(per, now)
+    assert rest > 0
+    assert window(per, now + rest - 1) == (name, 1)
+    following, length = window(per, now + rest)
+    assert following > name
+    assert DAY <= length <= 31 * DAY
+    assert window(None, now) == ("", None)

@@ -351,6 +351,22 @@ def test_the_smallest_refuses_and_what_the_others_had_reserved_is_given_back(ask
     assert script.requests == []
 
 
+def test_a_budget_holds_for_every_api_and_each_answer_that_middleware_asks_for():
+    (one, _), (other, _) = api_of(), api_of()
+
+    def twice(request, next):  # as it is called there
+        yield from next(request)
+        return (yield from next(request))
+
+    remove = other.use(twice)
+    with one.budget("5") as budget:
+        one("gpt-4", "Hi", max_tokens=500)
+        other("gpt-4", "Hi", max_tokens=500)
+    remove()
+    assert amounts(budget) == (3 * COST, 0)
+    assert budget.state.calls == 3
+
+
 def test_a_budget_counts_once_however_often_it_is_named():
     api, _ = api_of()
     budget = api.budget("1")

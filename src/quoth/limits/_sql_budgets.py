@@ -9,7 +9,7 @@ who waits for him. The time is the database's.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 from msgspec import Struct
@@ -25,10 +25,12 @@ from ._accounts import (
     List,
     Operation,
     Outcome,
+    Per,
     Reap,
     claims_of,
     holds_of,
     keys_of,
+    window,
 )
 
 __all__ = ["PART", "SQLBudgetStore"]
@@ -57,6 +59,7 @@ _TABLES = (
     "CREATE INDEX budget_hold_open ON budget_hold(expires_ms) WHERE state = 'open'",
     "CREATE INDEX budget_hold_closed ON budget_hold(expires_ms) WHERE state <> 'open'",
     "CREATE INDEX budget_account_name ON budget_account(name, value)",
+    "CREATE INDEX budget_account_window ON budget_account(window_name)",
 )
 """Amounts are nano-dollars; ``parts`` is JSON, ``[[account, amount], ...]``."""
 
@@ -74,6 +77,9 @@ KEPT_MS, PRESUMED_MS = 3_600_000, 7 * 86_400_000
 """How long a hold is kept beyond its lease: one that is closed, for who looks; one that is presumed spent, for the late
 word of what it cost. Who closes one that is not there any more changes nothing either.
 """
+
+KEPT_WINDOWS_MS = 400 * 86_400_000
+"""How long accounts are kept whose window is past."""
 
 MOST_REAPED = 500
 """Holds beyond their lease that one transaction presumes spent."""
@@ -172,7 +178,7 @@ class SQLBudgetStore(BudgetStore):
             books.accounts[row[0]] = _read_account(row)
 
     def _load_late(self, transaction: Transaction, books: Books, now: int) -> None:
-        """Load the holds beyond their lease; let go of those that were closed long ago."""
+        """Load the holds beyond their lease; let go of what was closed, and of windows that were past, long ago."""
         words = self._words
         late = transaction.rows(
             f"SELECT {', '.join(_HOLD)} FROM budget_hold WHERE state = 'open' AND expires_ms <= ? "  # noqa: S608  # as above
@@ -186,6 +192,13 @@ class SQLBudgetStore(BudgetStore):
             "WHERE state <> 'open' AND expires_ms < ? AND (state <> 'presumed' OR expires_ms < ?)",
             (now - KEPT_MS, now - PRESUMED_MS),
         )
+        for per in get_args(Per):
+            oldest = window(per, now - KEPT_WINDOWS_MS)[0]
+            transaction.change(
+                "DELETE FROM budget_account WHERE window_name < ? AND window_name > ? AND length(window_name) = ? "
+                "AND reserved_nusd = 0",
+                (oldest, "1", len(oldest)),
+            )
 
     def _create(self, transaction: Transaction, books: Books, operations: Sequence[Operation], now: int) -> None:
         """Make the accounts that are not there, empty, for two processes may come at once; then they are locked."""
@@ -240,11 +253,11 @@ _PARTS = msgspec.json.Decoder(tuple[tuple[str, int], ...])
 
 
 def _read_account(row: Row) -> Account:
-    _, name, value, window, limit, hard, spent, reserved, presumed, overrun, calls, refused, exceeded = row
+    _, name, value, window_name, limit, hard, spent, reserved, presumed, overrun, calls, refused, exceeded = row
     return Account(
         name=name,
         value=value,
-        window=window,
+        window=window_name,
         limit=limit,
         hard=bool(hard),
         spent=spent,
