@@ -180,6 +180,25 @@ def test_a_soft_budget_fails_open_counts_it_and_charges_it_later(shared, address
     assert _settled(budget, calls=2).spent == 2 * COST
 
 
+def test_a_connection_that_was_lost_is_made_anew_and_the_call_goes_on(shared, address):
+    api, script = shared()
+    budget = api.budget("5", name="team")
+    api("gpt-4", "Hi", budget=budget, max_tokens=5)
+    assert budget.spent == COST
+    with opened(address) as database:
+        if database.place.engine == "postgres":
+            with database.transaction() as transaction:
+                transaction.rows("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+            kept = COST
+        else:
+            for path in Path(address).parent.glob("ledger.db*"):
+                path.unlink()
+            kept = 0  # whoever removes the ledger begins anew
+    api("gpt-4", "Hi", budget=budget, max_tokens=5)
+    assert amounts(budget) == (kept + COST, 0)
+    assert len(script.requests) == 2
+
+
 def test_a_database_that_is_not_there_refuses_under_a_hard_budget(ask, tmp_path):
     (tmp_path / "file").write_text("no database, and longer than a header of one would be" * 9)
     api, script = api_of(ledger=str(tmp_path / "file"))
@@ -229,7 +248,8 @@ def test_opening_a_database_again_adds_nothing_whoever_does_it(address):
     first.close()
 
 
-def test_a_settlement_that_is_sent_again_after_a_time_out_counts_once(address, monkeypatch):
+@pytest.mark.parametrize("kind", ["busy", "unreachable"])
+def test_a_settlement_that_is_sent_again_after_a_time_out_counts_once(address, monkeypatch, kind):
     """#30460: increments that timed out and were sent again inflated the spend."""
     store, failing = store_at(address), [True]
     till = StoreTill(lambda: store, "the ledger")
@@ -239,7 +259,7 @@ def test_a_settlement_that_is_sent_again_after_a_time_out_counts_once(address, m
     def lost(operations):
         outcomes = real(operations)
         if failing.pop() if failing else False:
-            raise StorageError("the answer was lost behind the commit", "unreachable")
+            raise StorageError("the answer was lost behind the commit", kind)
         return outcomes
 
     monkeypatch.setattr(store, "carry_out", lost)
@@ -260,7 +280,7 @@ def test_a_reservation_whose_answer_was_lost_is_given_back(address, monkeypatch)
         outcomes = real(operations)
         if any(isinstance(each, Reserve) for each in operations) and failing:
             failing.clear()
-            raise StorageError("the answer was lost behind the commit", "unreachable")
+            raise StorageError("the answer was lost behind the commit", "busy")
         return outcomes
 
     monkeypatch.setattr(store, "carry_out", lost)

@@ -456,7 +456,9 @@ def test_each_value_of_a_tag_has_a_limit_of_its_own(ask):
     with pytest.raises(InputTypeError):
         api.budget("1")["u1"]
     with users["u1"], pytest.raises(BudgetExceededError):
-        ask(api, max_tokens=1000, tags={"user": "u1"})
+        ask(api, max_tokens=1000)
+    ask(api, budget=[users, users["u3"]], max_tokens=500, tags={"user": "u3"})
+    assert users["u3"].spent == COST
 
 
 def test_a_call_that_does_not_say_whose_it_is_passes_no_budget_by_user(ask):

@@ -160,16 +160,17 @@ class Budget:
         self._within.__exit__(kind, error, traceback)
 
     def __getitem__(self, value: str) -> Budget:
-        """The one of this value of the tag."""
+        """The one of this value of the tag. Where it is entered or passed it counts every call, whatever its tags."""
         if self.by is None:
             raise InputTypeError(f"{self} is one budget for all, and has none for {value!r:.80}")
+        check_tags("budget", {self.by: value})
         return Budget(
             self._budgets,
             name=self.name,
             limit=self._limit,
             per=self.per,
             hard=self.hard,
-            tags={**self.tags, **check_tags("budget", {self.by: value})},
+            tags=self.tags,
             estimate=self.estimate,
             value=value,
             till=self._till,

@@ -22,6 +22,7 @@ from queue import Empty, SimpleQueue
 from threading import Event, Thread
 from typing import Protocol, TypeAlias
 
+from .._database import StorageError
 from ..errors import BudgetUnavailableError, ConfigurationError
 from ._accounts import BudgetStore, Operation, Outcome, Reap, Release, Reserve
 
@@ -89,6 +90,9 @@ class Till(Protocol):
         """Let go of what is open."""
         ...
 
+
+_LOST = frozenset({"missing", "other", "unreachable"})
+"""What a connection may say that had been lost, or whose file was replaced: the next one is another."""
 
 _Job: TypeAlias = "tuple[Operation | None, _Answer | None]"
 """An operation and who waits for it; without an operation: stop."""
@@ -271,7 +275,13 @@ class _Clerk:
         self._store = store = self._store or self._open()
         outcomes: list[Outcome] = []
         for start in range(0, len(operations), MOST_AT_ONCE):
-            outcomes += store.carry_out(operations[start : start + MOST_AT_ONCE])
+            part = operations[start : start + MOST_AT_ONCE]
+            try:
+                outcomes += store.carry_out(part)
+            except StorageError as error:
+                if error.kind not in _LOST:
+                    raise
+                outcomes += store.carry_out(part)  # over a new connection, which may be all that was wrong
         return outcomes
 
     def _keep(self, operations: list[Operation]) -> None:
