@@ -14,6 +14,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -218,6 +219,19 @@ def _settled(budget, calls):
                 return state
         time.sleep(0.02)
     raise AssertionError("it was never settled")
+
+
+def test_what_is_expected_is_asked_of_the_ledger_where_this_process_has_not_seen_enough(shared):
+    (first, _), (second, script) = shared(), shared()
+    for _ in range(20):
+        first("gpt-4", "Hi", max_tokens=4000)
+    assert first.flush()
+    for limit, fits in (("0.13", True), ("0.11", False)):  # twice 0.06
+        budget = second.budget(limit, name=f"team {limit}", estimate="expected")
+        with suppress(BudgetExceededError):
+            assert second("gpt-4", "Hi", budget=budget, max_tokens=4000).text == "Hello"
+        assert (budget.spent == COST) is fits
+    assert len(script.requests) == 1
 
 
 # Refuse, or charge, what should not be.
@@ -562,6 +576,70 @@ def test_processes_that_are_killed_at_any_moment_break_no_law(address, deadly):
     _check_exactly(address, limit, spent_by_the_living=spent, dead=dead)
     assert bool(dead) is bool(deadly)
     assert deadly or answered > 60
+
+
+PROGRAMS = """
+import random, sys
+sys.path[:0] = sys.argv[1:3]
+from quoth import Usage
+from quoth.errors import BudgetExceededError, BudgetUnavailableError
+from msgspec.structs import replace
+from test_budgets import LONG, api_of
+from test_service import HELLO, answering
+
+_, _, _, address, seed, calls = sys.argv
+random.seed(int(seed))
+
+
+def answer(request):
+    usage = Usage(input=random.randint(1, 900), output=random.randint(1, 300))
+    return answering(replace(HELLO, usage=usage))(request)
+
+
+api, script = api_of(answer, ledger=address)
+team = api.budget("1.50", name="team", per="month")
+users = api.budget("0.60", name="users", by="user", per="day")
+for number in range(int(calls)):
+    try:
+        api("gpt-4", LONG, budget=[team, users], max_tokens=random.randint(300, 400), tags={"user": f"u{number % 3}"})
+    except (BudgetExceededError, BudgetUnavailableError):
+        pass
+assert api.flush(30)
+total = api.usage().total
+api.close()
+print(len(script.requests), total.answered, total.femto)
+"""
+
+
+@pytest.mark.parametrize(("programs", "calls"), [(3, 30), pytest.param(16, 200, marks=pytest.mark.slow)])
+def test_what_programs_were_told_what_the_ledger_has_and_what_budgets_say_agree_to_the_last_digit(
+    address, programs, calls
+):
+    environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", PROGRAMS, str(SOURCE), str(Path(__file__).parent), address, str(seed), str(calls)],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
+        )
+        for seed in range(programs)
+    ]  # fmt: skip
+    said = [program.communicate(timeout=240) for program in running]
+    assert [errors for _, errors in said if errors] == []
+    sent, answered, femto = (
+        sum(column) for column in zip(*[map(int, words.split()) for words, _ in said], strict=True)
+    )
+    assert sent == answered > 0
+    api, _ = api_of(ledger=address)
+    states = api.budgets()
+    team = [state for state in states if state.name == "team"]
+    users = [state for state in states if state.name == "users"]
+    assert api.ledger.total().femto == femto
+    assert api.ledger.total().answered == answered
+    assert sum([state.spent for state in team]) == sum([state.spent for state in users]) == Decimal(femto).scaleb(-15)
+    assert sum([state.calls for state in team]) == answered
+    assert all(state.spent <= state.limit and state.reserved == state.overrun == 0 for state in states)
+    assert sum([state.spent for state in team]) > Decimal("1.40")
+    api.close()
 
 
 @pytest.mark.slow

@@ -309,7 +309,7 @@ class ModelsAPI:
             tags: it counts only calls that have all these.
             hard: False: it lets calls pass, warns once, and counts.
             estimate: what is reserved for a call: ``worst``, the most that it may cost; ``expected``, twice what calls
-                of its model have cost on average in this process, which may be exceeded.
+                of its model have cost on average, in this process or by the ledger, which may be exceeded.
 
         Raises InputError or ConfigurationError for what can be no budget.
         """

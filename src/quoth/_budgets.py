@@ -227,6 +227,14 @@ class Budget:
         """What it reserves for an attempt that may cost this much."""
         return most if self.estimate == "worst" else self._budgets.history.expected(model, most)
 
+    def knows(self, model: str) -> bool:
+        """Whether it can say what an attempt of this model is expected to cost, as far as anybody can."""
+        return self.estimate == "worst" or self._budgets.history.knows(model)
+
+    def remember(self, model: str) -> None:
+        """Ask the ledger what calls of this model have cost. May wait for it."""
+        self._budgets.history.remember(model, *self._budgets.recorded(model))
+
     def learn(self, model: str, most: int, actual: int) -> None:
         """Note what an attempt has cost that might have cost ``most``."""
         self._budgets.history.learn(model, most, actual)
@@ -257,9 +265,11 @@ class Budget:
 class Budgets:
     """The budgets of one ModelsAPI: who makes them, and where each is kept."""
 
-    def __init__(self, place: Callable[[], Place | None]) -> None:
+    def __init__(self, place: Callable[[], Place | None], recorded: Callable[[str], tuple[int, int]]) -> None:
         self._place = place
         """Where the ledger is, if anywhere."""
+        self.recorded = recorded
+        """How many calls of a model stand there, and what they have cost, in nano-dollars."""
         self._process = self.new_till()
         self._shared: dict[str, StoreTill] = {}
         self._lock = allocate_lock()

@@ -31,6 +31,7 @@ from .types import Response
 if TYPE_CHECKING:
     from ._budgets import Budgets
     from ._costs import Prices
+    from ._database import Place
     from .instrumentation._hooks import Hook, HookHandle, Hooks
     from .instrumentation.ledger import Ledger
     from .limits._health import Health
@@ -76,6 +77,23 @@ class ModelService:
                     self._ledger_sought = True
         return self._ledger
 
+    def _ledger_place(self) -> Place | None:
+        ledger = self.ledger
+        return ledger.place if ledger is not None else None
+
+    def _recorded(self, model: str) -> tuple[int, int]:
+        """How many calls of a model the ledger has, if there is one, and what they have cost, in nano-dollars."""
+        ledger = self.ledger
+        if ledger is None:
+            return 0, 0
+        from ._database import StorageError
+
+        try:
+            total = ledger.total(model=model)
+        except StorageError:
+            return 0, 0
+        return total.answered, total.femto // 10**6
+
     def flush(self, timeout: float) -> bool:
         """Wait until what was recorded stands in the ledger, if there is one."""
         return self._ledger is None or self._ledger.flush(timeout)
@@ -99,7 +117,7 @@ class ModelService:
             from ._budgets import Budgets
 
             with self._changing:
-                budgets = self._budgets = self._budgets or Budgets(lambda: ledger_place(self.settings))
+                budgets = self._budgets = self._budgets or Budgets(self._ledger_place, self._recorded)
         return budgets
 
     def _routed(self) -> tuple[Router, AsyncRouter]:

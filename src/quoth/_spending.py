@@ -21,7 +21,7 @@ from ._accounting import priced_by
 from ._budgets import Budget, usd_of
 from ._call import CallScope, ModelCall
 from ._costs._bounds import Most, Shape
-from ._flow import Step, Wait
+from ._flow import Call, Step, Wait
 from ._scope import together
 from .dialects._spending import Spending, spending_of
 from .errors import BudgetExceededError, BudgetUnavailableError, UnboundedCostError
@@ -97,12 +97,16 @@ def _hold(
     budgets: tuple[Budget, ...], bound: _Bound, tags: Mapping[str, str], target: ModelCall, scope: CallScope
 ) -> Generator[Step, Any, tuple[Budget, Refused] | None]:
     """Reserve in all of them, or give the one that refuses, and why."""
+    model = target.provider.id
+    unknown = [budget for budget in budgets if not budget.knows(model)]
+    if unknown:
+        yield Call(partial(unknown[0].remember, model))
     lease = min(scope.deadline.remaining() + GRACE, LONGEST_LEASE)
-    learn = partial(budgets[0].learn, target.provider.id)
+    learn = partial(budgets[0].learn, model)
     hold = scope.hold = Hold(scope.new_hold_id(), bound.amount, lease, scope.moment(), learn)
     try:
         for till, group in _by_till(budgets).items():
-            claims = tuple([budget.claim(tags, budget.amount(target.provider.id, bound.amount)) for budget in group])
+            claims = tuple([budget.claim(tags, budget.amount(model, bound.amount)) for budget in group])
             outcome = yield from _ask(till, hold, claims)
             match outcome:
                 case Refused():

@@ -21,6 +21,17 @@ class History:
 
     def __init__(self) -> None:
         self._sums: dict[str, tuple[int, int, int]] = {}
+        self._means: dict[str, int | None] = {}
+        """What a call has cost on average before this process, where that is recorded."""
+
+    def knows(self, model: str) -> bool:
+        """Whether enough was learned of a model here, or it was asked for elsewhere."""
+        return self._sums.get(model, (0, 0, 0))[0] >= LEAST or model in self._means
+
+    def remember(self, model: str, calls: int, actual: int) -> None:
+        """Note what calls of a model have cost before."""
+        if len(self._means) < MOST_MODELS:
+            self._means[model] = -(-actual // calls) if calls >= LEAST else None
 
     def learn(self, model: str, most: int, actual: int) -> None:
         """Note an attempt that was settled."""
@@ -33,6 +44,7 @@ class History:
     def expected(self, model: str, most: int) -> int:
         """Twice what such an attempt has cost on average; the most, while too few are known, and never more."""
         calls, mosts, actuals = self._sums.get(model, (0, 0, 0))
-        if calls < LEAST or not mosts:
-            return most
-        return min(most, -(-most * actuals * MARGIN // mosts))
+        if calls >= LEAST and mosts:
+            return min(most, -(-most * actuals * MARGIN // mosts))
+        mean = self._means.get(model)
+        return most if mean is None else min(most, MARGIN * mean)
