@@ -284,6 +284,18 @@ def test_a_settlement_that_is_sent_again_after_a_time_out_counts_once(address, m
     till.close()
 
 
+def test_an_operation_that_the_database_never_takes_holds_up_no_other(address):
+    till = StoreTill(lambda: store_at(address), "the ledger")
+    for hold in ("a", "b"):
+        till.ask(Reserve(hold=hold, claims=claim(300), lease=MINUTE)).wait()
+    till.post(Settle(hold="a", actual=2**70))
+    till.post(Settle(hold="b", actual=200))
+    _until(lambda: till.lost == 1)
+    account = _look(till)
+    assert (account.spent, account.reserved) == (200, 300)  # the other one is in its lease
+    till.close()
+
+
 def test_a_reservation_whose_answer_was_lost_is_given_back(address, monkeypatch):
     store, failing = store_at(address), [True]
     till = StoreTill(lambda: store, "the ledger")

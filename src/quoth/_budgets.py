@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from ._scope import Within, check_tags
 from .errors import BudgetWarning, ConfigurationError, InputError, InputTypeError
-from .limits._accounts import Account, Claim, List, Look, Per
+from .limits._accounts import Account, Claim, List, Look, Per, Reap
 from .limits._history import History
 from .limits._process_budgets import ProcessStore, ProcessTill
 from .limits._till import StoreTill, Till
@@ -225,7 +225,8 @@ class Budget:
 
     def amount(self, model: str, most: int) -> int:
         """What it reserves for an attempt that may cost this much."""
-        return most if self.estimate == "worst" else self._budgets.history.expected(model, most)
+        amount = most if self.estimate == "worst" else self._budgets.history.expected(model, most)
+        return min(amount, MOST_USD * NANO)  # only a soft one is asked for more, and its database could not hold it
 
     def knows(self, model: str) -> bool:
         """Whether it can say what an attempt of this model is expected to cost, as far as anybody can."""
@@ -311,6 +312,7 @@ class Budgets:
         found: list[Account] = []
         for till in (self._process, shared):
             if till is not None:
+                till.post(Reap())
                 found += cast("tuple[Account, ...]", till.ask(List()).wait())
         return tuple([state_of(account) for account in found])
 

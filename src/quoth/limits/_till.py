@@ -98,6 +98,11 @@ _Job: TypeAlias = "tuple[Operation | None, _Answer | None]"
 """An operation and who waits for it; without an operation: stop."""
 
 
+def _refuses(error: Exception) -> bool:
+    """Whether the database will not take a value, now or ever."""
+    return isinstance(error, StorageError) and error.kind == "refused"
+
+
 class _Answer:
     """What the thread says to one who has asked."""
 
@@ -260,7 +265,8 @@ class _Clerk:
             self.patience = PATIENCE
         except Exception as error:  # noqa: BLE001  # whatever a driver raises: who asked is told, and the rest is kept
             self.patience = PATIENCE
-            self._keep([*kept, *[operation for operation, answer in jobs if answer is None]])
+            posted = [*kept, *[operation for operation, answer in jobs if answer is None]]
+            self._keep(self._without_refused(posted) if _refuses(error) else posted)
             for _, answer in jobs:
                 if answer is not None:
                     answer.say(error)
@@ -283,6 +289,19 @@ class _Clerk:
                     raise
                 outcomes += store.carry_out(part)  # over a new connection, which may be all that was wrong
         return outcomes
+
+    def _without_refused(self, operations: list[Operation]) -> list[Operation]:
+        """Carry out each by itself, so that one which the database never takes does not hold up all others."""
+        left: list[Operation] = []
+        for operation in operations:
+            try:
+                self._carried_out([operation])
+            except Exception as error:  # noqa: BLE001  # whatever a driver raises, as above
+                if not _refuses(error):
+                    left.append(operation)
+                else:
+                    self.lost += 1
+        return left
 
     def _keep(self, operations: list[Operation]) -> None:
         self._rest = min(self._rest * 2, LONGEST_REST)
