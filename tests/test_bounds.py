@@ -62,6 +62,7 @@ def test_pages_and_what_stands_elsewhere_are_as_long_as_fits_into_the_model():
     pages = Document(data=b"%PDF-1.7 ...", media_type="application/pdf")
     assert read("anthropic_messages", pages, max_tokens=5)[0].input is None
     assert read("openai_responses", "Hi", extra={"previous_response_id": "r"})[0].input is None
+    assert read("openai_chat", "Hi", extra={"messages": [{"role": "user", "content": []}]})[0].input is None
     text = Document(data=b"word " * 100, media_type="text/plain")
     assert read("anthropic_messages", text, max_tokens=5)[0].input >= 500
 

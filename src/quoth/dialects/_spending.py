@@ -22,16 +22,20 @@ from ..types import Audio, Document, Image, Message, ModelRequest, ToolResult
 
 __all__ = ["Spending", "spending_of"]
 
-IMAGE_TOKENS = {"anthropic_messages": 5_000}
-"""The most tokens that a wire counts for one picture. Anthropic, with the highest resolution that it keeps: 4,784."""
+IMAGE_TOKENS = {"anthropic_messages": 10_000}
+"""The most tokens that a wire counts for one picture. Anthropic keeps 2,576 pixels of its longer side, and counts one
+token for 28 x 28 pixels, before that one for 750 (platform.claude.com/docs/en/build-with-claude/vision): 8,848.
+"""
 MOST_IMAGE_TOKENS = 50_000
-"""On every other wire: gpt-4o-mini counts 2,833 and 5,667 for each of at most 8 tiles, which is the most known."""
+"""On every other wire. OpenAI's gpt-4o-mini counts 2,833, and 5,667 for each of at most 8 tiles (48,169); Gemini 258 for
+each tile of 768 x 768 pixels, of which so many would be a picture of 10,000 x 10,000.
+"""
 AUDIO_BYTES = 16
 """Bytes of sound for one token, at least: Gemini counts 32 tokens a second, the most known, and speech below 4 kbit/s
 is no format that a provider takes."""
 _TOOLS = frozenset({"functions", "tools", "toolConfig"})
 TOOLS_TOKENS = 1_000
-"""What a provider tells the model about tools in its own words: Anthropic documents up to 530 tokens."""
+"""What a provider tells the model about tools in its own words: Anthropic documents up to 804 tokens (Opus 4.7)."""
 OVERHEAD = 64
 
 _OUTPUT = frozenset({
@@ -44,6 +48,8 @@ _NESTED = frozenset({"generationConfig", "inferenceConfig"})
 """Objects that hold such fields."""
 _ELSEWHERE = frozenset({"cachedContent", "conversation", "previous_response_id"})
 """Fields that add to the input what stands elsewhere."""
+_CONVERSATION = frozenset({"contents", "input", "messages", "prompt", "system", "systemInstruction"})
+"""Fields that hold what is read: one that ``extra`` has put there may name files and pictures that nobody here sees."""
 _SEARCHES = frozenset({"plugins", "search_parameters", "web_search_options"})
 """Fields that have the provider search."""
 _OWN_TOOLS = ("function", "custom", "bash_", "text_editor_", "computer_", "memory_")
@@ -67,7 +73,6 @@ class Spending(Struct, frozen=True, kw_only=True, gc=False):
     """How often the provider may have the model read all of it; None: nobody knows."""
     tools: str = ""
     """What of the provider's own makes it do so more often."""
-    searches: bool = False
     media: frozenset[str] = frozenset()
     """Kinds of what is no text: ``Image``, ``Audio``, ``Document``."""
     caches: frozenset[str] = frozenset()
@@ -82,7 +87,9 @@ def spending_of(body: bytes, request: ModelRequest, dialect: str) -> Spending:
     tools, rounds = _rounds(fields)
     media = list(_media(request.messages))
     told_of_tools = 0 if _TOOLS.isdisjoint(fields) else TOOLS_TOKENS
-    elsewhere = not _ELSEWHERE.isdisjoint(fields) or any(map(_is_endless, media))
+    elsewhere = (
+        not _ELSEWHERE.isdisjoint(fields) or not _CONVERSATION.isdisjoint(request.extra) or any(map(_is_endless, media))
+    )
     return Spending(
         input=None if elsewhere else told_of_tools + _input(body, request, media, dialect),
         output=max([value for name, value in counts if name in _OUTPUT], default=None),
@@ -90,7 +97,6 @@ def spending_of(body: bytes, request: ModelRequest, dialect: str) -> Spending:
         beside=len(fields.get("prediction", b"")),
         rounds=rounds,
         tools=tools,
-        searches=bool(tools),
         media=frozenset([type(part).__name__ for part in media]),
         caches=frozenset([bucket for word, bucket in _LONG_CACHES.items() if word in body]),
         extra=bool(request.extra),
