@@ -27,8 +27,8 @@ IMAGE_TOKENS = {"anthropic_messages": 10_000}
 token for 28 x 28 pixels, before that one for 750 (platform.claude.com/docs/en/build-with-claude/vision): 8,848.
 """
 MOST_IMAGE_TOKENS = 50_000
-"""On every other wire. OpenAI's gpt-4o-mini counts 2,833, and 5,667 for each of at most 8 tiles (48,169); Gemini 258 for
-each tile of 768 x 768 pixels, of which so many would be a picture of 10,000 x 10,000.
+"""On every other wire. OpenAI's gpt-4o-mini counts 2,833, and 5,667 for each of at most 8 tiles (48,169); Gemini 258
+for each tile of 768 x 768 pixels, of which so many would be a picture of 10,000 x 10,000.
 """
 AUDIO_BYTES = 16
 """Bytes of sound for one token, at least: Gemini counts 32 tokens a second, the most known, and speech below 4 kbit/s
