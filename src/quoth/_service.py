@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ._budgets import Budgets
     from ._costs import Prices
     from ._database import Place
+    from ._proving import Prover
     from .instrumentation._hooks import Hook, HookHandle, Hooks
     from .instrumentation.ledger import Ledger
     from .limits._health import Health
@@ -57,6 +58,7 @@ class ModelService:
         self._budgets: Budgets | None = None
         self._prices: Prices | None = None
         self._health: Health | None = None
+        self._prover: Prover | None = None
         self._routers: tuple[Router, AsyncRouter] | None = None
         self._ledger: Ledger | None = None
         self._ledger_sought = False
@@ -274,8 +276,25 @@ class ModelService:
         if ledger is not None:
             ledger.writer.ready()
         return CallScope(
-            call, self.settings, self.journal, self.hooks, prices=self.prices, health=self.health, stream=stream
+            call,
+            self.settings,
+            self.journal,
+            self.hooks,
+            prices=self.prices,
+            health=self.health,
+            prover=self._proving,
+            stream=stream,
         )
+
+    def _proving(self) -> Prover:
+        """Who finds what proves a call for which there is no key; made at first use."""
+        prover = self._prover
+        if prover is None:
+            from ._proving import Prover
+
+            with self._changing:
+                prover = self._prover = self._prover or Prover(lambda: self._routed()[0])
+        return prover
 
     def _network(self) -> Transport:
         if self.settings.transport is not None:
