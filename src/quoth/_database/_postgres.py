@@ -75,6 +75,10 @@ def _spelled(sql: str) -> str:
     return sql.replace("%", "%%").replace("?", "%s")
 
 
+_of_parents: list[Any] = []
+"""Connections that were open when this process was forked. They are kept, and never used or closed."""
+
+
 class PostgresDatabase:
     """One connection to one PostgreSQL database."""
 
@@ -92,7 +96,10 @@ class PostgresDatabase:
         self._parts: dict[str, Part] = {}
         self._pid = os.getpid()
         self._lock = allocate_lock()
-        self._of_parents: list[Any] = []
+
+    def __del__(self) -> None:
+        if getattr(self, "_pid", None) == os.getpid():
+            self._let_go()
 
     @contextmanager
     def transaction(self, *, write: bool = True) -> Generator[Transaction, None, None]:
@@ -180,6 +187,6 @@ class PostgresDatabase:
         """After a fork: what is open is the parent's, and to close it here would end its session."""
         if self._pid != os.getpid():
             self._pid = os.getpid()
-            self._of_parents.append(self._connection)
+            _of_parents.append(self._connection)
             self._connection = None
             self._lock = allocate_lock()

@@ -88,6 +88,10 @@ class SQLiteDatabase:
         self._lock = allocate_lock()
         _watch(self)
 
+    def __del__(self) -> None:
+        if hasattr(self, "_lock"):
+            self._let_go()
+
     @contextmanager
     def transaction(self, *, write: bool = True) -> Generator[Transaction, None, None]:
         with self._lock:

@@ -12,7 +12,7 @@ from .. import ModelsAPI
 from .._json import encode
 from ..errors import QuothError
 from ..instrumentation import CallRecord, UsageTotals
-from ..instrumentation.ledger import Ledger, StorageError
+from ..instrumentation.ledger import Ledger, StorageError, Which
 from ._arguments import UsageError, ledger_parser
 from ._console import Console
 
@@ -31,6 +31,7 @@ def use_ledger(words: Sequence[str], models: ModelsAPI, console: Console) -> int
         return 0 if said.help else 2
     if (said.file is None) == (said.verb == "export"):
         raise UsageError("quoth ledger export needs a FILE, and the other verbs take none")
+    which = _which(said)
     try:
         if said.ledger is not None:
             models.configure(ledger=said.ledger)
@@ -38,25 +39,26 @@ def use_ledger(words: Sequence[str], models: ModelsAPI, console: Console) -> int
         if not ledger.exists:
             console.say(f"quoth: there is no ledger at {ledger.place} yet")
             return 1
-        return _VERBS[said.verb](ledger, said, console)
+        return _VERBS[said.verb](ledger, which, said, console)
     except (QuothError, StorageError, OSError) as error:
         console.say(f"quoth: {error}")
         return 1
 
 
-def _which(said: Namespace) -> dict[str, Any]:
+def _which(said: Namespace) -> Which:
     tags = {}
     for each in said.tag:
         name, separator, value = each.partition("=")
         if not separator:
             raise UsageError(f"--tag is written NAME=VALUE, not {each!r}")
         tags[name] = value
-    names = ("since", "until", "provider", "model", "user")
-    return {name: value for name in names if (value := getattr(said, name)) is not None} | {"tags": tags}
+    return Which(
+        since=said.since, until=said.until, provider=said.provider, model=said.model, user=said.user, tags=tags
+    )
 
 
-def _show(ledger: Ledger, said: Namespace, console: Console) -> int:
-    records = ledger.recent(said.limit, **_which(said))
+def _show(ledger: Ledger, which: Which, said: Namespace, console: Console) -> int:
+    records = ledger.recent(said.limit, **which)
     if said.json:
         for record in records:
             console.write_json(encode(record).decode(), raw=False)
@@ -83,8 +85,7 @@ def _count(number: int | None) -> str:
     return "-" if number is None else f"{number:,}"
 
 
-def _totals(ledger: Ledger, said: Namespace, console: Console) -> int:
-    which = _which(said)
+def _totals(ledger: Ledger, which: Which, said: Namespace, console: Console) -> int:
     totals = ledger.totals(said.by, **which)
     if said.json:
         for name, each in totals.items():
@@ -110,8 +111,8 @@ def _dollars(usd: Decimal) -> str:
     return f"${usd:f}"
 
 
-def _check(ledger: Ledger, said: Namespace, console: Console) -> int:
-    found = ledger.check(**_which(said))
+def _check(ledger: Ledger, which: Which, said: Namespace, console: Console) -> int:
+    found = ledger.check(**which)
     if said.json:
         console.write_json(encode(found).decode(), raw=False)
     else:
@@ -121,18 +122,18 @@ def _check(ledger: Ledger, said: Namespace, console: Console) -> int:
     return 0 if found.ok else 1
 
 
-def _export(ledger: Ledger, said: Namespace, console: Console) -> int:
-    count = ledger.export(said.file, **_which(said))
+def _export(ledger: Ledger, which: Which, said: Namespace, console: Console) -> int:
+    count = ledger.export(said.file, **which)
     console.say(f"{count:,} rows written to {said.file}")
     return 0
 
 
-def _replay(ledger: Ledger, _said: Namespace, console: Console) -> int:
+def _replay(ledger: Ledger, _which: Which, _said: Namespace, console: Console) -> int:
     console.say(f"{ledger.replay():,} rows that had been spilled are new in {ledger.place}")
     return 0
 
 
-_VERBS: dict[str, Callable[[Ledger, Namespace, Console], int]] = {
+_VERBS: dict[str, Callable[[Ledger, Which, Namespace, Console], int]] = {
     "show": _show,
     "totals": _totals,
     "check": _check,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from decimal import Context, Decimal
+from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 
 from msgspec import Struct
@@ -24,6 +24,7 @@ _DERIVED = (
 """Columns that follow from others."""
 
 _PRECISE = Context(prec=400)
+_MOST_DIGITS = 100
 
 
 class Disagreement(Struct, frozen=True, kw_only=True):
@@ -104,9 +105,22 @@ def _amounts(record: CallRecord, cost: Cost) -> Iterator[tuple[str, str | None]]
             yield column, None if expected is None else str(expected)
         yield from [("cost_counts", None) for bucket, count in reckoned.counts if _differs(record, bucket, count)][:1]
     if cost.stated is not None:
-        stated = int(_PRECISE.scaleb(Decimal(cost.stated), 15).to_integral_value())
-        if stated != cost.femto:
+        stated = _stated(cost.stated)
+        if stated is None:
+            yield "cost_stated", "an amount of US dollars"
+        elif stated != cost.femto:
             yield "cost_femto", str(stated)
+
+
+def _stated(text: str) -> int | None:
+    """A stated amount in femto-dollars, rounded as when it was recorded; None where the text is none."""
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        return None
+    if not amount.is_finite() or abs(amount.adjusted()) > _MOST_DIGITS:
+        return None
+    return int(_PRECISE.scaleb(amount, 15).to_integral_value())
 
 
 def _reckoned_anew(cost: Cost) -> int | None:

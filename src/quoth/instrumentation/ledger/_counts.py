@@ -10,6 +10,8 @@ __all__ = ["Counts"]
 class Counts(Struct, kw_only=True):
     """Of this process, since its first record: numbers of rows, but for ``failures``, which are tries to write."""
 
+    waiting: int = 0
+    """Recorded, and neither written nor spilled yet."""
     written: int = 0
     """New in the database."""
     spilled: int = 0

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from functools import partial
-from typing import Any, TypedDict, Unpack
+from typing import Any, Self, TypedDict, Unpack
 
 from msgspec.structs import replace
 
@@ -166,6 +166,12 @@ class Ledger:
         """Write what waits, and let go. It may be used again."""
         self.writer.close()
         self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def end(self) -> None:
         """Close for good."""

@@ -69,6 +69,8 @@ class Pump:
         self._place = place
         self._queue: SimpleQueue[CallRecord | Entry | Mark] = SimpleQueue()
         self._hurry = Event()
+        self._marks = 0
+        """How many of what is in the queue are no records."""
         self._pending: list[Entry] = []
         self._spill = Spill(place_beside(place.target, is_file=place.engine == "sqlite"))
         self._owed = True
@@ -107,23 +109,34 @@ class Pump:
 
     def mark(self, mark: Mark, timeout: float) -> bool:
         """Wait until all that was put before is written, or the time is over; say whether it is written."""
-        self._queue.put(mark)
+        self._put_mark(mark)
         self._hurry.set()
         if not self.running:
             self._start()
         if not self.running and not mark.done.is_set():  # the interpreter ends: no thread can be started any more
-            self._queue.put(Mark(stop=True))
+            self._put_mark(Mark(stop=True))
             self._run()
         return mark.done.wait(timeout) and mark.landed
 
+    def _put_mark(self, mark: Mark) -> None:
+        with self._counting:
+            self._marks += 1
+        self._queue.put(mark)
+
     def spill_rest(self) -> None:
         """Put all that still waits into the spill: the process ends, and the thread has not managed."""
-        self._move([*self._pending, *self._waiting(FULL)])
+        rest = self._waiting(FULL)
+        if self._move([*self._pending, *rest]):
+            if not self.running:
+                self._pending.clear()
+        else:
+            for entry in rest:
+                self._queue.put(entry)
 
     @property
-    def idle(self) -> bool:
-        """Whether nothing waits, as far as can be seen."""
-        return not self._pending and self._queue.empty()
+    def waiting(self) -> int:
+        """How many rows wait, as far as can be seen."""
+        return max(len(self._pending) + self._queue.qsize() - self._marks, 0)
 
     def _start(self) -> None:
         if not self._starting.acquire(blocking=False):
@@ -149,7 +162,7 @@ class Pump:
 
     def _run(self) -> None:
         database = open_database(self._place)
-        stop = False
+        self._prepared = stop = False
         while not stop:
             marks: list[Mark] = []
             landed = False
@@ -168,6 +181,10 @@ class Pump:
 
     def _gather(self, marks: list[Mark]) -> None:
         """Take what waits, up to a batch or a mark; wait for the first, and a while for more."""
+        if len(self._pending) >= MOST:  # no more, until some are taken from here
+            if self._hurry.wait(RETRY):
+                self._hurry.clear()
+            return
         with suppress(Empty):
             self._take(self._queue.get(timeout=RETRY if self._pending or self._owed else None), marks)
             if not marks and self._queue.qsize() < BATCH and self._hurry.wait(PAUSE):
@@ -179,6 +196,8 @@ class Pump:
     def _take(self, item: CallRecord | Entry | Mark, marks: list[Mark]) -> None:
         if isinstance(item, Mark):
             marks.append(item)
+            with self._counting:
+                self._marks -= 1
             self._hurry.clear()
         else:
             self._pending += self._entries([item])
@@ -196,11 +215,13 @@ class Pump:
 
     def _land(self, database: Database, *, urgent: bool) -> bool:
         """Write what is pending, and replay what was spilled; say whether it all stands in the database."""
-        try:
-            self._write(database)
-        except StorageError as error:
-            self._failed(error, database)
-        else:
+        for _ in range(2):
+            try:
+                self._write(database)
+            except StorageError as error:
+                if self._failed(error, database):
+                    continue
+                break
             return True
         if self._pending and (urgent or self._failures >= TRIES):
             self._move(self._pending)
@@ -234,7 +255,8 @@ class Pump:
             self._note("unreadable", f"{unreadable} lines of a spill file cannot be read; they are kept beside it")
             self.counts.unreadable += unreadable
 
-    def _failed(self, error: StorageError, database: Database) -> None:
+    def _failed(self, error: StorageError, database: Database) -> bool:
+        """Say so, and do what can be done; True where it is to be tried again at once."""
         self._failures += 1
         self.counts.failures += 1
         self._note(error.kind, f"{error}; rows are kept, and written when it takes them again")
@@ -242,10 +264,12 @@ class Pump:
             aside = database.set_aside()
             if aside:
                 self._note(aside, f"{self._place} is damaged: it is now {aside}, and a new ledger was begun")
-        elif error.kind == "refused":
+            return True
+        if error.kind == "refused":
             self._write_singly(database)
         elif error.kind != "busy":
             database.reset()
+        return False
 
     def _write_singly(self, database: Database) -> None:
         """One row of these is not taken, whatever is done: it must not hold up the others."""

@@ -11,7 +11,7 @@ from ..._database import Database, Row, Transaction
 from ...errors import InputError
 from .._usage import UsageTotals
 from ._rows import exact_femto
-from ._tables import COLUMNS
+from ._tables import COLUMNS, COUNTED
 
 __all__ = ["DIMENSIONS", "Wanted", "newest_rows", "rows_of", "totals_by"]
 
@@ -77,7 +77,7 @@ def totals_by(database: Database, by: str | None, wanted: Wanted) -> dict[str, U
     """
     engine = database.place.engine
     group, parameters = _dimension(by, engine)
-    where, values = wanted.where(engine)
+    where, values = wanted.where(engine, COUNTED)
     sums = [
         "SUM(calls)",
         *[f"COUNT(*) FILTER (WHERE outcome = '{ending}' AND calls = 1)" for ending in _ENDINGS],
@@ -88,7 +88,7 @@ def totals_by(database: Database, by: str | None, wanted: Wanted) -> dict[str, U
     sql = f"SELECT {group}, {', '.join(sums)} FROM quoth_calls WHERE {where} GROUP BY 1 ORDER BY 1"  # noqa: S608  # our own words; what users say are parameters
     with database.transaction(write=False) as transaction:
         found = transaction.rows(sql, [*parameters, *values])
-    return {row[0]: _totals(row[1:]) for row in found if row[0] is not None and _counts_any(row)}
+    return {row[0]: _totals(row[1:]) for row in found if row[0] is not None}
 
 
 def _dimension(by: str | None, engine: str) -> tuple[str, list[str]]:
@@ -100,11 +100,6 @@ def _dimension(by: str | None, engine: str) -> tuple[str, list[str]]:
         known = ", ".join([*DIMENSIONS, "tag:name"])
         raise InputError(f"totals are not kept by {by!r:.80}: there are {known}")
     return DIMENSIONS[by], []
-
-
-def _counts_any(row: Row) -> bool:
-    """Whether a group holds more than requests for a list, which stand in no totals."""
-    return bool(row[1]) or any(row[8:10])
 
 
 def _totals(row: Row) -> UsageTotals:

@@ -38,12 +38,14 @@ _BUCKETS = (*TOKEN_BUCKETS, *EVENT_BUCKETS)
 _COUNTS = attrgetter(*_BUCKETS)
 _ALL_COUNTS = tuple([name for name in Usage.__struct_fields__ if name not in ("source", "reported")])
 _WITH_COLUMN = tuple([name for name in _ALL_COUNTS if name in COLUMNS])
+_WITH_COLUMN_OF = attrgetter(*_WITH_COLUMN)
 _WITHOUT_COLUMN = tuple([name for name in _ALL_COUNTS if name not in COLUMNS])
 _OF_RECORD = (
     "id", "started_at", "seconds", "first_output_seconds", "operation", "parent", "provider", "model", "served_model",
     "outcome", "error_kind", "status", "finish_reason", "sent", "schema",
 )  # fmt: skip
 """Columns that hold the record's field of that name as it is."""
+_FIELDS = attrgetter(*_OF_RECORD)
 _OF_COST = ("kind", "basis", "reason", "stale")
 """Fields of a cost that are columns behind ``cost_`` and ``computed_``."""
 
@@ -52,16 +54,16 @@ def row_of(record: CallRecord) -> tuple[Values, Price | None]:
     """The row of a record, and the price that it names, if any."""
     cost = record.cost
     sums = sums_of(record).counts if record.operation != "list_models" else {}
-    values: Values = {name: _plain(getattr(record, name)) for name in _OF_RECORD}
+    values: Values = dict(zip(_OF_RECORD, map(_plain, _FIELDS(record)), strict=True))
     values |= {
         "day": _day(record.started_at),
         "stream": int(record.stream),
-        "tags": _json({_text(name): _text(value) for name, value in record.tags.items()}),
+        "tags": _tags(record.tags),
         "user_ref": _plain(record.tags.get(USER)),
         "calls": sums.get("calls", 0),
         "unknown_usage": sums.get("unknown_usage", 0),
         "unknown_cost": sums.get("unknown_costs", 0),
-        "attempts": _json([_attempt(attempt) for attempt in record.attempts]),
+        "attempts": _attempts(record.attempts),
         "tries": len(record.attempts),
         "changes": _json([_text(change) for change in record.changes]) if record.changes else None,
     }
@@ -84,34 +86,53 @@ def _day(moment: float) -> str:
 
 
 def _text(value: str) -> str:
-    cut = value[:LONGEST].replace("\0", " ")
-    return cut if cut.isascii() else cut.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if value.isascii() and len(value) <= LONGEST and "\0" not in value:
+        return value
+    return value[:LONGEST].replace("\0", " ").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _plain(value: Any) -> Any:
     """A text, a number or None as a column can hold it."""
-    if isinstance(value, str):
+    if type(value) is str:
         return _text(value)
-    return None if isinstance(value, int) and not -MOST <= value <= MOST else value
+    return None if type(value) is int and not -MOST <= value <= MOST else value
 
 
 def _json(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def _attempt(attempt: Attempt) -> dict[str, Any]:
-    values = {name: _plain(getattr(attempt, name)) for name in Attempt.__struct_fields__}
-    return {name: value for name, value in values.items() if value is not None}
+def _tags(tags: Mapping[str, str]) -> str:
+    try:
+        text = _json(tags)
+    except UnicodeEncodeError:
+        return _json({_text(name): _text(value) for name, value in tags.items()})
+    return text
+
+
+def _attempts(attempts: tuple[Attempt, ...]) -> str:
+    try:
+        text = _json(attempts)
+    except UnicodeEncodeError:
+        text = _NUL
+    if len(text) <= LONGEST and _NUL not in text:
+        return text
+    return _json([{name: _plain(getattr(each, name)) for name in Attempt.__struct_fields__} for each in attempts])
+
+
+_NUL = "\\u0000"
+"""NUL as JSON has it, which PostgreSQL does not read."""
 
 
 def _usage_columns(usage: Usage) -> Values:
+    counts = _WITH_COLUMN_OF(usage)
     known = usage.source == "provider"
-    counts = {name: getattr(usage, name) for name in _WITH_COLUMN}
+    if not known or max(counts) > MOST or min(counts) < -MOST:  # of a usage that is missing or suspect 0 is no count
+        counts = tuple([_plain(count) if known or count else None for count in counts])
     more = {name: count for name in _WITHOUT_COLUMN if (count := getattr(usage, name))}
     return {
+        **dict(zip(_WITH_COLUMN, counts, strict=True)),
         "usage_source": usage.source,
-        # Of a usage that is missing or suspect, a zero is no count.
-        **{name: _plain(count) if known or count else None for name, count in counts.items()},
         "usage_more": _json(more) if more else None,
         "input_tokens": _plain(usage.input_tokens),
         "output_tokens": _plain(usage.output_tokens),
@@ -122,21 +143,25 @@ def _cost_columns(cost: Cost, usage: Usage | None, price: Price | None) -> Value
     reckoned = cost.computed or cost
     rule = reckoned.rule
     values = femto_columns(cost.femto)
-    values |= {f"cost_{name}": _plain(getattr(cost, name)) for name in _OF_COST}
     values |= {
+        "cost_kind": cost.kind,
+        "cost_basis": cost.basis,
+        "cost_reason": _plain(cost.reason),
         "cost_stale": int(cost.stale),
         "cost_counts": None if reckoned.counts == _counts_of(usage) else _json(reckoned.counts),
-        "cost_stated": cost.stated,
-        "cost_stated_in": cost.stated_in,
+        "cost_stated": _plain(cost.stated),
+        "cost_stated_in": _plain(cost.stated_in),
         "price_id": price[0] if price else None,
         "price_rule": _text(rule.id) if rule else None,
         "price_source": _text(rule.source) if rule else None,
         "price_date": rule.as_of if rule else None,
     }
     if cost.computed is not None:
-        values |= {f"computed_{name}": _plain(getattr(reckoned, name)) for name in _OF_COST}
         values |= {
             "computed_femto": None if reckoned.femto is None else str(reckoned.femto),
+            "computed_kind": reckoned.kind,
+            "computed_basis": reckoned.basis,
+            "computed_reason": _plain(reckoned.reason),
             "computed_stale": int(reckoned.stale),
         }
     return values

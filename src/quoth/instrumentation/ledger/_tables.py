@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias
 
 from ..._database import Part, Step
 
-__all__ = ["COLUMNS", "PART", "Kind"]
+__all__ = ["COLUMNS", "COUNTED", "PART", "Kind"]
 
 Kind: TypeAlias = Literal["text", "integer", "real", "json"]
 
@@ -124,17 +124,17 @@ _SUMS = """
 """
 """Exact to the femto-dollar: ``cost_nusd * 1000000 - cost_excess``."""
 
-_COUNTED = "(calls = 1 OR corrects IS NOT NULL)"
+COUNTED = "(calls = 1 OR corrects IS NOT NULL)"
 """Not a request for a list of models: it costs nothing, and stands in no totals."""
 
 _DAILY = (
     f"CREATE VIEW quoth_daily AS SELECT day, provider, model, {_SUMS} "  # noqa: S608  # our own words, here and below
-    f"FROM quoth_calls WHERE {_COUNTED} GROUP BY day, provider, model"
+    f"FROM quoth_calls WHERE {COUNTED} GROUP BY day, provider, model"
 )
 
 _DAILY_TAGS = (
     "CREATE VIEW quoth_daily_tags AS SELECT day, tag.key AS tag, tag.value AS value, {sums} "  # noqa: S608
-    f"FROM quoth_calls, {{each}} WHERE {_COUNTED} GROUP BY day, tag.key, tag.value"
+    f"FROM quoth_calls, {{each}} WHERE {COUNTED} GROUP BY day, tag.key, tag.value"
 )
 
 _ATTEMPT_FIELDS = {
@@ -152,12 +152,12 @@ _ATTEMPT_FIELDS = {
 
 _ATTEMPTS = {
     "sqlite": (
-        "CREATE VIEW quoth_attempts AS SELECT id AS call_id, day, attempt.key + 1 AS number, "  # noqa: S608
+        "CREATE VIEW quoth_attempts AS SELECT quoth_calls.id AS call_id, day, attempt.key + 1 AS number, "  # noqa: S608
         + ", ".join([f"attempt.value ->> '$.{name}' AS {name}" for name in _ATTEMPT_FIELDS])
         + " FROM quoth_calls, json_each(quoth_calls.attempts) AS attempt"
     ),
     "postgres": (
-        "CREATE VIEW quoth_attempts AS SELECT id AS call_id, day, attempt.number, "  # noqa: S608
+        "CREATE VIEW quoth_attempts AS SELECT quoth_calls.id AS call_id, day, attempt.number, "  # noqa: S608
         + ", ".join(
             [
                 f"(attempt.value ->> '{name}')::{_TYPES['postgres'][kind]} AS {name}"

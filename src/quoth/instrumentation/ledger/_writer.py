@@ -61,12 +61,12 @@ class Writer:
     def counts(self) -> Counts:
         """What this process has done."""
         pump = self._pumps.get(getpid())
-        return replace(pump.counts) if pump else Counts()
+        return replace(pump.counts, waiting=pump.waiting) if pump else Counts()
 
     def flush(self, timeout: float) -> bool:
         """Wait until all that was recorded stands in the database; False where it does not, after so many seconds."""
         pump = self._pumps.get(getpid())
-        if pump is None or (pump.idle and not pump.running):
+        if pump is None or not (pump.waiting or pump.running):
             return True
         landed = pump.mark(Mark(), timeout)
         pump.tell()
@@ -75,7 +75,7 @@ class Writer:
     def close(self, timeout: float = AT_EXIT) -> bool:
         """Write all and let go; what is not written in time goes into the spill. The next record begins anew."""
         pump = self._pumps.get(getpid())
-        if pump is None or (pump.idle and not pump.running):
+        if pump is None or not (pump.waiting or pump.running):
             return True
         landed = pump.mark(Mark(stop=True), timeout)
         if not landed:
