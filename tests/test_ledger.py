@@ -491,7 +491,7 @@ def test_the_command_says_by_its_exit_code_that_a_row_disagrees(path):
         (("show", "file"), 2, "take none"),
         (("dance",), 2, "dance"),
         (("totals", "--tag", "x"), 2, "NAME=VALUE"),
-        ((), 2, ""),
+        ((), 2, "quoth -- ledger"),
     ],
 )
 def test_what_the_command_cannot_do_it_says(argv, code, words, monkeypatch):

@@ -65,6 +65,7 @@ SHARED_VARIABLES: dict[str, str] = {
     "ALL_PROXY": "the proxy for what neither of them names",
     "NO_PROXY": "hosts that are reached without a proxy, separated by commas",
     "TIKTOKEN_CACHE_DIR": "where tiktoken keeps its words: with both there, models.estimate counts tokens exactly",
+    "XDG_STATE_HOME": "where programs keep their state: a ledger in PostgreSQL spills there (~/.local/state)",
     "SSL_CERT_FILE": "certificates to trust, as OpenSSL reads them",
     "SSL_CERT_DIR": "a directory of them",
     "SSLKEYLOGFILE": "Python's ssl writes the secrets of connections there, for who debugs them: leave it unset",

@@ -26,9 +26,11 @@ def use_ledger(words: Sequence[str], models: ModelsAPI, console: Console) -> int
     """Carry out ``quoth ledger VERB`` and give the exit code."""
     parser = ledger_parser(tuple(_VERBS))
     said = parser.parse_args(list(words[1:]))
-    if said.help or said.verb is None:
+    if said.help:
         console.write(parser.format_help())
-        return 0 if said.help else 2
+        return 0
+    if said.verb is None:
+        raise UsageError(f"quoth ledger needs one of {', '.join(_VERBS)} (as a prompt it is written quoth -- ledger)")
     if (said.file is None) == (said.verb == "export"):
         raise UsageError("quoth ledger export needs a FILE, and the other verbs take none")
     which = _which(said)
