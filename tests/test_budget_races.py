@@ -464,6 +464,12 @@ api, _ = api_of(ledger=sys.argv[3])
 api("gpt-4", "Hi", budget=api.budget("5", name="team"), max_tokens=5)
 stream = api.stream("gpt-4", "Hi", budget=api.budget("5", name="team"), max_tokens=5)
 next(iter(stream))
+api.close()
+last = api.stream("gpt-4", "Hi", max_tokens=5, budget=api.budget("5", name="other"))
+pieces = iter(last)
+next(pieces)
+api.close()
+list(pieces)  # it is settled when there is no thread any more
 """
 
 
@@ -477,6 +483,8 @@ def test_a_program_that_ends_has_settled_what_it_did_and_spends_what_it_left(add
     held = account.presumed or account.reserved  # the stream: collected at the end, or in its lease
     assert account.spent + account.reserved == 60_000_000 + held > 60_000_000
     assert account.calls >= 1
+    other = _asked(address, Look(name="other"))
+    assert (other.spent, other.reserved, other.calls) == (60_000_000, 0, 1)
 
 
 def test_a_long_stream_keeps_its_hold_and_a_lease_that_has_passed_is_begun_anew(shared, monkeypatch):

@@ -89,7 +89,10 @@ def reserve(
             raise _exceeded(budget, bound, outcome)
         scope.changes += (f"max_tokens={tokens} sent: no more can be paid from what is left of {budget}",)
     if capped is not None:
-        raise BudgetExceededError(f"{target.provider.id}: others spend what is left: this call was not sent")
+        raise BudgetExceededError(
+            f"{target.provider.id}: others spend what is left as fast as this call is cut to it: it was not sent; call "
+            "again, or raise the limit"
+        )
     return None
 
 

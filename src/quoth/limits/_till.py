@@ -203,6 +203,8 @@ class _Clerk:
         self._open = store
         self._store: BudgetStore | None = None
         self._starting = allocate_lock()
+        self._leaving = False
+        """Whether the end of the program is waited for."""
         self._thread: Thread | None = None
         self._kept: list[Operation] = []
         self._rest = FIRST_REST
@@ -212,24 +214,32 @@ class _Clerk:
         """Start the thread where there is none."""
         if self._thread is not None:
             return
-        import atexit
-
         with self._starting:
             if self._thread is None:
                 self._thread = Thread(target=self._work, name="quoth budgets", daemon=True)
                 self._thread.start()
-                atexit.register(self.stop)
+                if not self._leaving:
+                    import atexit
+
+                    self._leaving = True
+                    atexit.register(self._leave, getpid())
 
     def stop(self) -> None:
         """Carry out what waits, and end the thread."""
-        import atexit
-
         with self._starting:
             thread, self._thread = self._thread, None
         if thread is not None:
-            atexit.unregister(self.stop)
             self.jobs.put((None, None))
             thread.join(FLUSH)
+
+    def _leave(self, pid: int) -> None:
+        """The program ends: carry out what waits, also what was posted when there was no thread any more."""
+        if pid != getpid():  # a forked child has this from its parent, who does it
+            return
+        self.stop()
+        if not self.jobs.empty():
+            self.jobs.put((None, None))
+            self._work()
 
     def _work(self) -> None:
         go_on = True
