@@ -48,7 +48,6 @@ HELLO = Response(message=Message.assistant("Hello"), finish_reason="stop", model
 VERBS = (
     "batch",
     "chat",
-    "embed",
     "map",
     "metrics",
     "run",

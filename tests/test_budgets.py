@@ -31,8 +31,9 @@ from quoth.errors import (
     StreamInterruptedError,
     UnboundedCostError,
 )
-from quoth.testing import Reply, ScriptedTransport
+from quoth.testing import FakeProvider, Reply, ScriptedTransport
 from tables import chat_table
+from test_embed import small
 from test_retries import BROKEN, BUSY, QUICK
 from test_service import HELLO, JSON, KeepingJournal, answering, records_of, streaming
 
@@ -328,6 +329,23 @@ def test_a_call_that_is_cancelled_under_way_spends_what_it_held():
         assert amounts(budget) == (held, 0)
 
     asyncio.run(main())
+
+
+def test_each_request_of_embed_reserves_for_itself_and_what_was_embedded_is_not_lost():
+    with FakeProvider() as fake:
+        api = small(fake.models(retries=0))
+        api.register_price("few/model", input="1000")
+        plenty, little = api.budget("5"), api.budget("0.20")
+        answer = api.embed("few/model", ["a", "b", "c", "d", "e"], budget=plenty)
+        assert answer.cost.usd == Decimal("0.005")
+        assert (amounts(plenty), plenty.state.calls) == ((answer.cost.usd, 0), 3)
+        with pytest.raises(BudgetExceededError) as caught:
+            api.embed("few/model", ["a", "b", "c" * 200], budget=little)
+        assert len(caught.value.embedded) == 2
+        assert amounts(little) == (caught.value.embedded.cost.usd, 0)
+        with pytest.raises(UnboundedCostError, match="no price"):
+            api.embed("few/other", "a", budget=plenty)
+        assert fake.received == 4
 
 
 # Where it holds.

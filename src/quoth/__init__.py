@@ -41,7 +41,9 @@ from .types import (
 if TYPE_CHECKING:
     from ._budgets import Budget, BudgetState
     from ._catalog import ModelInfo
+    from ._embedding import EmbedOptions
     from ._listing import ProviderInfo
+    from .embeddings import EmbeddingRequest, EmbeddingResponse
 
 __all__ = [
     "AsyncStream",
@@ -51,6 +53,9 @@ __all__ = [
     "CallOptions",
     "Cost",
     "Document",
+    "EmbedOptions",
+    "EmbeddingRequest",
+    "EmbeddingResponse",
     "EnvironmentKey",
     "Image",
     "KeySource",
@@ -82,18 +87,21 @@ models = ModelsAPI()
 """The one that most programs need."""
 
 
+_LATE = {
+    "Budget": "_budgets",
+    "BudgetState": "_budgets",
+    "EmbedOptions": "_embedding",
+    "EmbeddingRequest": "embeddings",
+    "EmbeddingResponse": "embeddings",
+    "ModelInfo": "_catalog",
+    "ProviderInfo": "_listing",
+}
+"""The types of what is seldom asked for, and the modules that they are loaded from when they are."""
+
+
 def __getattr__(name: str) -> Any:
-    """The types of what is seldom asked for are loaded when they are."""
-    if name in ("Budget", "BudgetState"):
-        from . import _budgets
+    if name not in _LATE:
+        raise AttributeError(f"module 'quoth' has no attribute {name!r}")
+    from importlib import import_module
 
-        return getattr(_budgets, name)
-    if name == "ModelInfo":
-        from ._catalog import ModelInfo
-
-        return ModelInfo
-    if name == "ProviderInfo":
-        from ._listing import ProviderInfo
-
-        return ProviderInfo
-    raise AttributeError(f"module 'quoth' has no attribute {name!r}")
+    return getattr(import_module(f".{_LATE[name]}", __name__), name)
