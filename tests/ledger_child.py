@@ -105,7 +105,10 @@ def verb_full(limit: str) -> None:
     flushed = models.flush(1.0)
     during = models.ledger.counts
     resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
-    say(flushed=flushed, during=during, after=models.flush(10.0), counts=models.ledger.counts)
+    after = models.flush(10.0)
+    counts = models.ledger.counts
+    models.close()
+    say(flushed=flushed, during=during, after=after, counts=counts)
 
 
 def verb_forks(_: str) -> None:

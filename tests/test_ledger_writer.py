@@ -208,6 +208,7 @@ def test_a_full_disk_costs_no_call_and_no_row_once_there_is_room_again(fake, tmp
     assert said["after"], said
     assert said["counts"]["lost"] == 0
     assert Ledger.at(path).total().calls == 401
+    assert not [name for name in files_of(path) if "-spill-" in name]
 
 
 @POSIX

@@ -42,6 +42,7 @@ from quoth.embeddings import EmbeddingResponse
 from quoth.errors import QuothError, RateLimitError
 from quoth.events import StreamEvent, TextDelta, ToolCallStart
 from quoth.instrumentation import CallRecord, HookHandle, Tally, UsageReport, UsageTotals
+from quoth.instrumentation.ledger import Ledger, LedgerCheck
 from quoth.middleware import Flow, Next
 from quoth.providers import ProviderSpec
 from quoth.providers.credentials import Asked, HeaderCredentials, register_credentials
@@ -485,3 +486,17 @@ def embeddings(error: QuothError) -> None:
 async def async_embeddings() -> None:
     assert_type(await models.aio.embed("text-embedding-3-small", ("a", "b")), EmbeddingResponse)
     assert_type(await models.aio.bind("text-embedding-3-small").embed("a"), EmbeddingResponse)
+
+
+# The ledger.
+
+
+def of_the_ledger(api: ModelsAPI) -> None:
+    api.configure(ledger="usage.db")
+    assert_type(api.ledger, Ledger)
+    assert_type(api.ledger.total(since="2026-11-01", user="u1"), UsageTotals)
+    assert_type(api.ledger.totals("day"), dict[str, UsageTotals])
+    assert_type(api.ledger.records(tags={"feature": "search"}), Iterator[CallRecord])
+    assert_type(api.ledger.check(), LedgerCheck)
+    assert_type(api.flush(), bool)
+    api.ledger.total(colour="red")  # type: ignore[call-arg]

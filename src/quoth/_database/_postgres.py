@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from ..errors import ConfigurationError
-from ._schema import migrate
+from ._schema import Parts
 from ._seam import Part, Place, Row, StorageError, StorageProblem, Transaction
 
 __all__ = ["PostgresDatabase"]
@@ -93,7 +93,7 @@ class PostgresDatabase:
         self.place = place
         self._wait = wait
         self._connection: Any = None
-        self._parts: dict[str, Part] = {}
+        self._parts = Parts()
         self._pid = os.getpid()
         self._lock = allocate_lock()
 
@@ -122,16 +122,7 @@ class PostgresDatabase:
                 raise
 
     def prepare(self, part: Part) -> None:
-        before = self._parts
-        if before.get(part.name) != part:
-            self.reset()  # the connection that comes next prepares it
-            self._parts = {**before, part.name: part}
-        try:
-            with self.transaction(write=False):
-                return
-        except StorageError:
-            self._parts = before
-            raise
+        self._parts.prepare(part, self)
 
     def set_aside(self) -> str | None:
         return None
@@ -163,12 +154,11 @@ class PostgresDatabase:
         return self._connection
 
     def _migrate(self, connection: Any) -> None:
-        if not self._parts:
+        if not self._parts.known:
             return
         transaction = _Transaction(connection.cursor())
         transaction.rows("SELECT pg_advisory_xact_lock(?)", (_MIGRATING,))
-        for part in self._parts.values():
-            migrate(transaction, part, "postgres")
+        self._parts.migrate(transaction, "postgres")
         connection.commit()
 
     def _roll_back(self) -> None:

@@ -19,7 +19,7 @@ from weakref import WeakSet
 
 from ..errors import ConfigurationError
 from ._files import hold, identity, is_at, make_folder
-from ._schema import migrate
+from ._schema import Parts
 from ._seam import Part, Place, Row, StorageError, StorageProblem, Transaction
 
 __all__ = ["SQLiteDatabase"]
@@ -82,7 +82,7 @@ class SQLiteDatabase:
         self._wait = wait
         self._create = create
         self._connection: sqlite3.Connection | None = None
-        self._parts: dict[str, Part] = {}
+        self._parts = Parts()
         self._file: tuple[int, int] | None = None
         """Device and inode of the file that is open: it may be removed, or replaced, behind our back."""
         self._lock = allocate_lock()
@@ -114,16 +114,7 @@ class SQLiteDatabase:
                 raise
 
     def prepare(self, part: Part) -> None:
-        before = self._parts
-        if before.get(part.name) != part:
-            self.reset()  # the connection that comes next prepares it
-            self._parts = {**before, part.name: part}
-        try:
-            with self.transaction(write=False):
-                return
-        except StorageError:
-            self._parts = before
-            raise
+        self._parts.prepare(part, self)
 
     def reset(self) -> None:
         with self._lock:
@@ -159,12 +150,10 @@ class SQLiteDatabase:
         return self._connection
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
-        if not self._parts:
-            return
-        connection.execute("BEGIN IMMEDIATE")
-        for part in self._parts.values():
-            migrate(_Transaction(connection), part, "sqlite")
-        connection.execute("COMMIT")
+        if self._parts.known:
+            connection.execute("BEGIN IMMEDIATE")
+            self._parts.migrate(_Transaction(connection), "sqlite")
+            connection.execute("COMMIT")
 
     def _make(self) -> None:
         path = self.place.target

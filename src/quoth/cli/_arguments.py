@@ -138,9 +138,7 @@ def ledger_parser(verbs: Sequence[str]) -> ArgumentParser:
     add("--provider", metavar="NAME", help="only calls of this provider")
     add("--model", metavar="ID", help="only calls of this model, with its provider or without")
     add("--user", metavar="NAME", help="only calls that have the tag user=NAME")
-    add(
-        "--tag", metavar="NAME=VALUE", action="append", default=[], help="only calls with this tag (may be repeated)"
-    )
+    add("--tag", metavar="NAME=VALUE", action="append", default=[], help="only calls with this tag (may be repeated)")
     add("--limit", type=int, metavar="N", default=20, help="of show: how many of the last calls (20)")
     add("--json", action="store_true", help="one JSON object a line")
     add("-h", "--help", action="store_true", help="print this")

@@ -59,6 +59,8 @@ class Spill:
                     os.fsync(descriptor)
                 except OSError:
                     os.ftruncate(descriptor, size)
+                    if not size:
+                        os.unlink(self._path)  # noqa: PTH108
                     raise
             finally:
                 os.close(descriptor)
