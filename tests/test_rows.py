@@ -233,11 +233,17 @@ OF_NOBODY = {
     "api.cohere.com": "Cohere's own wire",
     "api.cohere.ai": "Cohere's own wire",
 }
-WIRE_OF = {"chat": "openai_chat", "responses": "openai_responses", "messages": "anthropic_messages"}
+WIRE_OF = {
+    "chat": "openai_chat",
+    "responses": "openai_responses",
+    "messages": "anthropic_messages",
+    "generateContent": "gemini",
+    "streamGenerateContent": "gemini",
+}
 
 
 @needs_recordings
-def test_every_recorded_url_of_the_three_wires_finds_its_row():
+def test_every_recorded_url_of_the_four_wires_finds_its_row():
     found, lost = set(), set()
     for exchange in (each for path in sorted(WIRE.glob("*.jsonl")) for each in lines_of(path.stem)):
         url, api = (exchange.get("request") or {}).get("url"), exchange["meta"].get("api")

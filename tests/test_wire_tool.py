@@ -239,6 +239,57 @@ RESPONSES_STREAM = events(
     done=False,
 )
 
+GOOGLE = "https://generativelanguage.googleapis.com/v1beta/models/gemini-x:generateContent"
+GOOGLE_STREAM = "https://generativelanguage.googleapis.com/v1beta/models/gemini-x:streamGenerateContent?alt=sse"
+VERTEX = "https://aiplatform.googleapis.com/v1/projects/p/locations/global/publishers/google/models/gemini-x"
+ASKED_OF_GEMINI = {
+    "contents": [{"role": "user", "parts": [{"text": "Hello"}]}],
+    "generationConfig": {"maxOutputTokens": 9, "topK": 3},
+}
+GEMINI_USAGE = {
+    "promptTokenCount": 9,
+    "cachedContentTokenCount": 4,
+    "candidatesTokenCount": 5,
+    "thoughtsTokenCount": 3,
+    "totalTokenCount": 17,
+    "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 7}, {"modality": "AUDIO", "tokenCount": 2}],
+    "serviceTier": "standard",
+}
+THOUGHT = {"text": "hm", "thought": True}
+ASKS = {"functionCall": {"name": "add", "args": {"a": 1}}, "thoughtSignature": "c2ln"}
+
+
+def said(*parts, finish=None, **more):
+    """A candidate of Gemini's."""
+    return {
+        "content": {"role": "model", "parts": [*parts]},
+        "index": 0,
+        **({"finishReason": finish} if finish else {}),
+        **more,
+    }
+
+
+def google_chunk(*candidates, **more):
+    return {"candidates": [*candidates], "modelVersion": "gemini-x", "responseId": "r1", **more}
+
+
+GEMINI_ANSWER = google_chunk(
+    said(THOUGHT, {"text": "Hi"}, ASKS, finish="STOP", avgLogprobs=-0.5),
+    {**said({"text": "Ho"}, finish="MAX_TOKENS"), "index": 1},
+    usageMetadata=GEMINI_USAGE,
+    createTime="2026-05-27T16:53:45.443719Z",
+)
+GEMINI_CHUNKS = (
+    google_chunk(said(THOUGHT), usageMetadata={"promptTokenCount": 9}),
+    google_chunk(said({"text": "Grüße"})),
+    google_chunk(said({"text": " you"}, ASKS)),
+    google_chunk(
+        said(finish="STOP", groundingMetadata={"webSearchQueries": ["q"], "groundingChunks": [{"web": {"uri": "u"}}]}),
+        usageMetadata=GEMINI_USAGE,
+    ),
+)
+GEMINI_STREAM = events(*GEMINI_CHUNKS, done=False)
+
 ANSWERS = [
     exchange("chat", CHAT, {**HELLO, "stop": "END", "stream": False}, CHAT_ANSWER),
     exchange("chat-stream", CHAT, {**HELLO, "stream": True, "max_tokens": 5}, CHAT_STREAM),
@@ -246,6 +297,8 @@ ANSWERS = [
     exchange("claude-stream", MESSAGES, {**ASKED_OF_CLAUDE, "stream": True}, CLAUDE_STREAM, provider="anthropic"),
     exchange("responses", RESPONSES, ASKED_RESPONSES, RESPONSE),
     exchange("responses-stream", RESPONSES, {**ASKED_RESPONSES, "stream": True}, RESPONSES_STREAM),
+    exchange("gemini", GOOGLE, ASKED_OF_GEMINI, GEMINI_ANSWER, provider="gemini"),
+    exchange("gemini-stream", GOOGLE_STREAM, ASKED_OF_GEMINI, GEMINI_STREAM, provider="gemini"),
 ]
 
 WHOLE = ANSWERS[::2]
@@ -287,6 +340,35 @@ ERRORS = [
             done=False,
         ),
     ),
+    exchange(
+        "blocked",
+        GOOGLE,
+        ASKED_OF_GEMINI,
+        {"promptFeedback": {"blockReason": "MODEL_ARMOR", "blockReasonMessage": "no"}, "usageMetadata": GEMINI_USAGE},
+        provider="vertex",
+    ),
+    exchange(
+        "limited",
+        GOOGLE,
+        ASKED_OF_GEMINI,
+        {
+            "error": {
+                "code": 429,
+                "message": "slow down",
+                "status": "RESOURCE_EXHAUSTED",
+                "details": [
+                    {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "RATE_LIMIT_EXCEEDED"},
+                    {
+                        "@type": "type.googleapis.com/google.rpc.BadRequest",
+                        "fieldViolations": [{"field": "contents"}],
+                    },
+                    {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "7s"},
+                ],
+            }
+        },
+        status=429,
+        provider="gemini",
+    ),
 ]
 
 
@@ -311,8 +393,9 @@ def test_each_wire_and_form_passes_and_is_counted(tmp_path, capsys):
     assert code == 0, out
     rows = [line.split() for line in out.splitlines()[:3]]
     assert rows[0] == ["file", "in", "scope", "passed", "failed", "suspect", "left", "out"]
-    assert rows[1] == ["invented.jsonl", "11", "11", "0", "0", "0"]
-    assert rows[2] == ["all", "11", "11", "0", "0", "0"]
+    count = str(len(ANSWERS) + len(ERRORS))
+    assert rows[1] == ["invented.jsonl", count, count, "0", "0", "0"]
+    assert rows[2] == ["all", count, count, "0", "0", "0"]
     for wire in sorted(ALL):
         assert f"{wire}, answer: 1 of 1 passed" in out
         assert f"{wire}, stream: 1 of 1 passed" in out
@@ -378,7 +461,10 @@ def test_json_says_the_same_to_programs(tmp_path, capsys):
     code, out = run(capsys, written(tmp_path, *ANSWERS, *ERRORS), "--json")
     found = json.loads(out)
     assert (code, found["passed"]) == (0, True)
-    assert [(each["file"], each["in_scope"], each["failed"]) for each in found["files"]] == [("invented.jsonl", 11, 0)]
+    count = len(ANSWERS) + len(ERRORS)
+    assert [(each["file"], each["in_scope"], each["failed"]) for each in found["files"]] == [
+        ("invented.jsonl", count, 0)
+    ]
 
 
 def test_it_runs_as_a_module_and_tells_misuse(tmp_path):
@@ -593,9 +679,9 @@ def test_a_200_that_is_no_answer_must_be_refused(body, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("error", ["no", {"message": "no"}, {"message": "no", "code": "odd"}, {"type": "odd"}])
-@pytest.mark.parametrize("url", [CHAT, RESPONSES, MESSAGES])
+@pytest.mark.parametrize("url", [CHAT, RESPONSES, MESSAGES, GOOGLE])
 def test_an_error_of_a_200_that_nobody_knows_is_no_answer_and_keeps_its_code(url, error, tmp_path, capsys):
-    asked = {CHAT: HELLO, RESPONSES: ASKED_RESPONSES, MESSAGES: ASKED_OF_CLAUDE}[url]
+    asked = {CHAT: HELLO, RESPONSES: ASKED_RESPONSES, MESSAGES: ASKED_OF_CLAUDE, GOOGLE: ASKED_OF_GEMINI}[url]
     code, out = run(capsys, written(tmp_path, exchange("x", url, asked, {"error": error})))
     assert code == 0, out
     assert "errors that nobody reviewed" in out
@@ -608,7 +694,7 @@ def test_a_recording_on_which_the_tool_breaks_fails_alone(tmp_path, capsys):
     code, out = run(capsys, written(tmp_path, *WHOLE, ERRORS[0]), halves=wrong("openai_chat", changed))
     assert code == 1
     assert "tool: broke on it: ZeroDivisionError" in out
-    assert out.splitlines()[1].split()[1:4] == ["4", "3", "1"]
+    assert out.splitlines()[1].split()[1:4] == ["5", "4", "1"]
 
 
 @pytest.mark.parametrize(
@@ -914,8 +1000,115 @@ ODD = {
         ],
         {**CLAUDE_ANSWER, "usage": {"input_tokens": 1, "cache_creation": {"ephemeral_5m_input_tokens": 3}}},
     ],
+    GOOGLE: [
+        *[google_chunk(said({"text": "x"}, finish=word)) for word in ("SPII", "1", 3, 0, "LATER", None, True)],
+        *[google_chunk(said(part, finish="STOP")) for part in (
+            {"inlineData": {"mimeType": "image/png", "data": "iVBORw=="}, "thoughtSignature": "s"},
+            {"inlineData": {"mimeType": "audio/wav", "data": "_-__"}},
+            {"inlineData": {"mimeType": "image/png", "data": "no base64"}},
+            {"fileData": {"fileUri": "gs://b/f.pdf", "mimeType": "application/pdf"}},
+            {"executableCode": {"language": "PYTHON", "code": "1"}},
+            {"functionCall": {"name": "f", "id": "own"}},
+            {"functionCall": {"name": 3, "args": [1]}},
+            {"functionCall": "none"},
+            {"text": 3, "thought": True},
+            {"text": "", "thoughtSignature": "s"},
+            {"text": "a", "thought": False},
+            {"text": "half \ud83d"},
+        )],
+        google_chunk({**said(finish="STOP"), "content": {"role": "poet", "parts": {"text": "alone"}, "more": 1}}),
+        google_chunk(said({"text": "x"}, finish="STOP"), usageMetadata="none"),
+        google_chunk(said({"text": "x"}, finish="STOP"), usageMetadata={"trafficType": "ON_DEMAND"}),
+        *[google_chunk(said({"text": "x"}, finish="STOP"), usageMetadata={**GEMINI_USAGE, **more}) for more in (
+            {"totalTokenCount": 16}, {"promptTokenCount": 3}, {"thoughtsTokenCount": -1}, {"candidatesTokenCount": 5.0},
+            {"toolUsePromptTokenCount": 6, "totalTokenCount": 23},
+            {"candidatesTokensDetails": [{"modality": 2, "tokenCount": 3}, {"modality": "AUDIO", "tokenCount": 2}]},
+            {"cacheTokensDetails": [{"modality": "AUDIO", "tokenCount": 1}]},
+        )],
+        *[google_chunk(said({"text": "x"}, finish="STOP"), createTime=time) for time in (
+            "2026-05-27T16:53:45Z", "now", 7,
+        )],
+        *[
+            {**google_chunk(said(
+                {"text": "x"}, finish="STOP", groundingMetadata={"webSearchQueries": ["a", "a", "", "b"]}
+            )), "modelVersion": model}
+            for model in ("gemini-2.5-flash", "gemini-3.8-flash")
+        ],
+        {"usageMetadata": GEMINI_USAGE},
+        {"candidates": []},
+        {"promptFeedback": {"blockReason": "SAFETY"}},
+        {"promptFeedback": {"safetyRatings": [{"category": "c"}]}, **google_chunk(said({"text": "x"}, finish="STOP"))},
+    ],
+    GOOGLE_STREAM: [
+        json.dumps(GEMINI_CHUNKS),
+        json.dumps(GEMINI_CHUNKS, indent=1),
+        json.dumps(GEMINI_CHUNKS)[:-1],
+        events(*GEMINI_CHUNKS),
+        events(*GEMINI_CHUNKS[:-1], done=False),
+        events(*GEMINI_CHUNKS[:-1], done=True),
+        GEMINI_STREAM.replace("\n\n", "\n"),
+        events(google_chunk(said({"text": "x"})), {"error": {"code": 503, "status": "UNAVAILABLE", "message": "m"}}),
+        json.dumps([{"error": {"code": 503, "status": "UNAVAILABLE", "message": "m"}}]),
+        events({"promptFeedback": {"blockReason": "SAFETY", "blockReasonMessage": "m"}}, done=False),
+        events(  # the numbers of two candidates, which come in turns
+            google_chunk(said({"text": "a"}), {**said({"text": "b"}), "index": 1}),
+            google_chunk({**said({"text": "c"}, ASKS, finish="STOP"), "index": 1}),
+            google_chunk(said({"text": "d"}, finish="STOP")),
+            done=False,
+        ),
+        events(  # each signed piece is a part of its own
+            google_chunk(said({"text": "a", "thoughtSignature": "s"}, {"text": "b", "thoughtSignature": "s"})),
+            google_chunk(said({"text": "", "thoughtSignature": "t"}, {"text": ""}, finish="STOP")),
+            done=False,
+        ),
+        events(  # lists that grow, one that comes anew, and one that is replaced
+            *[
+                google_chunk(said(
+                    {"text": "a"},
+                    groundingMetadata={"groundingChunks": [{"web": {"uri": uri}}], "webSearchQueries": [*queries]},
+                    safetyRatings=[{"category": "c", "probability": uri}],
+                ))
+                for uri, queries in (("u", "a"), ("v", "ab"))
+            ],
+            google_chunk(said(finish="STOP")),
+            done=False,
+        ),
+        events(  # Vertex can stream arguments
+            google_chunk(said({"functionCall": {"name": "f", "willContinue": True}, "thoughtSignature": "s"})),
+            google_chunk(said({"functionCall": {
+                "partialArgs": [{"jsonPath": "$.city", "stringValue": "Par", "willContinue": True}],
+                "willContinue": True,
+            }})),
+            google_chunk(said({"functionCall": {
+                "partialArgs": [
+                    {"jsonPath": "$.city", "stringValue": "is"},
+                    {"jsonPath": "$.rooms[0].beds", "numberValue": 2},
+                    {"jsonPath": "$.rooms[0].sea", "boolValue": True},
+                ],
+                "willContinue": True,
+            }})),
+            google_chunk(said({"functionCall": {}})),
+            google_chunk(said({"text": "a"}, ASKS, finish="STOP")),
+            done=False,
+        ),
+        events(  # who answers is said late, and what was used early
+            {"usageMetadata": {"trafficType": "ON_DEMAND"}},
+            {"candidates": [said({"text": "x"})], "usageMetadata": {"promptTokenCount": 3}, "responseId": "r1"},
+            google_chunk(said(finish="STOP"), usageMetadata={"trafficType": None}),
+            done=False,
+        ),
+        events(
+            google_chunk(said({"text": "x"}, finish="FINISH_REASON_UNSPECIFIED")), google_chunk(said(finish="STOP"))
+        ),
+    ],
+}  # fmt: skip
+ASKED_OF = {
+    CHAT: HELLO,
+    RESPONSES: {"model": "m", "input": "x"},
+    MESSAGES: ASKED_OF_CLAUDE,
+    GOOGLE: ASKED_OF_GEMINI,
+    GOOGLE_STREAM: ASKED_OF_GEMINI,
 }
-ASKED_OF = {CHAT: HELLO, RESPONSES: {"model": "m", "input": "x"}, MESSAGES: ASKED_OF_CLAUDE}
 
 
 @pytest.mark.parametrize(("url", "answered"), [(url, each) for url, answers in ODD.items() for each in answers])

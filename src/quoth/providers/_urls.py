@@ -31,13 +31,24 @@ def row_of_url(rows: Iterable[ProviderSpec], url: str) -> tuple[ProviderSpec, st
                 continue
             _, own_path = _split(wire.base_url)
             whole = re.fullmatch(_pattern(own_path + wire.path), path) is not None
+            asked = _any_verb(path, wire.path)
             anybody = all(_is_open(pattern) for pattern in hosts)  # then a path alone says too little
-            if whole or (not anybody and re.fullmatch(f".*{_pattern(wire.path)}", path)):
+            if whole or (not anybody and re.fullmatch(f".*{_pattern(wire.path)}", asked)):
                 found.append((whole, len(re.sub(r"{\w+}", "", f"{wire.base_url}{wire.path}")), row, dialect))
     if not found:
         return None
     _, _, row, dialect = max(found, key=lambda each: each[:2])  # the first of equals
     return row, dialect
+
+
+def _any_verb(path: str, own: str) -> str:
+    """A path of Google's form, in the row's own words: a stream has a verb of its own (``:streamGenerateContent``),
+    and the same stands under more than one version. Any other path as it is."""
+    head, colon, verb = own.rpartition("{model}:")
+    if not colon or not head.startswith("/v"):
+        return path
+    path = re.sub(f":stream{verb[:1].upper()}{re.escape(verb[1:])}$", f":{verb}", path)
+    return re.sub(r"^/v\d\w*(?=/)", head[: head.index("/", 1)], path)
 
 
 def own_hosts(row: ProviderSpec) -> list[str]:

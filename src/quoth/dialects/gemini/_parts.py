@@ -238,7 +238,9 @@ def _own_id(inner: Wire, made: str) -> str:
 
 
 def read_arguments(value: Any) -> str:
-    """Arguments as the text of their JSON."""
+    """Arguments as the text of their JSON; those that were none, as they were."""
+    if isinstance(value, dict) and value.keys() == {INVALID} and isinstance(value[INVALID], str):
+        return str(value[INVALID])
     return "{}" if value is None else _json.encode(value).decode("utf-8")
 
 

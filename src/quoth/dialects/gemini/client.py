@@ -12,7 +12,7 @@ from ...wire import Quirks, WireReply, WireRequest
 from .._errors import request_id
 from .._kept import Wire
 from .._posts import HEADERS, STREAM_HEADERS, require_tools
-from .._streams import BODY_LIMIT, is_events as is_stream
+from .._streams import BODY_LIMIT, is_events
 from ._answers import blocked, is_blocked, listed, read_answer
 from ._contents import write_contents
 from ._errors import parse_error
@@ -133,6 +133,14 @@ def _no_answer(reply: WireReply, why: str) -> ResponseParseError:
 
 
 # Streams.
+
+
+def is_stream(begun: bytes, label: str) -> bool | None:
+    """Whether a body that begins so is a stream: events of a server, or an array of objects; a whole answer is one."""
+    if not begun.startswith(b"["):
+        return is_events(begun, label)
+    inner = begun[1:].lstrip()
+    return inner.startswith(b"{") if inner else None
 
 
 def stream_parser(quirks: Quirks) -> GeminiStreamParser:  # noqa: ARG001  # as above: a finish reason ends every stream

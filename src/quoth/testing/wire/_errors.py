@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, TypeAlias
 
 from msgspec import Struct, convert
 
@@ -24,7 +24,17 @@ from ._reading import Difference
 from .readers._events import Event, events_of
 from .readers._json import object_in, objects_in, word
 
-__all__ = ["ErrorReading", "Review", "check_error", "check_raised", "error_in", "read_error", "reviewed_errors"]
+__all__ = [
+    "ErrorReading",
+    "ErrorWords",
+    "Refusal",
+    "Review",
+    "check_error",
+    "check_raised",
+    "error_in",
+    "read_error",
+    "reviewed_errors",
+]
 
 BY_STATUS: Mapping[int, frozenset[str]] = {
     401: frozenset({"authentication"}),
@@ -89,6 +99,11 @@ NO_STATUS = CLIENTS_FAULT | SERVERS_FAULT | {"permission_denied", "conflict", "p
 """What an error inside of a 200 may mean, where it names no status; mere words may be taken for no answer at all."""
 
 
+ErrorWords: TypeAlias = Callable[[Mapping[str, Any]], tuple[Any, Any, Any]]
+"""Gives type, code and parameter of the object of an error."""
+Refusal: TypeAlias = Callable[[Mapping[str, Any]], Mapping[str, Any] | None]
+
+
 class ErrorReading(Struct, frozen=True, kw_only=True):
     """What an error says by itself."""
 
@@ -137,14 +152,18 @@ def reviewed_errors() -> tuple[Review, ...]:
 # Reading.
 
 
-def error_in(body: bytes, *, streamed: bool) -> Any:
-    """The object of a 200 that carries an error, or None; of a stream, what stands before its end."""
+def error_in(body: bytes, *, streamed: bool, refusal: Refusal | None = None) -> Any:
+    """The object of a 200 that carries an error or a refusal, or None; of a stream, what stands before its end."""
     if streamed:
-        return next((found for event in events_of(body) if (found := _named_error(event)) is not None), None)
+        events = list(events_of(body))
+        first = refusal(object_in(events[0].value)) if refusal and events else None
+        return first or next((found for event in events if (found := _named_error(event)) is not None), None)
     try:
         value = json.loads(body)
     except ValueError:
         return None
+    if refusal and (refused := refusal(object_in(value))) is not None:
+        return refused
     choices = objects_in(object_in(value).get("choices"))
     if choices and choices[0].get("error") and not choices[0].get("message"):
         return choices[0]
@@ -179,24 +198,29 @@ def _error_event(event: dict[str, Any]) -> dict[str, Any] | None:
     return answer if kind == "response.completed" and answer.get("error") else None
 
 
-def read_error(body: Any, reply: WireReply) -> ErrorReading:
-    """What an error says: ``body`` is its JSON, or None where it is none."""
+def read_error(body: Any, reply: WireReply, words: ErrorWords | None = None) -> ErrorReading:
+    """What an error says: ``body`` is its JSON, or None where it is none; ``words`` knows its fields."""
     outer = object_in(body[0]) if isinstance(body, list) and body else object_in(body)
     detail = _detail(outer)
     named = [detail.get(name) for name in ("status", "status_code", "code")]
     status = next((value for value in named if isinstance(value, int) and 400 <= value < 600), 0)
-    code = object_in(detail.get("details")).get("error_code") or detail.get("code")
+    type_, code, param = (words or _words)(detail)
     return ErrorReading(
         status=reply.status,
-        type=_short(detail.get("type") or detail.get("error_type")),
+        type=_short(type_),
         code=_short(code),
-        param=_short(detail.get("param")),
+        param=_short(param),
         messages=_messages(outer, detail) or (_page(reply) if not outer else "",),
         page=not outer,
         request_id=_request_id(reply.headers) or word(outer.get("request_id")),
         retry_after=_retry_after(reply.headers, detail),
         said_status=reply.status if reply.status >= 400 else status,
     )
+
+
+def _words(detail: Mapping[str, Any]) -> tuple[Any, Any, Any]:
+    code = object_in(detail.get("details")).get("error_code") or detail.get("code")
+    return detail.get("type") or detail.get("error_type"), code, detail.get("param")
 
 
 def _detail(outer: dict[str, Any]) -> dict[str, Any]:

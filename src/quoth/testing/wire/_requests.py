@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from ...dialects.server import ServerDialect
 from ...errors import InputError, QuothError
 from ...providers._provider import Provider
+from ...providers._spec import PATHS
 from ...wire import HTTPRequest, WireReply, WireRequest, header
 from ._reading import Difference, same_json
 
@@ -129,6 +130,11 @@ MEANT = ("anthropic-beta", "anthropic-version", "openai-beta")
 """Headers of a request that change what it asks for."""
 
 
+_VERSION = r"/v\d\w*"
+_FORM = "alt"
+"""Google's parameter of the form in which an answer is asked for: events, or one JSON array."""
+
+
 class RequestCheck(Struct, kw_only=True):
     """What came of one request: what differs, what was spelled otherwise on purpose, or why it was not compared."""
 
@@ -156,14 +162,16 @@ def check_request(
     provider: Provider,
     server: ServerDialect,
     known: tuple[Normalisation, ...],
+    versions: bool = False,
 ) -> RequestCheck:
-    """Read a recorded request and build it again."""
+    """Read a recorded request and build it again; ``versions`` says that paths begin with one, of several."""
     try:
         said = json.loads(request.body)
     except ValueError:
         return RequestCheck(notes=Counter(["a request that is no JSON"]))
     normalised = Counter[str]()
-    if isinstance(said, dict) and "model" not in said and "{model}" in provider.wire.path:
+    usual = PATHS.get(provider.wire.dialect, "")
+    if isinstance(said, dict) and "model" not in said and "{model}" in provider.wire.path and "{model}" not in usual:
         said = {**said, "model": provider.model}
         request = replace(request, body=json.dumps(said).encode())
         normalised["$.model: absent -> the model of the URL"] += 1
@@ -180,7 +188,7 @@ def check_request(
         return RequestCheck(differences=[Difference(check=CHECK, what="cannot be built", found=str(error))])
     result = _compare(said, json.loads(built.body), known)
     result.normalised += normalised
-    result.differences += _compare_envelope(request, built)
+    result.differences += _compare_envelope(request, built, result.normalised, versions=versions)
     result.notes.update(_carried_beside(request, provider))
     if not same_json(json.loads(again.body), json.loads(built.body)):
         what = "built, read and built once more"
@@ -212,11 +220,24 @@ def differing_paths(said: Any, built: Any, path: str = "$") -> Iterator[tuple[st
         yield path, said, built
 
 
-def _compare_envelope(request: HTTPRequest, built: WireRequest) -> Iterator[Difference]:
+def _compare_envelope(
+    request: HTTPRequest, built: WireRequest, normalised: Counter[str], *, versions: bool
+) -> Iterator[Difference]:
     """The method, the end of the path (a name in braces stands for any), and that the body is called JSON."""
+    url = urlsplit(request.url)
     path = re.sub(r"\\{\w+\\}", "[^/]+", re.escape(built.path))
-    if not re.search(f"{path}/?$", urlsplit(request.url).path):
-        yield Difference(check=CHECK, what="path", expected=urlsplit(request.url).path, found=built.path)
+    version = re.match(_VERSION, built.path) if versions else None
+    if version and not re.search(f"{path}/?$", url.path):
+        path = path.removeprefix(re.escape(version[0]))
+        said = re.search(_VERSION, url.path)
+        normalised[f"the version in the path: {said[0] if said else ABSENT} -> {version[0]}"] += 1
+    if not re.search(f"{path}/?$", url.path):
+        yield Difference(check=CHECK, what="path", expected=url.path, found=built.path)
+    form, asked = dict(parse_qsl(url.query)).get(_FORM), dict(built.query).get(_FORM)
+    if form is None and asked is not None:
+        normalised[f"?{_FORM}: absent -> {asked}"] += 1
+    elif form != asked:
+        yield Difference(check=CHECK, what=f"?{_FORM}", expected=form, found=asked)
     pairs = [("method", request.method, built.method)]
     if said := header(request.headers, "content-type"):
         ours = header(built.headers, "content-type") or ""

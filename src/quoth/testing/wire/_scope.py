@@ -22,7 +22,8 @@ IN_SCOPE: Mapping[str, Mapping[str, int]] = {
     "copilot.jsonl": {"openai_chat": 25, "openai_responses": 4},
     "deepseek.jsonl": {"openai_chat": 83, "openai_responses": 7},
     "doubleword.jsonl": {"openai_chat": 24},
-    "errors.jsonl": {"openai_chat": 69, "openai_responses": 20, "anthropic_messages": 36},
+    "errors.jsonl": {"openai_chat": 69, "openai_responses": 20, "anthropic_messages": 36, "gemini": 20},
+    "gemini.jsonl": {"gemini": 240},
     "groq.jsonl": {"openai_chat": 90},
     "huggingface.jsonl": {"openai_chat": 16},
     "local-openai-compatible.jsonl": {"openai_chat": 46, "openai_responses": 3},
@@ -36,6 +37,7 @@ IN_SCOPE: Mapping[str, Mapping[str, int]] = {
     "together.jsonl": {"openai_chat": 4},
     "venice.jsonl": {"openai_chat": 27},
     "vercel-gateway.jsonl": {"openai_chat": 54},
+    "vertex.jsonl": {"gemini": 83},
     "xai.jsonl": {"openai_responses": 55},
     "zai.jsonl": {"openai_chat": 13},
 }

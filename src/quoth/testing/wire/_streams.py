@@ -91,7 +91,7 @@ def feed(provider: Provider, reply: WireReply, chunks: Iterable[bytes]) -> Strea
 
 def check_cuts(wire: Wire, provider: Provider, reply: WireReply, cutting: Cutting) -> Iterator[Difference]:
     """Feed a stream in every way that it may come, and cut it short; stops at the first difference of a kind."""
-    by_finish = provider.wire.quirks.stream_end == "finish_reason"
+    by_finish = wire.by_finish(provider.wire.quirks)
     result = feed(provider, reply, [reply.body])
     for ends in LINE_ENDS:
         body = with_line_ends(reply.body, ends)

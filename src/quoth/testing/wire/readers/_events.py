@@ -1,4 +1,4 @@
-"""Server-sent events, read the slow way: line by line, with the place of each in the body."""
+"""Streams read the slow way, with the place of each piece in the body: events of a server, or a JSON array."""
 
 from __future__ import annotations
 
@@ -9,30 +9,40 @@ from typing import Any
 
 from msgspec import Struct
 
-__all__ = ["Event", "events_of", "objects"]
+from ._json import json_of
+
+__all__ = ["ARRAY", "Event", "events_of", "objects"]
+
+ARRAY = re.compile(rb"(\xef\xbb\xbf)?[ \t\r\n]*\[[ \t\r\n]*\{")
+"""How a stream begins that is one JSON array of objects."""
 
 _LINE = re.compile(rb"([^\r\n]*)(\r\n|\n|\r|\Z)")
 
 
 class Event(Struct, frozen=True, kw_only=True):
-    """One event: its name, its data, and where in the body its data ends."""
+    """One event: its name, its data, and where in the body its data begins and ends."""
 
     name: str
     data: str
     start: int
     end: int
+    entry: bool = False
+    """Whether it is an entry of a JSON array, or the bracket that closes it."""
 
     @property
     def value(self) -> Any:
         """Its JSON; None where it holds none."""
-        try:
-            return json.loads(self.data, strict=False)
-        except ValueError:
-            return None
+        return json_of(self.data)
 
 
 def events_of(body: bytes) -> Iterator[Event]:
-    """The events of a body, by the HTML standard (section 9.2); the last one also without a blank line behind it."""
+    """The events of a body, by the HTML standard (section 9.2); the last one also without a blank line behind it.
+
+    Of an array, its entries.
+    """
+    if ARRAY.match(body):
+        yield from _entries_of(body)
+        return
     name, data, start, end = "", list[str](), -1, 0
     at = 3 if body.startswith(b"\xef\xbb\xbf") else 0
     while at <= len(body):
@@ -57,6 +67,22 @@ def events_of(body: bytes) -> Iterator[Event]:
         at = line.end()
     if data:
         yield Event(name=name, data="\n".join(data), start=start, end=end)
+
+
+def _entries_of(body: bytes) -> Iterator[Event]:
+    text = body.decode("latin-1")  # a character a byte
+    decoder = json.JSONDecoder(strict=False)
+    at = text.index("[") + 1
+    while (begun := re.compile(r"[^ \t\r\n,]").search(text, at)) is not None:
+        start = begun.start()
+        if begun[0] == "]":
+            yield Event(name="", data="]", start=start, end=start + 1, entry=True)
+            return
+        try:
+            _, at = decoder.raw_decode(text, start)
+        except ValueError:  # cut
+            return
+        yield Event(name="", data=body[start:at].decode("utf-8", "replace"), start=start, end=at, entry=True)
 
 
 def objects(body: bytes) -> list[Any]:
