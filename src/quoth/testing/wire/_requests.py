@@ -229,8 +229,8 @@ def _compare_envelope(
     version = re.match(_VERSION, built.path) if versions else None
     if version and not re.search(f"{path}/?$", url.path):
         path = path.removeprefix(re.escape(version[0]))
-        said = re.search(_VERSION, url.path)
-        normalised[f"the version in the path: {said[0] if said else ABSENT} -> {version[0]}"] += 1
+        spoken = re.search(_VERSION, url.path)
+        normalised[f"the version in the path: {spoken[0] if spoken else ABSENT} -> {version[0]}"] += 1
     if not re.search(f"{path}/?$", url.path):
         yield Difference(check=CHECK, what="path", expected=url.path, found=built.path)
     form, asked = dict(parse_qsl(url.query)).get(_FORM), dict(built.query).get(_FORM)
