@@ -62,9 +62,10 @@ HOUSE: dict[str, Room] = {
     # The API: the user's words become a ModelRequest. It may use the verbs of instrumentation outside a call.
     "_api": room(
         "ModelsAPI, ModelBinding",
-        f"{NOUNS} _options _prompt _listing _estimating middleware _service _call _stream _settings _scope _registry "
-        "_catalog _costs instrumentation limits providers",
+        f"{NOUNS} _aio _options _prompt _listing _estimating middleware _service _call _stream _settings _scope "
+        "_registry _catalog _costs instrumentation limits providers",
     ),
+    "_aio": room("the verbs of the API for asyncio, loaded when asked for", f"{NOUNS} _options _prompt _stream"),
     "_listing": room(
         "what list, info and providers answer", f"{NOUNS} _catalog _settings dialects providers transport"
     ),
@@ -77,8 +78,18 @@ HOUSE: dict[str, Room] = {
     # The service: one call from its beginning to its record. It alone joins what stands below.
     "_service": room(
         "ModelService: what production needs around one call",
-        f"{NOUNS} middleware _call _stream _settings _scope _registry _costs _flow instrumentation limits providers "
-        "transport",
+        f"{NOUNS} middleware _answering _call _stream _settings _scope _registry _costs _flow instrumentation limits "
+        "providers transport",
+    ),
+    "_answering": room(
+        "the flows of a call: whole, streamed, through middleware",
+        f"{NOUNS} middleware _accounting _tries _sending _call _stream _registry _flow providers",
+    ),
+    "_accounting": room("what an answer cost, put on it", f"{NOUNS} _call _costs"),
+    "_tries": room("who is asked, how often, until one answers", f"{NOUNS} _call _flow limits"),
+    "_sending": room(
+        "one try of one target: chosen, spelled, addressed, admitted, sent, read",
+        f"{NOUNS} _call _stream _settings _flow limits providers",
     ),
     "_call": room(
         "one call: what was asked, by whom it may be answered, and all that its record is made from",
@@ -126,6 +137,8 @@ COMPOSED = frozenset({"_costs", "instrumentation", "limits"})
 """Only the service joins these into a call; the API may use their verbs outside of one."""
 
 FOR_TYPES = {
+    ("_aio", "_api"): "each class there is the other half of one here, and says so in its annotations",
+    ("_aio", "_listing"): "as the verb of the other half",
     ("errors", "types"): "an error carries a Response and Attempts; types raises no errors, so only in annotations",
     ("providers", "transport"): "the embedded model is called by a transport, in the form that this one states",
 }
@@ -683,7 +696,7 @@ def test_a_room_that_is_built_is_planned_no_more():
 
 def test_only_the_service_composes_and_only_the_api_uses_the_verbs():
     outside_of_calls = {"_api", "_estimating", "testing"}
-    assert composers(HOUSE) == {"_service", "_call"} | outside_of_calls
+    assert composers(HOUSE) == {"_service", "_accounting", "_tries", "_sending", "_call"} | outside_of_calls
 
 
 def test_only_the_costs_and_the_catalog_read_the_data():
