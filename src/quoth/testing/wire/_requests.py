@@ -20,6 +20,7 @@ from ...dialects.server import ServerDialect
 from ...errors import InputError, QuothError
 from ...providers._provider import Provider
 from ...providers._spec import PATHS
+from ...types import ModelRequest
 from ...wire import HTTPRequest, WireReply, WireRequest, header
 from ._reading import Difference, same_json
 
@@ -142,6 +143,8 @@ class RequestCheck(Struct, kw_only=True):
     normalised: Counter[str] = field(default_factory=Counter)
     notes: Counter[str] = field(default_factory=Counter)
     """What was not compared, and why."""
+    request: ModelRequest | None = None
+    """What was asked, where it could be read."""
 
 
 def wire_request(request: HTTPRequest, path: str) -> WireRequest:
@@ -187,6 +190,7 @@ def check_request(
     except QuothError as error:
         return RequestCheck(differences=[Difference(check=CHECK, what="cannot be built", found=str(error))])
     result = _compare(said, json.loads(built.body), known)
+    result.request = parsed
     result.normalised += normalised
     result.differences += _compare_envelope(request, built, result.normalised, versions=versions)
     result.notes.update(_carried_beside(request, provider))
