@@ -26,14 +26,15 @@ def sdk_python():
     """The interpreter that has the SDKs. Raise CannotBeMadeError, each time, where it cannot be made."""
     made_of = f"{sys.version}\n{PINS.read_text('utf-8')}"
     if not (PYTHON.exists() and READY.exists() and READY.read_text("utf-8") == made_of):
-        _run(sys.executable, "-m", "venv", "--clear", str(FOLDER))
+        run(sys.executable, "-m", "venv", "--clear", str(FOLDER))
         pip = (str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "-q", "--retries", "1")
-        _run(*pip, "--timeout", "20", "-r", str(PINS))
+        run(*pip, "--timeout", "20", "-r", str(PINS))
         READY.write_text(made_of, "utf-8")
     return str(PYTHON)
 
 
-def _run(*command):
+def run(*command):
+    """Run a command quietly; raise CannotBeMadeError, with what it said last, where it fails."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -77,7 +77,7 @@ RAISED = {
     },
     "aws": {
         "bad_request": ("ValidationException", "ValidationException"),
-        "authentication": ("ClientError", "4"),
+        "authentication": ("ClientError", "UnrecognizedClientException"),
         "permission_denied": ("AccessDeniedException", "AccessDeniedException"),
         "model_not_found": ("ResourceNotFoundException", "ResourceNotFoundException"),
         "rate_limit": ("ThrottlingException", "ThrottlingException"),

@@ -1,0 +1,144 @@
+"""Our client against an emulator that others wrote, where Node is: several wires on one port, streams, tools, and the
+faults that it injects. What it does otherwise than the providers whose wires it speaks stands here as what it does."""
+
+import pytest
+
+from emulator import emulator
+from quoth import Message, ModelsAPI, Settings, Tool
+from quoth.dialects import CLIENTS
+from quoth.errors import APIConnectionError, InternalServerError, RateLimitError, ResponseParseError
+from quoth.providers import ProviderTable
+from sdks import CannotBeMadeError
+from ways import STREAMS, WAYS
+
+WIRES = {
+    "chat": ("/v1", "openai_chat"),
+    "responses": ("/v1", "openai_responses"),
+    "messages": ("", "anthropic_messages"),
+    "gemini": ("", "gemini"),
+    "ollama": ("", "ollama"),
+    "cohere": ("", "cohere_chat"),
+    "converse": ("", "bedrock_converse"),
+}
+"""The providers that the tests register: one emulator, and a wire for each, where quoth speaks it."""
+SPOKEN = [name for name, (_, dialect) in WIRES.items() if dialect in CLIENTS]
+every_wire = pytest.mark.parametrize("wire", SPOKEN)
+
+TEXT = "It may — perhaps — rain. 🌧 And it may be dry, too."
+COUNTED = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
+CALL = {"id": "call_1", "name": "weather", "arguments": {"city": "Paris"}}
+FIXTURES = [
+    {"match": {"model": "text"}, "response": {"content": TEXT, "usage": COUNTED}},
+    {"match": {"model": "tools", "hasToolResult": True}, "response": {"content": "It rains."}},
+    {"match": {"model": "tools"}, "response": {"content": "Let me see.", "toolCalls": [CALL]}},
+    {"match": {"model": "o3"}, "response": {"content": "Yes.", "reasoning": "Is it? It is."}},
+    {"match": {"model": "slow"}, "response": {"error": {"message": "slow down", "type": "requests"}, "status": 429}},
+    {"match": {"model": "cut"}, "response": {"content": "abcdefgh" * 20}, "truncateAfterChunks": 3, "chunkSize": 5},
+]
+TOOL = Tool(
+    name="weather",
+    parameters={"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+)
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory):
+    try:
+        with emulator(FIXTURES, tmp_path_factory.mktemp("emulator") / "fixtures.json") as url:
+            yield url
+    except CannotBeMadeError as error:
+        pytest.skip(f"the emulator of npm cannot be installed: {error}")
+
+
+@pytest.fixture(scope="module")
+def api(url):
+    api = ModelsAPI(
+        Settings(api_keys=dict.fromkeys((f"emulated-{name}" for name in SPOKEN), "k"), retries=0),
+        providers=ProviderTable(),
+    )
+    for name in SPOKEN:
+        path, dialect = WIRES[name]
+        api.register_provider(f"emulated-{name}", base_url=f"{url}{path}", dialect=dialect, key_variables=("K",))
+    yield api
+    api.close()
+
+
+@every_wire
+def test_an_answer_is_understood_in_every_way_to_call(api, wire):
+    for way, ask in WAYS.items():
+        response = ask(api, "Hi", f"emulated-{wire}/text", max_tokens=50, temperature=0.5)
+        assert response.text == TEXT, way
+        assert response.finish_reason == "stop", way
+        assert (response.usage.total_input, response.usage.total_output) == (10, 5), way
+        assert response.call.request_id is not None or wire == "converse", way
+
+
+@every_wire
+def test_a_stream_comes_in_pieces(api, wire):
+    pieces = list(api.stream(f"emulated-{wire}/text", "Hi"))
+    assert "".join(pieces) == TEXT
+    assert len(pieces) > 1
+
+
+FOREIGN_WORDS = {"gemini": "other"}
+"""It ends Gemini's answers with calls by ``FUNCTION_CALL``, which is no word of Google's."""
+
+
+@every_wire
+def test_tools_go_round(api, wire):
+    for way, ask in WAYS.items():
+        question = Message.user("Weather?")
+        first = ask(api, [question], f"emulated-{wire}/tools", tools=[TOOL])
+        (call,) = first.tool_calls
+        assert (call.name, call.parse_arguments()) == ("weather", {"city": "Paris"}), way
+        assert first.text == "Let me see.", way
+        assert first.finish_reason in ("tool_calls", FOREIGN_WORDS.get(wire, "tool_calls")), way
+        turns = [question, first.message, Message.tool(call, "Rain.")]
+        assert ask(api, turns, f"emulated-{wire}/tools", tools=[TOOL]).text == "It rains.", way
+
+
+UNTHOUGHT = ("cohere",)
+"""The wires on which it tells no thoughts."""
+
+
+@pytest.mark.parametrize("wire", [wire for wire in SPOKEN if wire not in UNTHOUGHT])
+def test_thoughts_are_told_apart(api, wire):
+    for way, ask in WAYS.items():
+        response = ask(api, "Hi", f"emulated-{wire}/o3")
+        assert (response.text, response.reasoning) == ("Yes.", "Is it? It is."), way
+
+
+# Faults.
+
+
+@every_wire
+def test_a_refusal_is_an_error_of_its_kind(api, wire):
+    for way, ask in WAYS.items():
+        with pytest.raises(RateLimitError, match="slow down") as caught:
+            ask(api, "Hi", f"emulated-{wire}/slow")
+        assert (caught.value.status, caught.value.retry_after) == (429, 1.0), way
+
+
+CHAOS = {
+    "drop": InternalServerError,
+    "ratelimit": RateLimitError,
+    "malformed": ResponseParseError,
+    "disconnect": APIConnectionError,
+}
+
+
+@every_wire
+@pytest.mark.parametrize("fault", CHAOS)
+def test_a_fault_that_it_injects_is_what_it_is(api, wire, fault):
+    for ask in WAYS.values():
+        with pytest.raises(CHAOS[fault]) as caught:
+            ask(api, "Hi", f"emulated-{wire}/text", headers={f"x-aimock-chaos-{fault}": "1"})
+        assert caught.value.retryable or fault == "malformed"
+
+
+@every_wire
+def test_a_stream_that_it_breaks_off_was_cut(api, wire):
+    for way, ask in STREAMS.items():
+        with pytest.raises(APIConnectionError) as caught:
+            ask(api, "Hi", f"emulated-{wire}/cut")
+        assert caught.value.partial is None or not caught.value.partial.text.endswith("abcdefgh" * 20), way
