@@ -50,17 +50,29 @@ def url(tmp_path_factory):
         pytest.skip(f"the emulator of npm cannot be installed: {error}")
 
 
-@pytest.fixture(scope="module")
-def api(url):
-    api = ModelsAPI(
-        Settings(api_keys=dict.fromkeys((f"emulated-{name}" for name in SPOKEN), "k"), retries=0),
-        providers=ProviderTable(),
-    )
+def registered(url):
+    """A ModelsAPI that knows the emulator as a provider for each wire."""
+    keys = {f"emulated-{name}": "k" for name in SPOKEN}
+    api = ModelsAPI(Settings(api_keys=keys, retries=0), providers=ProviderTable())
     for name in SPOKEN:
         path, dialect = WIRES[name]
         api.register_provider(f"emulated-{name}", base_url=f"{url}{path}", dialect=dialect, key_variables=("K",))
+    return api
+
+
+@pytest.fixture(scope="module")
+def api(url):
+    api = registered(url)
     yield api
     api.close()
+
+
+def each_way(url):
+    """Each way to call, with an API of its own: one that was told to wait does."""
+    for way, ask in WAYS.items():
+        api = registered(url)
+        yield way, ask, api
+        api.close()
 
 
 @every_wire
@@ -112,8 +124,8 @@ def test_thoughts_are_told_apart(api, wire):
 
 
 @every_wire
-def test_a_refusal_is_an_error_of_its_kind(api, wire):
-    for way, ask in WAYS.items():
+def test_a_refusal_is_an_error_of_its_kind(url, wire):
+    for way, ask, api in each_way(url):
         with pytest.raises(RateLimitError, match="slow down") as caught:
             ask(api, "Hi", f"emulated-{wire}/slow")
         assert (caught.value.status, caught.value.retry_after) == (429, 1.0), way
@@ -129,8 +141,8 @@ CHAOS = {
 
 @every_wire
 @pytest.mark.parametrize("fault", CHAOS)
-def test_a_fault_that_it_injects_is_what_it_is(api, wire, fault):
-    for ask in WAYS.values():
+def test_a_fault_that_it_injects_is_what_it_is(url, wire, fault):
+    for _, ask, api in each_way(url):
         with pytest.raises(CHAOS[fault]) as caught:
             ask(api, "Hi", f"emulated-{wire}/text", headers={f"x-aimock-chaos-{fault}": "1"})
         assert caught.value.retryable or fault == "malformed"
