@@ -107,7 +107,7 @@ HOUSE: dict[str, Room] = {
     # What surrounds a call.
     "_scope": room("tags and tallies of a context", "errors"),
     # The nouns, and two mechanisms as pure as they are.
-    "_framing": room("bytes to frames: SSE, NDJSON", "errors"),
+    "_framing": room("bytes to frames: SSE, NDJSON, AWS event stream", "errors"),
     "events": room("what a stream says", "types"),
     "types": room("messages, requests, responses; users find usage and cost here too", "_json _money"),
     "_money": room("usage and cost: counts as a partition, exact amounts"),
