@@ -77,8 +77,18 @@ HOUSE: dict[str, Room] = {
     # The service: one call from its beginning to its record. It alone joins what stands below.
     "_service": room(
         "ModelService: what production needs around one call",
-        f"{NOUNS} middleware _call _stream _settings _scope _registry _costs _flow instrumentation limits providers "
-        "transport",
+        f"{NOUNS} middleware _answering _call _stream _settings _scope _registry _costs _flow instrumentation limits "
+        "providers transport",
+    ),
+    "_answering": room(
+        "the flows of a call: whole, streamed, through middleware",
+        f"{NOUNS} middleware _accounting _tries _sending _call _stream _registry _flow providers",
+    ),
+    "_accounting": room("what an answer cost, put on it", f"{NOUNS} _call _costs"),
+    "_tries": room("who is asked, how often, until one answers", f"{NOUNS} _call _flow limits"),
+    "_sending": room(
+        "one try of one target: chosen, spelled, addressed, admitted, sent, read",
+        f"{NOUNS} _call _stream _settings _flow limits providers",
     ),
     "_call": room(
         "one call: what was asked, by whom it may be answered, and all that its record is made from",
@@ -683,7 +693,7 @@ def test_a_room_that_is_built_is_planned_no_more():
 
 def test_only_the_service_composes_and_only_the_api_uses_the_verbs():
     outside_of_calls = {"_api", "_estimating", "testing"}
-    assert composers(HOUSE) == {"_service", "_call"} | outside_of_calls
+    assert composers(HOUSE) == {"_service", "_accounting", "_tries", "_sending", "_call"} | outside_of_calls
 
 
 def test_only_the_costs_and_the_catalog_read_the_data():

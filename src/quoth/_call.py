@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from ._flow import Scope
 from ._scope import Counter
-from ._settings import Settings, timeout_of
-from .errors import APIStatusError, LimitError, QuothError, Sent
+from ._settings import Settings, policy_of, timeout_of
+from .errors import APIStatusError, QuothError, Sent
 from .events import ResponseStart, StreamEvent
 from .instrumentation._journal import Journal
 from .instrumentation._record import CallRecord, Operation, new_call_id
@@ -24,9 +24,9 @@ from .wire import Headers, WireReply, request_id
 if TYPE_CHECKING:
     from ._costs import OwnPrice, Prices
     from .instrumentation._hooks import Hooks
-    from .limits._health import Lane
+    from .limits._health import Health, Lane
 
-__all__ = ["Again", "CallScope", "ModelCall", "priced_by"]
+__all__ = ["CallScope", "ModelCall"]
 
 
 class ModelCall(Struct, frozen=True, kw_only=True, gc=False):
@@ -60,40 +60,6 @@ class ModelCall(Struct, frozen=True, kw_only=True, gc=False):
         return [("provider", self.provider.id)]
 
 
-class Again:
-    """What follows the failed tries of one target: told of each failure, it says how long to wait, or to stop."""
-
-    __slots__ = ("_policy", "_tries")
-
-    def __init__(self, policy: RetryPolicy) -> None:
-        from .limits._retry import Tries
-
-        self._policy = policy
-        self._tries = Tries()
-
-    def after(self, error: QuothError, scope: CallScope) -> float | None:
-        """Seconds until the next try; None where there is none. Either stands on the record then."""
-        from random import random
-
-        from .limits._retry import next_wait
-
-        lane, billed, draw = scope.lane, scope.billed_by(error) != "no", random()  # noqa: S311  # to spread waits
-        if lane is not None and scope.tried:
-            lane.failed(error, scope.moment(), scope.attempt_seconds(), draw=draw, trial=scope.trial)
-        remaining = scope.deadline.remaining()
-        wait = next_wait(self._policy, self._tries, error, billed=billed, remaining=remaining, draw=draw)
-        if isinstance(wait, float) and lane is not None and not lane.pays_for(error):
-            wait = "budget"
-        if scope.tried or scope.call.fallback or isinstance(error, LimitError):  # else nothing was tried at all
-            scope.end_attempt(error, wait if isinstance(wait, str) else "retry")
-        scope.concerns(error, scope.target)
-        if isinstance(wait, str):
-            return None
-        self._tries.retries += 1
-        self._tries.after_billed += billed
-        return wait
-
-
 class CallScope(Scope):
     """One call's clock and facts, from which its one record is made."""
 
@@ -115,6 +81,7 @@ class CallScope(Scope):
         "changes",
         "cost",
         "finish_reason",
+        "health",
         "host",
         "id",
         "lane",
@@ -135,10 +102,11 @@ class CallScope(Scope):
         self,
         call: ModelCall,
         settings: Settings,
-        prices: Prices,
         journal: Journal,
         hooks: Hooks | None,
         *,
+        prices: Prices,
+        health: Health,
         stream: bool,
     ) -> None:
         super().__init__(call.timeout if call.timeout is not None else timeout_of(settings))
@@ -148,6 +116,7 @@ class CallScope(Scope):
         """Who is asked now: the call itself, or one of its fallbacks."""
         self.settings = settings
         self.prices = prices
+        self.health = health
         self.stream = stream
         self.changes: tuple[str, ...] = ()
         self.usage: Usage | None = None
@@ -179,6 +148,10 @@ class CallScope(Scope):
         self._sent: Sent = "no"
         self._reached: Sent = "no"
         """Whether any attempt that failed may have reached a provider."""
+
+    def policy_of(self, target: ModelCall) -> RetryPolicy:
+        """When this target is tried again."""
+        return target.retries or self.call.retries or policy_of(self.settings) or RetryPolicy()
 
     # Attempts.
 
@@ -393,12 +366,3 @@ def _sum_of_costs(one: Cost, other: Cost) -> Cost:
     if one.femto is None or other.femto is None:
         return one if one.femto is None else other
     return Cost(femto=one.femto + other.femto, kind=one.kind)
-
-
-_PRICED_BY = ("service_tier", "speed", "inference_geo")
-"""Fields of a request that may change its price. They count where the answer does not say how it was served."""
-
-
-def priced_by(extra: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    """Those of a request."""
-    return tuple([(name, value) for name in _PRICED_BY if isinstance(value := extra.get(name), str)])

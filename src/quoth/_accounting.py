@@ -1,0 +1,66 @@
+"""What an answer cost, and what the call knows of it: put on it when it has come. It outlives whatever fails here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec.structs import replace
+
+from ._call import CallScope
+from .types import Cost, Response
+
+__all__ = ["account"]
+
+
+def account(response: Response, scope: CallScope) -> Response:
+    """Price an answer and put on it what the call knows. The answer outlives whatever fails here."""
+    provider = scope.target.provider
+    answer = replace(
+        response,
+        provider=provider.spec.name,
+        model=response.model or provider.model,
+        cost=_price(response, scope),
+        call=scope.details(),
+    )
+    scope.took(answer)
+    return answer
+
+
+def _price(response: Response, scope: CallScope) -> Cost:
+    """What the answer cost: what the provider states, else what our prices say. Whatever breaks, it is paid for."""
+    provider = scope.target.provider
+    spec, request = provider.spec, scope.target.request
+    try:
+        cost = scope.prices.cost(
+            spec.prices,
+            response.model,
+            response.usage,
+            at=scope.started_at,
+            tier=response.service_tier,
+            requested=provider.model,
+            region=response.region,
+            host=scope.host,
+            speed=response.speed,
+            asked=_priced_by(request.extra) if request.extra else (),
+            price=scope.target.price,
+        )
+    except Exception as error:  # noqa: BLE001  # whatever is wrong with our pricing, the answer is paid for
+        cost = Cost(femto=None, kind="unknown", reason=f"pricing failed: {error}")
+    if spec.reported_cost is None:
+        return cost
+    from ._costs._stated import with_stated
+
+    try:
+        return with_stated(cost, response, spec.reported_cost, spec.reported_cost_units)
+    except Exception:  # noqa: BLE001  # what the provider stated cannot be read: ours stands
+        return cost
+
+
+_PRICED_BY = ("service_tier", "speed", "inference_geo")
+"""Fields of a request that may change its price. They count where the answer does not say how it was served."""
+
+
+def _priced_by(extra: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Those of a request."""
+    return tuple([(name, value) for name in _PRICED_BY if isinstance(value := extra.get(name), str)])

@@ -1,0 +1,171 @@
+"""One try of one target: choose the wire, spell the request, address and admit it, send it, read the answer.
+
+It ends where something of the answer would be shown: with a whole one, or with the first piece of a stream. Nothing
+here is tried again: what goes wrong is raised, and ``_tries`` decides.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from functools import partial
+from typing import TYPE_CHECKING, Any, Never, TypeAlias
+
+from msgspec.structs import replace
+
+from ._call import CallScope, ModelCall
+from ._flow import Call, Flow, Read, Send, Sleep, Step
+from ._settings import Settings, is_offline, named
+from ._stream import Opened, StreamOutput
+from .errors import APIConnectionError, ConfigurationError, LocalRateLimitError, TransportError
+from .events import StreamEvent
+from .providers._address import Given, find_address, host_of, is_foreign, key_name
+from .providers._auth import KeySource, Secret, read_key
+from .providers._provider import AnswerReader
+from .providers._spec import ProviderSpec
+from .wire import HTTPRequest, WireReply, WireRequest
+
+if TYPE_CHECKING:
+    from .limits._health import Lane, Ticket
+
+__all__ = ["OPENED", "FirstPiece", "first_piece", "read_on", "send", "whole_answer"]
+
+FirstPiece: TypeAlias = tuple[AnswerReader, list[StreamEvent], bytes]
+"""The reader of a stream, the events up to its first piece, and the chunk that completed them."""
+
+OPENED = Opened()
+
+
+def whole_answer(target: ModelCall, scope: CallScope) -> Flow[Never, AnswerReader]:
+    target = _choose(target, scope)
+    reply = yield from send(target, scope, _spell(target, scope, stream=False), stream=False)
+    reader = scope.reader = AnswerReader(target.provider, reply)
+    reader.read(reply.body)
+    return reader
+
+
+def first_piece(target: ModelCall, scope: CallScope) -> Flow[StreamOutput, FirstPiece]:
+    target = _choose(target, scope)
+    reply = yield from send(target, scope, _spell(target, scope, stream=True), stream=True)
+    if not scope.opened:
+        scope.opened = True
+        yield OPENED
+    reader = scope.reader = AnswerReader(target.provider, reply)
+    events, chunk = list[StreamEvent](), b""
+    while not (reader.begun or reader.ended):
+        events += reader.feed(b"")  # an error that stood behind the events of the last chunk
+        chunk = yield from read_on(reader)
+        events += reader.feed(chunk) if chunk else reader.end()
+        if not chunk and not reader.ended:
+            raise reader.interrupted()
+    return reader, events, chunk
+
+
+def read_on(reader: AnswerReader) -> Generator[Step, Any, bytes]:
+    """The next bytes of a stream; a connection that breaks here has cut the answer short."""
+    try:
+        chunk: bytes = yield Read()
+    except TransportError as error:
+        reader.feed(b"")  # what the provider itself had said against the call comes first
+        if isinstance(error, APIConnectionError):
+            raise reader.interrupted(error) from None
+        raise
+    return chunk
+
+
+def _choose(target: ModelCall, scope: CallScope) -> ModelCall:
+    """The call on the wire that suits it. What is known to be refused there is said before it is sent."""
+    from .providers._choosing import advise, choose_wire
+
+    spec = target.provider.spec
+
+    def foreign() -> bool:
+        return is_foreign(spec, target.given, _told_of(spec, scope.settings), os.environ)
+
+    provider, change = choose_wire(target.provider, target.request, target.dialect, foreign)
+    scope.changes = (change,) if change else ()
+    advise(provider, target.request, target.check)
+    return target if provider is target.provider else replace(target, provider=provider)
+
+
+def _spell(call: ModelCall, scope: CallScope, *, stream: bool) -> WireRequest:
+    """The request on the provider's wire. What is wrong with it, or with the prices, is said before it is sent."""
+    scope.prices.load()
+    wire = call.provider.build(replace(call.request, stream=stream))
+    scope.changes += wire.changes
+    return wire
+
+
+def send(target: ModelCall, scope: CallScope, wire: WireRequest, *, stream: bool) -> Generator[Step, Any, WireReply]:
+    """Send it once, when it may pass; raise what the transport or the provider says against it."""
+    request = yield from _address(target, scope, wire)
+    lane = scope.lane = scope.health.lane(target.provider.id, scope.host or "", scope.secret)
+    if not lane.clear:
+        yield from _pass(target, lane, scope)
+    scope.begin_attempt()
+    reply: WireReply = yield Send(request, stream)
+    scope.replied(reply)
+    if 200 <= reply.status < 300:
+        return reply
+    raise target.provider.error(reply)
+
+
+def _pass(target: ModelCall, lane: Lane, scope: CallScope) -> Generator[Step, Any, None]:
+    """Wait before a closed gate; ask an open breaker. Raise LimitError where the call may not be sent."""
+    ticket: Ticket | None = None
+    while True:
+        most = min(scope.policy_of(target).longest_wait, scope.deadline.remaining())
+        ticket, wait = lane.gate.wait(scope.moment(), ticket, most)
+        if wait <= 0:
+            break
+        if ticket is None:
+            raise LocalRateLimitError(
+                f"{target.provider.id} has asked to wait, and this call cannot wait the {wait:.1f} s that are left "
+                "of it: it was not sent",
+                retry_after=wait,
+            )
+        yield Sleep(wait)
+        scope.waited += wait
+    scope.trial = lane.breaker.admit(scope.moment())
+
+
+def _address(call: ModelCall, scope: CallScope, wire: WireRequest) -> Generator[Step, Any, HTTPRequest]:
+    provider, settings = call.provider, scope.settings
+    own, given = call.given, _told_of(provider.spec, settings)
+    if own.api_key:
+        own = replace(own, api_key=(yield from _key_now(own.api_key, "api_key")))
+    elif given.api_key:
+        given = replace(given, api_key=(yield from _key_now(given.api_key, key_name(provider.spec))))
+    address = find_address(provider.spec, own, given, os.environ, provider.wire)
+    if not address.base_url.startswith("local:"):
+        _refuse_offline(settings)
+    scope.secret = address.api_key
+    scope.host = f"host:{host_of(address.base_url)}"  # some hosts of one provider charge more than others
+    return provider.address(wire, address, call.headers)
+
+
+def _told_of(spec: ProviderSpec, settings: Settings) -> Given:
+    """What the settings say of a provider's address, under its name or an alias."""
+    if not settings.api_keys and not settings.base_urls:
+        return _NOTHING
+    names = (spec.name, *spec.aliases)
+    return Given(api_key=named(settings.api_keys, names), base_url=named(settings.base_urls, names))
+
+
+_NOTHING = Given()
+
+
+def _key_now(source: KeySource, name: str) -> Generator[Step, Any, KeySource]:
+    """A source that need not be asked any more: a function may wait for a vault, so no event loop waits with it."""
+    if not callable(source):
+        return source
+    key: str = yield Call(partial(read_key, source, name))
+    return Secret(key)
+
+
+def _refuse_offline(settings: Settings) -> None:
+    if is_offline(settings):
+        said_by = "the setting offline" if settings.offline else "QUOTH_OFFLINE"
+        raise ConfigurationError(
+            f"{said_by} forbids the network: unset it, or use the embedded model, models('local/smollm2', ...)"
+        )
