@@ -330,6 +330,9 @@ PURE_MODULES = frozenset({
 })  # fmt: skip
 """What a dialect may import of the standard library: nothing here has a clock, an environment or a state."""
 
+CARRIES = {"bedrock_invoke": "anthropic_messages"}
+"""Dialects that are another one in an envelope of their own, and so may import it."""
+
 
 def check_dialects(module: str, source: str) -> list[str]:
     if room_of(module) != "dialects":
@@ -349,6 +352,7 @@ def _fit_for_dialect(module: str, found: Import) -> bool:
     path = f"{found.module}.{found.name}".split(".")[2:]  # below quoth.dialects
     own = module.split(".")[2]
     shared = path[0] not in dialect_folders() or own in ("__init__", "server", path[0])  # the two lists of dialects
+    shared = shared or CARRIES.get(own) == path[0]
     return shared and not (_half(module) == "client" and "server" in path)
 
 
@@ -783,6 +787,8 @@ BAD: list[tuple[Check, str, str]] = [
     (check_dialects, "quoth.dialects.openai_chat.client", "def build():\n    import logging"),
     (check_dialects, "quoth.dialects.openai_chat.client", "from ..._costs import Prices"),
     (check_dialects, "quoth.dialects.openai_chat.client", "from ..anthropic_messages import client"),
+    (check_dialects, "quoth.dialects.bedrock_invoke.client", "from ..openai_chat import client"),
+    (check_dialects, "quoth.dialects.anthropic_messages.client", "from ..bedrock_invoke import client"),
     (check_dialects, "quoth.dialects._errors", "from .openai_chat import client"),
     # A client half that knows its judge.
     (check_dialects, "quoth.dialects.openai_chat.client", "from .server import parse_request"),
