@@ -84,7 +84,7 @@ HOUSE: dict[str, Room] = {
         "the flows of a call: whole, streamed, through middleware",
         f"{NOUNS} middleware _accounting _tries _sending _call _stream _registry _flow providers",
     ),
-    "_accounting": room("what an answer cost, put on it", f"{NOUNS} _call _costs"),
+    "_accounting": room("what an answer cost, put on it", f"{NOUNS} _call _costs providers"),
     "_tries": room("who is asked, how often, until one answers", f"{NOUNS} _call _flow limits"),
     "_sending": room(
         "one try of one target: chosen, spelled, addressed, admitted, sent, read",
