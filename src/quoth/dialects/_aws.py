@@ -37,11 +37,10 @@ JSON: Headers = (("content-type", "application/json"),)
 
 
 def is_stream(begun: bytes, label: str) -> bool | None:
-    """Whether a body that begins so is a stream: by the checksum of its first bytes; where that fails, by its label."""
-    if begun[:1] == b"{":
-        return False
-    begins = begins_aws_message(begun)
-    return label.startswith(CONTENT_TYPE) if begins is False else begins
+    """Whether a body that begins so is a stream: no brace, and its label says so, or the checksum of its head."""
+    if not begun or begun.startswith(b"{"):
+        return False if begun else None
+    return True if label.startswith(CONTENT_TYPE) else begins_aws_message(begun)
 
 
 def plain_event(message: AWSMessage) -> SSEEvent:

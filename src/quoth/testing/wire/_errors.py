@@ -179,8 +179,8 @@ def _error_event(event: dict[str, Any]) -> dict[str, Any] | None:
     return answer if kind == "response.completed" and answer.get("error") else None
 
 
-def read_error(body: Any, reply: WireReply) -> ErrorReading:
-    """What an error says: ``body`` is its JSON, or None where it is none."""
+def read_error(body: Any, reply: WireReply, name_header: str = "") -> ErrorReading:
+    """What an error says: ``body`` is its JSON, or None where it is none; ``name_header`` has its name, on AWS."""
     outer = object_in(body[0]) if isinstance(body, list) and body else object_in(body)
     detail = _detail(outer)
     named = [detail.get(name) for name in ("status", "status_code", "code")]
@@ -188,7 +188,7 @@ def read_error(body: Any, reply: WireReply) -> ErrorReading:
     code = object_in(detail.get("details")).get("error_code") or detail.get("code")
     return ErrorReading(
         status=reply.status,
-        type=_short(detail.get("type") or detail.get("error_type")),
+        type=_short(detail.get("type") or detail.get("error_type") or _aws_name(reply.headers, detail, name_header)),
         code=_short(code),
         param=_short(detail.get("param")),
         messages=_messages(outer, detail) or (_page(reply) if not outer else "",),
@@ -197,6 +197,12 @@ def read_error(body: Any, reply: WireReply) -> ErrorReading:
         retry_after=_retry_after(reply.headers, detail),
         said_status=reply.status if reply.status >= 400 else status,
     )
+
+
+def _aws_name(headers: Headers, detail: Mapping[str, Any], name_header: str) -> str:
+    """The name of an exception of AWS, without where it is from."""
+    said = (header(headers, name_header) if name_header else None) or word(detail.get("__type")) or ""
+    return said.split(":")[0].split("#")[-1]
 
 
 def _detail(outer: dict[str, Any]) -> dict[str, Any]:
@@ -209,7 +215,7 @@ def _detail(outer: dict[str, Any]) -> dict[str, Any]:
 
 
 def _messages(outer: Mapping[str, Any], detail: Mapping[str, Any]) -> tuple[str, ...]:
-    plain = [detail.get("message"), outer.get("error"), outer.get("detail"), detail.get("msg")]
+    plain = [detail.get("message"), outer.get("error"), outer.get("detail"), detail.get("msg"), detail.get("Message")]
     if said := next((text for text in plain if isinstance(text, str)), ""):
         behind = word(object_in(detail.get("metadata")).get("raw"))  # OpenRouter: what its provider said
         return (said, behind) if behind else (said,)

@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from ...dialects.server import ServerDialect
 from ...errors import InputError, QuothError
 from ...providers._provider import Provider
+from ...providers._spec import PATHS
 from ...wire import HTTPRequest, WireReply, WireRequest, header
 from ._reading import Difference, same_json
 
@@ -163,7 +164,8 @@ def check_request(
     except ValueError:
         return RequestCheck(notes=Counter(["a request that is no JSON"]))
     normalised = Counter[str]()
-    if isinstance(said, dict) and "model" not in said and "{model}" in provider.wire.path:
+    in_path = "{model}" in provider.wire.path and "{model}" not in PATHS.get(provider.wire.dialect, "")
+    if isinstance(said, dict) and "model" not in said and in_path:
         said = {**said, "model": provider.model}
         request = replace(request, body=json.dumps(said).encode())
         normalised["$.model: absent -> the model of the URL"] += 1
@@ -214,8 +216,8 @@ def differing_paths(said: Any, built: Any, path: str = "$") -> Iterator[tuple[st
 
 def _compare_envelope(request: HTTPRequest, built: WireRequest) -> Iterator[Difference]:
     """The method, the end of the path (a name in braces stands for any), and that the body is called JSON."""
-    path = re.sub(r"\\{\w+\\}", "[^/]+", re.escape(built.path))
-    if not re.search(f"{path}/?$", urlsplit(request.url).path):
+    path = re.sub(r"\\{\w+\\}", "[^/]+", re.escape(unquote(built.path)))
+    if not re.search(f"{path}/?$", unquote(urlsplit(request.url).path)):  # a colon may be written either way
         yield Difference(check=CHECK, what="path", expected=urlsplit(request.url).path, found=built.path)
     pairs = [("method", request.method, built.method)]
     if said := header(request.headers, "content-type"):

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from ._reading import Reading
 from ._requests import ABSENT, ANYTHING, TEXT, Normalisation
-from .readers import anthropic_messages, openai_chat, openai_responses
+from .readers import anthropic_messages, bedrock_converse, openai_chat, openai_responses
 from .readers._events import Event
 from .readers._mutable import MutableLeaves
 
@@ -54,6 +54,8 @@ class Wire(Struct, frozen=True, kw_only=True):
     normalisations: tuple[Normalisation, ...] = ()
     arguments_are_text: bool = True
     """False: a whole answer holds arguments as an object, and does not tell how they were spaced."""
+    error_header: str = ""
+    """The header that has the name of an error."""
     borders: bool = True
     """False: a stream does not tell where one text ends and the next begins."""
 
@@ -127,6 +129,20 @@ WIRES = (
             *[Normalisation(path="$.max_tokens", said=said, built=32_000) for said in (ABSENT, None)],
         ),
         arguments_are_text=False,
+    ),
+    Wire(
+        name="bedrock_converse",
+        path=r"/model/.+/converse(-stream)?",
+        reader=bedrock_converse,
+        arguments_are_text=False,
+        error_header="x-amzn-errortype",
+    ),
+    Wire(
+        name="bedrock_invoke",
+        path=r"/model/.*anthropic\.claude-(?!v\d|instant).*/invoke(-with-response-stream)?",
+        reader=anthropic_messages,
+        arguments_are_text=False,
+        error_header="x-amzn-errortype",
     ),
 )  # fmt: skip
 """In the order of the table that is printed."""

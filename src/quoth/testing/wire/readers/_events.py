@@ -1,4 +1,4 @@
-"""Server-sent events, read the slow way: line by line, with the place of each in the body."""
+"""Events, read the slow way: line by line, or frame by frame where AWS sends them; each with its place in the body."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from msgspec import Struct
+
+from ._frames import Frame, frames_of, is_framed
 
 __all__ = ["Event", "events_of", "objects"]
 
@@ -21,6 +23,8 @@ class Event(Struct, frozen=True, kw_only=True):
     data: str
     start: int
     end: int
+    frame: Frame | None = None
+    """What it came in, where that is more than lines."""
 
     @property
     def value(self) -> Any:
@@ -30,9 +34,26 @@ class Event(Struct, frozen=True, kw_only=True):
         except ValueError:
             return None
 
+    @property
+    def kind(self) -> str:
+        """Its type, which it says itself, or its frame does."""
+        said = self.value.get("type") if isinstance(self.value, dict) else None
+        return said if isinstance(said, str) else self.name if self.frame is not None else ""
+
+    def saying(self, data: bytes) -> bytes:
+        """What stands in its place where it says this instead."""
+        return b"data: " + data if self.frame is None else self.frame.spelled(data)
+
 
 def events_of(body: bytes) -> Iterator[Event]:
-    """The events of a body, by the HTML standard (section 9.2); the last one also without a blank line behind it."""
+    """The events of a body, by the HTML standard (section 9.2); the last one also without a blank line behind it.
+
+    Where the body is made of frames, what each of them says.
+    """
+    if is_framed(body):
+        for each in frames_of(body):
+            yield Event(name=each.name, data=each.data, start=each.start, end=each.end, frame=each)
+        return
     name, data, start, end = "", list[str](), -1, 0
     at = 3 if body.startswith(b"\xef\xbb\xbf") else 0
     while at <= len(body):
