@@ -185,7 +185,7 @@ def _parse_exception(message: AWSMessage) -> ErrorInfo:
     reply = WireReply(status=200, body=message.payload)
     _, detail, text = reply_detail(reply)
     name = message.word(":exception-type") or message.word(":error-code")
-    text = text or message.word(":error-message") or "the stream carries an error without a message"
+    text = message.word(":error-message") or text or "the stream carries an error without a message"
     return _info(name, detail, text, reply)
 
 
@@ -215,9 +215,14 @@ def _error(info: ErrorInfo, status: int, name: str, code: str | None) -> WireRep
     return WireReply(status=status, headers=headers + wait_headers(info.retry_after), body=_json.encode(body))
 
 
+def _parse_streamed(reply: WireReply) -> ErrorInfo:
+    """What such an error says where its status says nothing."""
+    return parse_error(WireReply(status=200, headers=reply.headers, body=reply.body))
+
+
 def build_stream_error(info: ErrorInfo) -> bytes:
     """Spell an error that comes inside a stream, after a 200."""
-    reply = build_error(info)
+    reply = spelled_as(info, KIND_WORDS, _error, _parse_streamed)
     name = _bare(header(reply.headers, NAMED))
     headers = {
         ":exception-type": name[:1].lower() + name[1:],

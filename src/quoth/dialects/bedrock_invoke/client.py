@@ -67,7 +67,7 @@ def _unwrapped(message: AWSMessage) -> SSEEvent:
         return SSEEvent(data=b"")
     said = (decode_event(message.payload) or {}).get("bytes")
     try:
-        return SSEEvent(data=a2b_base64(said) if isinstance(said, str) else b"")
+        return SSEEvent(data=a2b_base64(said, strict_mode=True) if isinstance(said, str) else b"")
     except ValueError:
         raise ResponseParseError(
             "a frame of the stream holds no base64; it begins in .body", status=200, body=message.payload[:BODY_LIMIT]
