@@ -85,7 +85,7 @@ HOUSE: dict[str, Room] = {
         "the flows of a call: whole, streamed, through middleware",
         f"{NOUNS} middleware _accounting _tries _sending _call _stream _registry _flow providers",
     ),
-    "_accounting": room("what an answer cost, put on it", f"{NOUNS} _call _costs"),
+    "_accounting": room("what an answer cost, put on it", f"{NOUNS} _call _costs providers"),
     "_tries": room("who is asked, how often, until one answers", f"{NOUNS} _call _flow limits"),
     "_sending": room(
         "one try of one target: chosen, spelled, addressed, admitted, sent, read",
@@ -118,7 +118,7 @@ HOUSE: dict[str, Room] = {
     # What surrounds a call.
     "_scope": room("tags and tallies of a context", "errors"),
     # The nouns, and two mechanisms as pure as they are.
-    "_framing": room("bytes to frames: SSE, NDJSON", "errors"),
+    "_framing": room("bytes to frames: SSE, NDJSON, AWS event stream", "errors"),
     "events": room("what a stream says", "types"),
     "types": room("messages, requests, responses; users find usage and cost here too", "_json _money"),
     "_money": room("usage and cost: counts as a partition, exact amounts"),
@@ -333,6 +333,9 @@ PURE_MODULES = frozenset({
 })  # fmt: skip
 """What a dialect may import of the standard library: nothing here has a clock, an environment or a state."""
 
+CARRIES = {"bedrock_invoke": "anthropic_messages"}
+"""Dialects that are another one in an envelope of their own, and so may import it."""
+
 
 def check_dialects(module: str, source: str) -> list[str]:
     if room_of(module) != "dialects":
@@ -352,6 +355,7 @@ def _fit_for_dialect(module: str, found: Import) -> bool:
     path = f"{found.module}.{found.name}".split(".")[2:]  # below quoth.dialects
     own = module.split(".")[2]
     shared = path[0] not in dialect_folders() or own in ("__init__", "server", path[0])  # the two lists of dialects
+    shared = shared or CARRIES.get(own) == path[0]
     return shared and not (_half(module) == "client" and "server" in path)
 
 
@@ -786,6 +790,8 @@ BAD: list[tuple[Check, str, str]] = [
     (check_dialects, "quoth.dialects.openai_chat.client", "def build():\n    import logging"),
     (check_dialects, "quoth.dialects.openai_chat.client", "from ..._costs import Prices"),
     (check_dialects, "quoth.dialects.openai_chat.client", "from ..anthropic_messages import client"),
+    (check_dialects, "quoth.dialects.bedrock_invoke.client", "from ..openai_chat import client"),
+    (check_dialects, "quoth.dialects.anthropic_messages.client", "from ..bedrock_invoke import client"),
     (check_dialects, "quoth.dialects._errors", "from .openai_chat import client"),
     # A client half that knows its judge.
     (check_dialects, "quoth.dialects.openai_chat.client", "from .server import parse_request"),

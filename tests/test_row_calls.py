@@ -27,6 +27,7 @@ from quoth.providers._choosing import _warned
 from quoth.providers._registry import ROWS
 from quoth.providers._rewrites import LOCATIONS
 from quoth.providers._rows import MORE_ROWS
+from quoth.providers._spec import Endpoint
 from quoth.testing import Reply, ScriptedTransport
 from quoth.types import Audio, Image, Tool
 from servers import RawServer
@@ -98,7 +99,7 @@ def test_a_call_goes_where_the_row_says_with_its_key_its_headers_and_its_query(m
     else:
         assert not {"authorization", "x-api-key", "api-key"} & {*headers}
     assert PROVIDERS.of_url(request.url)[1] == dialect
-    in_path = dialect == "gemini" or wire.rewrite == "vertex_body"
+    in_path = "{model}" in wire.path and dialect != "openai_chat"
     assert json.loads(request.body).get("model") == (None if in_path else "some-model")
 
 
@@ -488,8 +489,12 @@ def test_a_wire_that_the_provider_does_not_speak_is_refused_with_those_that_it_d
         api.bind("claude-haiku-5-5", dialect="chat")
     with pytest.raises(InputError, match="chat, messages, responses"):
         api.bind("gpt-6-luna", dialect="smoke")
-    with pytest.raises(NotBuiltError, match="'bedrock_converse'; bedrock can be spoken to by dialect='openai_chat'"):
-        api("bedrock/x", "Hi", api_key="k")
+    odd = ProviderSpec(
+        name="odd", base_url="http://localhost:9", dialect="smoke", endpoints=(Endpoint(dialect="openai_chat"),)
+    )
+    api = ModelsAPI(Settings(transport=script), providers=ProviderTable([odd]))
+    with pytest.raises(NotBuiltError, match="'smoke'; odd can be spoken to by dialect='openai_chat'"):
+        api("odd/x", "Hi")
     assert script.requests == []
 
 

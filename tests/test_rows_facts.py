@@ -36,7 +36,7 @@ DIFFERS = {
 }
 
 NO_WIRE = {
-    ("bedrock", "anthropic_messages"): "streams in the framing of AWS events",
+    ("bedrock", "anthropic_messages"): "in the envelope of InvokeModel: bedrock_invoke",
     ("cortecs", "anthropic_messages"): "the facts name no path",
     ("edenai", "anthropic_messages"): "the facts name no path",
     ("ollama-cloud", "ollama_chat"): "its own wire is not spoken",
@@ -49,6 +49,7 @@ USUAL = {
     "openai_chat": "/chat/completions",
     "openai_responses": "/responses",
     "anthropic_messages": "/v1/messages",
+    "bedrock_converse": "/model/{model}/converse",
     "gemini": "/v1beta/models/{model}:generateContent",
 }
 
@@ -163,4 +164,4 @@ def test_every_row_beside_the_facts_is_known():
 
 def test_most_rows_can_be_called():
     assert len([row for row in PROVIDERS if row.dialect in CLIENTS]) >= 110
-    assert {row.name for row in PROVIDERS if row.dialect not in CLIENTS} == {"bedrock", "cohere"}
+    assert {row.name for row in PROVIDERS if row.dialect not in CLIENTS} == {"cohere"}

@@ -10,6 +10,7 @@ from hypothesis import given, strategies as st
 from quoth._costs import Prices
 from quoth.dialects import CLIENTS
 from quoth.dialects.anthropic_messages._usage import parse_usage as parse_messages
+from quoth.dialects.bedrock_converse._usage import parse_usage as parse_converse
 from quoth.dialects.gemini._usage import parse_usage as parse_gemini
 from quoth.dialects.openai_chat._usage import parse_usage as parse_chat
 from quoth.dialects.openai_responses._usage import parse_usage as parse_responses
@@ -19,6 +20,8 @@ PARSE = {
     "openai_chat": parse_chat,
     "openai_responses": parse_responses,
     "anthropic_messages": parse_messages,
+    "bedrock_converse": parse_converse,
+    "bedrock_invoke": parse_messages,
     "gemini": parse_gemini,
 }
 
@@ -39,11 +42,16 @@ FIELDS = {
         "cache_creation.ephemeral_5m_input_tokens", "cache_creation.ephemeral_1h_input_tokens",
         "output_tokens_details.thinking_tokens", "server_tool_use.web_search_requests",
     ],
+    "bedrock_converse": [
+        "inputTokens", "outputTokens", "totalTokens", "cacheReadInputTokens", "cacheWriteInputTokens",
+        "cacheReadInputTokenCount", "cacheWriteInputTokenCount",
+    ],
     "gemini": [
         "promptTokenCount", "candidatesTokenCount", "thoughtsTokenCount", "toolUsePromptTokenCount",
         "cachedContentTokenCount", "totalTokenCount",
     ],
 }  # fmt: skip
+FIELDS["bedrock_invoke"] = FIELDS["anthropic_messages"]
 """The counts that each wire's convention reads, by path."""
 
 
@@ -98,7 +106,15 @@ def totals(wire, counts):
     if wire == "gemini":
         written = {get("candidatesTokenCount") + get("thoughtsTokenCount")}
         return {get("promptTokenCount") + get("toolUsePromptTokenCount")}, written
-    if wire == "anthropic_messages":
+    if wire == "bedrock_converse":
+        read, written = (
+            get(f"cache{what}InputTokens")
+            if f"cache{what}InputTokens" in counts
+            else get(f"cache{what}InputTokenCount")
+            for what in ("Read", "Write")
+        )
+        return {get("inputTokens") + read + written}, {get("outputTokens")}
+    if wire in ("anthropic_messages", "bedrock_invoke"):
         created = (
             get("cache_creation_input_tokens")
             if "cache_creation_input_tokens" in counts

@@ -10,12 +10,14 @@ import json
 import random
 import subprocess
 import sys
+from base64 import b64encode
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from msgspec.structs import replace
 
+import invented_bedrock as bedrock
 from quoth.errors import KINDS
 from quoth.events import ResponseEnd
 from quoth.testing.wire import main
@@ -42,13 +44,14 @@ EVENTS = [["Content-Type", "text/event-stream"]]
 
 
 def exchange(id_, url, asked, answered, *, status=200, headers=None, method="POST", **meta):
-    """One line of a recording; ``answered`` is JSON, or the text of a stream or a page."""
-    text = answered if isinstance(answered, str) else json.dumps(answered)
+    """One line of a recording; ``answered`` is JSON, or the text of a stream or a page, or frames."""
+    text = answered if isinstance(answered, str) else json.dumps(answered, default=lambda _: None)
     headers = headers or (EVENTS if isinstance(answered, str) else JSON)
+    body = {"body_b64": b64encode(answered).decode()} if isinstance(answered, bytes) else {"body": text}
     return {
         "id": id_,
         "request": {"method": method, "url": url, "headers": JSON, "body": json.dumps(asked)},
-        "response": {"status": status, "headers": headers, "body": text},
+        "response": {"status": status, "headers": headers, **body},
         "meta": {"provider": "openai", "api": "invented", **meta},
     }
 
@@ -289,6 +292,10 @@ GEMINI_CHUNKS = (
     ),
 )
 GEMINI_STREAM = events(*GEMINI_CHUNKS, done=False)
+ASKED_OF_BEDROCK = {"anthropic_version": "bedrock-2023-05-31", **ASKED_OF_CLAUDE}
+del ASKED_OF_BEDROCK["model"]
+INVOKE_STREAM = f"{bedrock.INVOKE}-with-response-stream"
+CLAUDE_EVENTS = [json.loads(line[6:]) for line in CLAUDE_STREAM.splitlines() if line.startswith("data: ")]
 
 ANSWERS = [
     exchange("chat", CHAT, {**HELLO, "stop": "END", "stream": False}, CHAT_ANSWER),
@@ -297,6 +304,10 @@ ANSWERS = [
     exchange("claude-stream", MESSAGES, {**ASKED_OF_CLAUDE, "stream": True}, CLAUDE_STREAM, provider="anthropic"),
     exchange("responses", RESPONSES, ASKED_RESPONSES, RESPONSE),
     exchange("responses-stream", RESPONSES, {**ASKED_RESPONSES, "stream": True}, RESPONSES_STREAM),
+    exchange("converse", bedrock.CONVERSE, bedrock.ASKED, bedrock.ANSWER),
+    exchange("converse-stream", f"{bedrock.CONVERSE}-stream", bedrock.ASKED, bedrock.STREAM, headers=bedrock.FRAMES),
+    exchange("invoke", bedrock.INVOKE, ASKED_OF_BEDROCK, CLAUDE_ANSWER),
+    exchange("invoke-stream", INVOKE_STREAM, ASKED_OF_BEDROCK, bedrock.chunks(*CLAUDE_EVENTS), headers=bedrock.FRAMES),
     exchange("gemini", GOOGLE, ASKED_OF_GEMINI, GEMINI_ANSWER, provider="gemini"),
     exchange("gemini-stream", GOOGLE_STREAM, ASKED_OF_GEMINI, GEMINI_STREAM, provider="gemini"),
 ]
@@ -339,6 +350,14 @@ ERRORS = [
             },
             done=False,
         ),
+    ),
+    exchange("throttled", f"{bedrock.CONVERSE}-stream", bedrock.ASKED, bedrock.THROTTLED, headers=bedrock.FRAMES),
+    exchange(
+        "invoke-throttled",
+        INVOKE_STREAM,
+        ASKED_OF_BEDROCK,
+        bedrock.chunks(*CLAUDE_EVENTS[:3]) + bedrock.refusal("throttlingException", "Too many requests"),
+        headers=bedrock.FRAMES,
     ),
     exchange(
         "blocked",
@@ -694,7 +713,7 @@ def test_a_recording_on_which_the_tool_breaks_fails_alone(tmp_path, capsys):
     code, out = run(capsys, written(tmp_path, *WHOLE, ERRORS[0]), halves=wrong("openai_chat", changed))
     assert code == 1
     assert "tool: broke on it: ZeroDivisionError" in out
-    assert out.splitlines()[1].split()[1:4] == ["5", "4", "1"]
+    assert out.splitlines()[1].split()[1:4] == ["7", "6", "1"]
 
 
 @pytest.mark.parametrize(

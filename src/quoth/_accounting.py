@@ -8,6 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from ._call import CallScope
+from .providers._spec import ProviderSpec
 from .types import Cost, Response
 
 __all__ = ["account"]
@@ -16,6 +17,8 @@ __all__ = ["account"]
 def account(response: Response, scope: CallScope) -> Response:
     """Price an answer and put on it what the call knows. The answer outlives whatever fails here."""
     provider = scope.target.provider
+    if response.region is None and provider.spec.region_part is not None:
+        response = replace(response, region=_region(provider.spec, scope.host))
     answer = replace(
         response,
         provider=provider.spec.name,
@@ -27,6 +30,13 @@ def account(response: Response, scope: CallScope) -> Response:
     return answer
 
 
+def _region(spec: ProviderSpec, host: str | None) -> str | None:
+    """Where the host that answered stands, as its name says."""
+    from .providers._urls import part_of_host
+
+    return part_of_host(spec, (host or "").removeprefix("host:"), spec.region_part or "")
+
+
 def _price(response: Response, scope: CallScope) -> Cost:
     """What the answer cost: what the provider states, else what our prices say. Whatever breaks, it is paid for."""
     provider = scope.target.provider
@@ -34,7 +44,7 @@ def _price(response: Response, scope: CallScope) -> Cost:
     try:
         cost = scope.prices.cost(
             spec.prices,
-            response.model,
+            "" if spec.priced_as_asked else response.model,
             response.usage,
             at=scope.started_at,
             tier=response.service_tier,

@@ -99,6 +99,18 @@ def _anthropic_messages() -> ClientDialect:
     return client
 
 
+def _bedrock_converse() -> ClientDialect:
+    from .bedrock_converse import client
+
+    return client
+
+
+def _bedrock_invoke() -> ClientDialect:
+    from .bedrock_invoke import client
+
+    return client
+
+
 def _gemini() -> ClientDialect:
     from .gemini import client
 
@@ -119,6 +131,8 @@ def _openai_responses() -> ClientDialect:
 
 CLIENTS: dict[str, Callable[[], ClientDialect]] = {
     "anthropic_messages": _anthropic_messages,
+    "bedrock_converse": _bedrock_converse,
+    "bedrock_invoke": _bedrock_invoke,
     "gemini": _gemini,
     "openai_chat": _openai_chat,
     "openai_responses": _openai_responses,

@@ -47,6 +47,18 @@ def _anthropic_messages() -> ServerDialect:
     return server
 
 
+def _bedrock_converse() -> ServerDialect:
+    from .bedrock_converse import server
+
+    return server
+
+
+def _bedrock_invoke() -> ServerDialect:
+    from .bedrock_invoke import server
+
+    return server
+
+
 def _gemini() -> ServerDialect:
     from .gemini import server
 
@@ -67,6 +79,8 @@ def _openai_responses() -> ServerDialect:
 
 SERVERS: dict[str, Callable[[], ServerDialect]] = {
     "anthropic_messages": _anthropic_messages,
+    "bedrock_converse": _bedrock_converse,
+    "bedrock_invoke": _bedrock_invoke,
     "gemini": _gemini,
     "openai_chat": _openai_chat,
     "openai_responses": _openai_responses,

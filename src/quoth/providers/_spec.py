@@ -23,6 +23,8 @@ Query: TypeAlias = tuple[tuple[str, str], ...]
 
 PATHS = {
     "anthropic_messages": "/v1/messages",
+    "bedrock_converse": "/model/{model}/converse",
+    "bedrock_invoke": "/model/{model}/invoke",
     "gemini": "/v1beta/models/{model}:generateContent",
     "openai_chat": "/chat/completions",
     "openai_responses": "/responses",
@@ -116,6 +118,10 @@ class ProviderSpec(Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaul
     quirks: Quirks = Quirks()
     price_namespace: str | None = None
     """The provider's name in the price table, where it differs from ``name``."""
+    priced_as_asked: bool = False
+    """The id that was asked for says the price, whatever model the answer names: it also says where it is served."""
+    region_part: str | None = None
+    """The name in braces of its base URL that says where answers are made, where these do not say it themselves."""
     reported_cost: str | None = None
     """Where an answer's body states its own cost, as a path (``usage.cost``)."""
     reported_cost_units: int = 1

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from ._spec import ProviderSpec
 
-__all__ = ["is_own_host", "own_hosts", "row_of_url"]
+__all__ = ["is_own_host", "own_hosts", "part_of_host", "row_of_url"]
 
 _LOOPBACK = ("127.0.0.1", "0.0.0.0", "[::1]")  # noqa: S104  # compared, not listened on
 _PORTS = {"https": ":443", "http": ":80"}
@@ -55,6 +55,13 @@ def own_hosts(row: ProviderSpec) -> list[str]:
     """The hosts of a row, with their ports, where names in braces may stand for anything without a dot."""
     urls = [row.base_url, *[wire.base_url for wire in row.endpoints if wire.base_url]]
     return [*dict.fromkeys(_split(url)[0] for url in urls), *row.hosts]
+
+
+def part_of_host(row: ProviderSpec, host: str, part: str) -> str | None:
+    """What stands in a host for a name in braces of the row's base URL; None where it is another host."""
+    pattern, _ = _split(row.base_url)
+    head, _, tail = pattern.partition(f"{{{part}}}")
+    return host[len(head) : len(host) - len(tail)] if _matches(pattern, host) else None
 
 
 def is_own_host(row: ProviderSpec, url: str) -> bool:

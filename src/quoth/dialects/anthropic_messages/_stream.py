@@ -21,7 +21,7 @@ from ...types import Reasoning, Text, ToolCall
 from ...wire import Quirks
 from .._errors import error_from
 from .._kept import Wire, kept_fields
-from .._streams import EventFeed, decode_event
+from .._streams import EventFeed, Framer, decode_event
 from ._answers import ANSWER_FIELDS, answer_data, finish_reason, read_id
 from ._blocks import opaque, read_answer_block, read_arguments, residue_of
 from ._errors import parse_stream_error
@@ -37,7 +37,10 @@ _EVENT_FIELDS = frozenset({"delta", "message", "type", "usage"})
 
 
 class MessagesStreamParser:
-    """The state of one stream: what was said about the whole answer. See ``StreamParser``."""
+    """The state of one stream: what was said about the whole answer. See ``StreamParser``.
+
+    ``framer`` cuts the body into its events, where that is not one of server-sent events.
+    """
 
     __slots__ = (
         "_answer",
@@ -51,10 +54,10 @@ class MessagesStreamParser:
         "ended",
     )
 
-    def __init__(self, quirks: Quirks) -> None:
+    def __init__(self, quirks: Quirks, framer: Framer | None = None) -> None:
         self.ended = False
         self._until_stop = quirks.stream_end == "done"
-        self._feed = EventFeed()
+        self._feed = EventFeed(framer)
         self._started = False  # ResponseStart was given
         self._blocks: dict[object, _Block] = {}  # those under way, by the index that the wire gives them
         self._next = 0  # index of the next part

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from ... import _json
 from ...errors import ResponseParseError
 from ...events import fold
@@ -11,6 +9,7 @@ from ...types import ModelRequest, Response
 from ...wire import Quirks, WireReply, WireRequest
 from .._errors import request_id
 from .._kept import Wire
+from .._paths import quoted
 from .._posts import HEADERS, STREAM_HEADERS, require_tools
 from .._streams import BODY_LIMIT, is_events
 from ._answers import blocked, is_blocked, listed, read_answer
@@ -69,12 +68,8 @@ def build_request(request: ModelRequest, quirks: Quirks) -> WireRequest:
 
 def _resource(model: str) -> str:
     """The name of a model in a path, whatever it holds."""
-    name = re.sub(r"[^\w.~@/-]|\.\.", _percent, model, flags=re.ASCII)
+    name = quoted(model, r"[^\w.~@/-]|\.\.")
     return name if name.startswith(COLLECTIONS) else f"models/{name}"
-
-
-def _percent(match: re.Match[str]) -> str:
-    return "".join([f"%{byte:02X}" for byte in match[0].encode("utf-8", "surrogatepass")])
 
 
 # Answers.

@@ -5,7 +5,6 @@ The mirror of ``client``, for the fake server, replay and a gateway: what either
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 import msgspec
@@ -16,6 +15,7 @@ from ...types import Candidate, Message, ModelRequest, Part, Reasoning, Response
 from ...wire import ErrorInfo, Headers, WireReply, WireRequest
 from .._errors import spelled_as, wait_headers
 from .._kept import Wire, overlay, residue
+from .._paths import unquoted
 from .._streams import in_pieces
 from ._answers import CREATED, finish_word
 from ._contents import read_contents, read_system
@@ -65,15 +65,7 @@ def _target(path: str, body: Wire) -> tuple[str, bool]:
         name = body["model"].removeprefix("models/")
     if not name:
         raise InputError("the request names no model: it stands in the path, /v1beta/models/MODEL:generateContent")
-    return _unquoted(name), verb == "streamGenerateContent"
-
-
-def _unquoted(name: str) -> str:
-    if "%" not in name:
-        return name
-    pieces = re.split(rb"%([0-9A-Fa-f]{2})", name.encode("utf-8", "surrogatepass"))
-    plain = [bytes.fromhex(piece.decode()) if at % 2 else piece for at, piece in enumerate(pieces)]
-    return b"".join(plain).decode("utf-8", "surrogatepass" if b"\xed" in b"".join(plain) else "replace")
+    return unquoted(name), verb == "streamGenerateContent"
 
 
 def _messages(rest: Wire) -> tuple[Message, ...]:

@@ -123,13 +123,16 @@ CLOUDS = (
         base_url_variables=("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "AWS_ENDPOINT_URL"),
         parts=(REGION,),
         endpoints=(
+            Endpoint(dialect="bedrock_invoke"),
             Endpoint(dialect="openai_chat", base_url="https://bedrock-runtime.{region}.amazonaws.com/openai/v1"),
         ),
         models_path=None,
+        priced_as_asked=True, region_part="region",
         otel_name="aws.bedrock", confidence="recorded",
+        hint="a Bedrock API key",
         note=(
-            'Its own wire and AWS signatures are not spoken yet: with a Bedrock API key, dialect="chat" '
-            "reaches gpt-oss, bedrock-mantle the newer models."
+            'Every model by Converse; Claude also by dialect="bedrock_invoke", gpt-oss by dialect="chat". Ids of '
+            "inference profiles (us., eu., global.) and ARNs are taken as they are. See docs/bedrock.md."
         ),
     ),
     ProviderSpec(

@@ -45,10 +45,10 @@ def expect(wire: Wire, exchange: Exchange, *, by_finish: bool) -> Expected:
     """Read a recorded reply independently."""
     reply, streamed = exchange.reply, wire.is_stream(exchange)
     if exchange.failed:
-        return Expected(form="error", error=read_error(json_of(reply.body), reply, wire.error_words))
+        return Expected(form="error", error=read_error(json_of(reply.body), reply, wire.error_words, wire.error_header))
     end = end_of(wire, reply.body, by_finish=False) if streamed else None
     wrong = error_in(reply.body[:end], streamed=streamed, refusal=wire.refusal)
-    error = None if wrong is None else read_error(wrong, reply, wire.error_words)
+    error = None if wrong is None else read_error(wrong, reply, wire.error_words, wire.error_header)
     if streamed:
         reading = wire.reader.stream(reply.body)
         ended = end_of(wire, reply.body, by_finish=by_finish) is not None or wire.reader.finished(reading)

@@ -198,8 +198,11 @@ def _error_event(event: dict[str, Any]) -> dict[str, Any] | None:
     return answer if kind == "response.completed" and answer.get("error") else None
 
 
-def read_error(body: Any, reply: WireReply, words: ErrorWords | None = None) -> ErrorReading:
-    """What an error says: ``body`` is its JSON, or None where it is none; ``words`` knows its fields."""
+def read_error(body: Any, reply: WireReply, words: ErrorWords | None = None, name_header: str = "") -> ErrorReading:
+    """What an error says: ``body`` is its JSON, or None where it is none.
+
+    ``words`` knows its fields, and ``name_header`` has its name, on AWS.
+    """
     outer = object_in(body[0]) if isinstance(body, list) and body else object_in(body)
     detail = _detail(outer)
     named = [detail.get(name) for name in ("status", "status_code", "code")]
@@ -207,7 +210,7 @@ def read_error(body: Any, reply: WireReply, words: ErrorWords | None = None) -> 
     type_, code, param = (words or _words)(detail)
     return ErrorReading(
         status=reply.status,
-        type=_short(type_),
+        type=_short(type_ or _aws_name(reply.headers, detail, name_header)),
         code=_short(code),
         param=_short(param),
         messages=_messages(outer, detail) or (_page(reply) if not outer else "",),
@@ -223,6 +226,12 @@ def _words(detail: Mapping[str, Any]) -> tuple[Any, Any, Any]:
     return detail.get("type") or detail.get("error_type"), code, detail.get("param")
 
 
+def _aws_name(headers: Headers, detail: Mapping[str, Any], name_header: str) -> str:
+    """The name of an exception of AWS, without where it is from."""
+    said = (header(headers, name_header) if name_header else None) or word(detail.get("__type")) or ""
+    return said.split(":")[0].split("#")[-1]
+
+
 def _detail(outer: dict[str, Any]) -> dict[str, Any]:
     """The object that holds type and code: inside of ``error`` or ``detail``, or the body itself."""
     for key in ("error", "detail"):
@@ -233,7 +242,7 @@ def _detail(outer: dict[str, Any]) -> dict[str, Any]:
 
 
 def _messages(outer: Mapping[str, Any], detail: Mapping[str, Any]) -> tuple[str, ...]:
-    plain = [detail.get("message"), outer.get("error"), outer.get("detail"), detail.get("msg")]
+    plain = [detail.get("message"), outer.get("error"), outer.get("detail"), detail.get("msg"), detail.get("Message")]
     if said := next((text for text in plain if isinstance(text, str)), ""):
         behind = word(object_in(detail.get("metadata")).get("raw"))  # OpenRouter: what its provider said
         return (said, behind) if behind else (said,)

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from ...wire import Headers, HTTPRequest, WireReply
+from .readers._frames import is_framed
 
 __all__ = ["Exchange", "read_file", "recordings"]
 
@@ -48,7 +49,7 @@ class Exchange(Struct, frozen=True, kw_only=True):
     @property
     def streamed(self) -> bool:
         """Whether the body is a stream of events, as its first bytes say."""
-        return _STREAM.match(self.reply.body) is not None
+        return _STREAM.match(self.reply.body) is not None or is_framed(self.reply.body)
 
 
 def recordings(folder: Path) -> list[Path]:

@@ -123,8 +123,7 @@ def mutants(exchange: Exchange, wire: Wire, expected: Expected, chance: random.R
     for place in chance.sample(made, min(most, len(made))):
         event = place.event
         text = json.dumps(_changed(place.value, place.steps), ensure_ascii=False).encode("utf-8", "surrogatepass")
-        before = b"" if event is None or event.entry else b"data: "
-        new = text if event is None else body[: event.start] + before + text + body[event.end :]
+        new = text if event is None else body[: event.start] + event.saying(text) + body[event.end :]
         where = "" if event is None else f" at byte {event.start}"
         yield Mutant(path=place.path(index=True) + where, reply=replace(exchange.reply, body=new))
 
@@ -138,9 +137,9 @@ class Place(Struct, frozen=True, kw_only=True):
 
     def path(self, *, index: bool = False) -> str:
         """``$.choices[*].index``; with the type of its event before it, where that has one."""
-        kind = self.value.get("type") if self.event is not None else None
+        kind = self.event.kind if self.event is not None else None
         steps = [f"[{step if index else '*'}]" if isinstance(step, int) else f".{step}" for step in self.steps]
-        return f"{kind}:$" + "".join(steps) if isinstance(kind, str) else "$" + "".join(steps)
+        return f"{kind}:$" + "".join(steps) if kind else "$" + "".join(steps)
 
     @property
     def numbers(self) -> str:
@@ -183,7 +182,7 @@ def _changes(place: Place, reply: WireReply, wire: Wire) -> bool:
 
     def said(value: Any) -> ErrorReading:
         refused = wire.refusal(object_in(value)) if wire.refusal else None
-        return read_error(refused or value, reply, wire.error_words)
+        return read_error(refused or value, reply, wire.error_words, wire.error_header)
 
     return said(_changed(place.value, place.steps)) != said(place.value)
 

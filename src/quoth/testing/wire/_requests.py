@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -173,8 +173,8 @@ def check_request(
     except ValueError:
         return RequestCheck(notes=Counter(["a request that is no JSON"]))
     normalised = Counter[str]()
-    usual = PATHS.get(provider.wire.dialect, "")
-    if isinstance(said, dict) and "model" not in said and "{model}" in provider.wire.path and "{model}" not in usual:
+    in_path = "{model}" in provider.wire.path and "{model}" not in PATHS.get(provider.wire.dialect, "")
+    if isinstance(said, dict) and "model" not in said and in_path:
         said = {**said, "model": provider.model}
         request = replace(request, body=json.dumps(said).encode())
         normalised["$.model: absent -> the model of the URL"] += 1
@@ -229,13 +229,14 @@ def _compare_envelope(
 ) -> Iterator[Difference]:
     """The method, the end of the path (a name in braces stands for any), and that the body is called JSON."""
     url = urlsplit(request.url)
-    path = re.sub(r"\\{\w+\\}", "[^/]+", re.escape(built.path))
+    said_path = unquote(url.path)  # a colon may be written either way
+    path = re.sub(r"\\{\w+\\}", "[^/]+", re.escape(unquote(built.path)))
     version = re.match(_VERSION, built.path) if versions else None
-    if version and not re.search(f"{path}/?$", url.path):
+    if version and not re.search(f"{path}/?$", said_path):
         path = path.removeprefix(re.escape(version[0]))
         spoken = re.search(_VERSION, url.path)
         normalised[f"the version in the path: {spoken[0] if spoken else ABSENT} -> {version[0]}"] += 1
-    if not re.search(f"{path}/?$", url.path):
+    if not re.search(f"{path}/?$", said_path):
         yield Difference(check=CHECK, what="path", expected=url.path, found=built.path)
     form, asked = dict(parse_qsl(url.query)).get(_FORM), dict(built.query).get(_FORM)
     if form is None and asked is not None:

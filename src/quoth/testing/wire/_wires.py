@@ -13,7 +13,7 @@ from ._errors import ErrorWords, Refusal
 from ._files import Exchange
 from ._reading import Reading
 from ._requests import ABSENT, ANYTHING, TEXT, Normalisation
-from .readers import anthropic_messages, gemini, openai_chat, openai_responses
+from .readers import anthropic_messages, bedrock_converse, gemini, openai_chat, openai_responses
 from .readers._events import ARRAY, Event
 from .readers._mutable import MutableLeaves
 
@@ -57,6 +57,8 @@ class Wire(Struct, frozen=True, kw_only=True):
     normalisations: tuple[Normalisation, ...] = ()
     arguments_are_text: bool = True
     """False: a whole answer holds arguments as an object, and does not tell how they were spaced."""
+    error_header: str = ""
+    """The header that has the name of an error."""
     borders: bool = True
     """False: a stream does not tell where one text ends and the next begins."""
     arrays: bool = False
@@ -152,6 +154,20 @@ WIRES = (
             *[Normalisation(path="$.max_tokens", said=said, built=32_000) for said in (ABSENT, None)],
         ),
         arguments_are_text=False,
+    ),
+    Wire(
+        name="bedrock_converse",
+        path=r"/model/.+/converse(-stream)?",
+        reader=bedrock_converse,
+        arguments_are_text=False,
+        error_header="x-amzn-errortype",
+    ),
+    Wire(
+        name="bedrock_invoke",
+        path=r"/model/.*anthropic\.claude-(?!v\d|instant).*/invoke(-with-response-stream)?",
+        reader=anthropic_messages,
+        arguments_are_text=False,
+        error_header="x-amzn-errortype",
     ),
     Wire(
         name="gemini",

@@ -1,4 +1,4 @@
-"""Streams read the slow way, with the place of each piece in the body: events of a server, or a JSON array."""
+"""Streams read the slow way, with the place of each piece: events, frames of AWS, or the entries of a JSON array."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from ._frames import Frame, frames_of, is_framed
 from ._json import json_of
 
 __all__ = ["ARRAY", "Event", "events_of", "objects"]
@@ -28,20 +29,38 @@ class Event(Struct, frozen=True, kw_only=True):
     end: int
     entry: bool = False
     """Whether it is an entry of a JSON array, or the bracket that closes it."""
+    frame: Frame | None = None
+    """What it came in, where that is more than lines."""
 
     @property
     def value(self) -> Any:
         """Its JSON; None where it holds none."""
         return json_of(self.data)
 
+    @property
+    def kind(self) -> str:
+        """Its type, which it says itself, or its frame does."""
+        said = self.value.get("type") if isinstance(self.value, dict) else None
+        return said if isinstance(said, str) else self.name if self.frame is not None else ""
+
+    def saying(self, data: bytes) -> bytes:
+        """What stands in its place where it says this instead."""
+        if self.frame is not None:
+            return self.frame.spelled(data)
+        return data if self.entry else b"data: " + data
+
 
 def events_of(body: bytes) -> Iterator[Event]:
     """The events of a body, by the HTML standard (section 9.2); the last one also without a blank line behind it.
 
-    Of an array, its entries.
+    Of an array, its entries; where the body is made of frames, what each of them says.
     """
     if ARRAY.match(body):
         yield from _entries_of(body)
+        return
+    if is_framed(body):
+        for each in frames_of(body):
+            yield Event(name=each.name, data=each.data, start=each.start, end=each.end, frame=each)
         return
     name, data, start, end = "", list[str](), -1, 0
     at = 3 if body.startswith(b"\xef\xbb\xbf") else 0
