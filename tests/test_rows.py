@@ -220,6 +220,32 @@ def test_a_url_that_is_nobodys_finds_nobody(url):
     assert PROVIDERS.of_url(url) is None
 
 
+STUDIO = "https://generativelanguage.googleapis.com"
+GLOBAL, EUROPE = "https://aiplatform.googleapis.com", "https://europe-west1-aiplatform.googleapis.com"
+BEDROCK = "https://bedrock-runtime.eu-west-1.amazonaws.com/model/m"
+PLACE = "projects/p/locations/l/publishers"
+
+
+@pytest.mark.parametrize(
+    ("url", "name", "dialect"),
+    [
+        (f"{STUDIO}/v1/models/g:streamGenerateContent?alt=sse", "google", "gemini"),
+        (f"{GLOBAL}/v1beta1/{PLACE}/google/models/g:generateContent", "vertex", "gemini"),
+        (f"{EUROPE}/v1/{PLACE}/anthropic/models/c:streamRawPredict", "vertex", "anthropic_messages"),
+        (f"{BEDROCK}/converse-stream", "bedrock", "bedrock_converse"),
+        (f"{BEDROCK}/invoke-with-response-stream", "bedrock", "bedrock_invoke"),
+    ],
+)
+def test_a_stream_by_a_verb_of_its_own_and_another_version_are_the_same_wire(url, name, dialect):
+    row, found = PROVIDERS.of_url(url)
+    assert (row.name, found) == (name, dialect)
+
+
+@pytest.mark.parametrize("verb", ["countTokens", "batchEmbedContents", "streamCountTokens", "xgenerateContent"])
+def test_another_verb_of_google_is_another_operation(verb):
+    assert PROVIDERS.of_url(f"{STUDIO}/v1beta/models/g:{verb}") is None
+
+
 @given(st.text(max_size=60))
 def test_any_text_finds_a_row_or_none(text):
     found = PROVIDERS.of_url(text)
@@ -239,11 +265,13 @@ WIRE_OF = {
     "messages": "anthropic_messages",
     "generateContent": "gemini",
     "streamGenerateContent": "gemini",
+    "converse": "bedrock_converse",
+    "converse-stream": "bedrock_converse",
 }
 
 
 @needs_recordings
-def test_every_recorded_url_of_the_four_wires_finds_its_row():
+def test_every_recorded_url_of_the_wires_finds_its_row():
     found, lost = set(), set()
     for exchange in (each for path in sorted(WIRE.glob("*.jsonl")) for each in lines_of(path.stem)):
         url, api = (exchange.get("request") or {}).get("url"), exchange["meta"].get("api")

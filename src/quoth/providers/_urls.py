@@ -10,6 +10,13 @@ from ._spec import ProviderSpec
 __all__ = ["is_own_host", "own_hosts", "part_of_host", "row_of_url"]
 
 _LOOPBACK = ("127.0.0.1", "0.0.0.0", "[::1]")  # noqa: S104  # compared, not listened on
+STREAM_VERBS = {
+    "converse": "converse-stream",
+    "generateContent": "streamGenerateContent",
+    "invoke": "invoke-with-response-stream",
+    "rawPredict": "streamRawPredict",
+}
+"""Verbs that end a path, and by which a stream of the same is asked for."""
 _PORTS = {"https": ":443", "http": ":80"}
 
 
@@ -31,7 +38,7 @@ def row_of_url(rows: Iterable[ProviderSpec], url: str) -> tuple[ProviderSpec, st
                 continue
             _, own_path = _split(wire.base_url)
             whole = re.fullmatch(_pattern(own_path + wire.path), path) is not None
-            asked = _any_verb(path, wire.path)
+            asked = _asked(path, wire.path)
             anybody = all(_is_open(pattern) for pattern in hosts)  # then a path alone says too little
             if whole or (not anybody and re.fullmatch(f".*{_pattern(wire.path)}", asked)):
                 found.append((whole, len(re.sub(r"{\w+}", "", f"{wire.base_url}{wire.path}")), row, dialect))
@@ -41,14 +48,15 @@ def row_of_url(rows: Iterable[ProviderSpec], url: str) -> tuple[ProviderSpec, st
     return row, dialect
 
 
-def _any_verb(path: str, own: str) -> str:
-    """A path of Google's form, in the row's own words: a stream has a verb of its own (``:streamGenerateContent``),
-    and the same stands under more than one version. Any other path as it is."""
-    head, colon, verb = own.rpartition("{model}:")
-    if not colon or not head.startswith("/v"):
-        return path
-    path = re.sub(f":stream{verb[:1].upper()}{re.escape(verb[1:])}$", f":{verb}", path)
-    return re.sub(r"^/v\d\w*(?=/)", head[: head.index("/", 1)], path)
+def _asked(path: str, own: str) -> str:
+    """A path in the words of the row's own, where that asks for the same: for a stream by another verb, or, of
+    Google, under another version. Any other path as it is."""
+    verb = re.split(r"[/:]", own)[-1]
+    if streamed := STREAM_VERBS.get(verb):
+        path = re.sub(f"(?<=[/:]){streamed}$", verb, path)
+    if "{model}:" in own and own.startswith("/v"):
+        path = re.sub(r"^/v\d\w*(?=/)", own[: own.index("/", 1)], path)
+    return path
 
 
 def own_hosts(row: ProviderSpec) -> list[str]:
