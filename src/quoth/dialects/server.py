@@ -47,8 +47,20 @@ def _anthropic_messages() -> ServerDialect:
     return server
 
 
+def _cohere_chat() -> ServerDialect:
+    from .cohere_chat import server
+
+    return server
+
+
 def _gemini() -> ServerDialect:
     from .gemini import server
+
+    return server
+
+
+def _ollama_chat() -> ServerDialect:
+    from .ollama_chat import server
 
     return server
 
@@ -67,7 +79,9 @@ def _openai_responses() -> ServerDialect:
 
 SERVERS: dict[str, Callable[[], ServerDialect]] = {
     "anthropic_messages": _anthropic_messages,
+    "cohere_chat": _cohere_chat,
     "gemini": _gemini,
+    "ollama_chat": _ollama_chat,
     "openai_chat": _openai_chat,
     "openai_responses": _openai_responses,
 }

@@ -17,6 +17,7 @@ from ...types import Candidate
 from .._errors import error_from
 from .._kept import Wire
 from .._streams import EventFeed, decode_event
+from .._times import read_time
 from ._answers import (
     answer_data,
     blocked,
@@ -24,7 +25,6 @@ from ._answers import (
     kept_of_answer,
     listed,
     read_answer,
-    read_created,
     read_word,
 )
 from ._array import ArrayFramer
@@ -115,7 +115,7 @@ class GeminiStreamParser:
         """Say who answers, before anything else."""
         self._id, self._model = read_word(chunk.get("responseId")), read_word(chunk.get("modelVersion"))
         if self._id or self._model or not (self._first or self._others):
-            created = read_created(chunk.get("createTime"))
+            created = read_time(chunk.get("createTime"))
             events.append(ResponseStart(id=self._id, model=self._model, created=created))
 
     def _read_candidate(self, candidate: Wire, place: int, events: list[StreamEvent]) -> None:
