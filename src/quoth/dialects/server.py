@@ -101,7 +101,7 @@ def load_server(name: str) -> ServerDialect:
 
 
 def build_models(ids: Sequence[str]) -> WireReply:
-    """Say which models there are, so that whoever asks in either spelling (see ``_models``) finds what it reads."""
+    """Say which models there are, so that whoever asks in any spelling (see ``_models``) finds what it reads."""
     entries = [
         {
             "id": id_,
@@ -115,5 +115,6 @@ def build_models(ids: Sequence[str]) -> WireReply:
         for id_ in ids
     ]
     ends = {"first_id": ids[0] if ids else None, "last_id": ids[-1] if ids else None}
-    body = {"object": "list", "data": entries, "has_more": False, **ends}
+    named = [{"name": id_, "model": id_} for id_ in ids]  # Google, Cohere, Ollama
+    body = {"object": "list", "data": entries, "models": named, "has_more": False, **ends}
     return WireReply(status=200, headers=(("content-type", "application/json"),), body=_json.encode(body))

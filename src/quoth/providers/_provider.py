@@ -213,6 +213,9 @@ _BLANK = b"\xef\xbb\xbf \t\r\n"
 """What may stand before a body: a byte order mark, white space."""
 
 
+_STREAM_LABELS = ("text/event-stream", "application/x-ndjson")
+
+
 class AnswerReader:
     """The body of one successful reply, whole or in pieces: bytes in, events out, and the answer so far.
 
@@ -288,7 +291,7 @@ class AnswerReader:
         return []
 
     def _asked_for_stream(self) -> bool:
-        return (self._reply.header("content-type") or "").startswith("text/event-stream")
+        return (self._reply.header("content-type") or "").startswith(_STREAM_LABELS)
 
     def _read_whole(self, body: bytes) -> Response:
         reply = replace(self._reply, body=body)

@@ -23,7 +23,9 @@ Query: TypeAlias = tuple[tuple[str, str], ...]
 
 PATHS = {
     "anthropic_messages": "/v1/messages",
+    "cohere_chat": "/v2/chat",
     "gemini": "/v1beta/models/{model}:generateContent",
+    "ollama_chat": "/api/chat",
     "openai_chat": "/chat/completions",
     "openai_responses": "/responses",
 }

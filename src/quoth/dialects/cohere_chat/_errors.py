@@ -22,7 +22,7 @@ from .._errors import (
 )
 from .._kept import Wire
 
-__all__ = ["build_error", "parse_error", "parse_stream_error"]
+__all__ = ["build_error", "parse_error", "parse_stream_error", "spell_stream_error"]
 
 CODES: dict[str, str] = {
     "too_many_tokens": "context_length",
@@ -31,6 +31,7 @@ CODES: dict[str, str] = {
     "status 499": "server",
     # What our own server half says where this wire has no word.
     "content_filter": "content_blocked",
+    "model_not_found": "model_not_found",
     "quota_exceeded": "quota",
     "request_too_large": "request_too_large",
 }
@@ -53,7 +54,7 @@ KIND_WORDS: dict[str, Words] = {
     "authentication": (401, "", None),
     "permission_denied": (403, "", None),
     "not_found": (404, "", None),
-    "model_not_found": (404, "", None),
+    "model_not_found": (404, "MODEL_NOT_FOUND", None),
     "conflict": (409, "", None),
     "rate_limit": (429, "", None),
     "quota": (402, "", None),
@@ -86,6 +87,12 @@ def _info(detail: Wire, message: str, reply: WireReply) -> ErrorInfo:
 def build_error(info: ErrorInfo) -> WireReply:
     """Spell an error so that ``parse_error`` finds its kind again."""
     return spelled_as(info, KIND_WORDS, _error, parse_error)
+
+
+def spell_stream_error(info: ErrorInfo) -> Wire:
+    """The error as an object inside a stream: there the status, which says most here, is a field of it."""
+    reply = build_error(info)
+    return {**_json.decode(reply.body), "status": reply.status}
 
 
 def _error(info: ErrorInfo, status: int, type_: str, code: str | None) -> WireReply:

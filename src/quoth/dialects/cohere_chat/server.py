@@ -18,7 +18,7 @@ from .._kept import Wire
 from .._requests import read_body
 from .._streams import in_pieces
 from ._answers import finish_word
-from ._errors import build_error
+from ._errors import build_error, spell_stream_error
 from ._messages import read_message, write_call, write_turn
 from ._parameters import read_parameters
 from ._parts import residue_of, write_part
@@ -125,7 +125,7 @@ def _event(kind: str, delta: Wire | None = None, **beside: Any) -> bytes:
 
 def build_stream_error(info: ErrorInfo) -> bytes:
     """Spell an error that comes inside a stream, after a 200, as an event of its name."""
-    return b"event: error\ndata: " + build_error(info).body + b"\n\n"
+    return b"event: error\ndata: " + _json.encode(spell_stream_error(info)) + b"\n\n"
 
 
 _JSON: Headers = (("content-type", "application/json"),)

@@ -21,11 +21,12 @@ from .._errors import (
 )
 from .._kept import Wire
 
-__all__ = ["build_error", "parse_error", "parse_stream_error"]
+__all__ = ["build_error", "parse_error", "parse_stream_error", "spell_stream_error"]
 
 CODES: dict[str, str] = {
     "content_filter": "content_blocked",
     "context_length_exceeded": "context_length",
+    "model_not_found": "model_not_found",
     "quota_exceeded": "quota",
 }
 """What our own server half says where this wire has no word."""
@@ -47,7 +48,7 @@ KIND_WORDS: dict[str, Words] = {
     "authentication": (401, "", None),
     "permission_denied": (403, "", None),
     "not_found": (404, "", None),
-    "model_not_found": (404, "", None),
+    "model_not_found": (404, "", "model_not_found"),
     "conflict": (409, "", None),
     "rate_limit": (429, "", None),
     "quota": (402, "", "quota_exceeded"),
@@ -79,6 +80,12 @@ def _info(detail: Wire, message: str, reply: WireReply) -> ErrorInfo:
 def build_error(info: ErrorInfo) -> WireReply:
     """Spell an error so that ``parse_error`` finds its kind again."""
     return spelled_as(info, KIND_WORDS, _error, parse_error)
+
+
+def spell_stream_error(info: ErrorInfo) -> Wire:
+    """The error as an object inside a stream: there the status, which says most here, is a field of it."""
+    reply = build_error(info)
+    return {**_json.decode(reply.body), "status": reply.status}
 
 
 def _error(info: ErrorInfo, status: int, type_: str, code: str | None) -> WireReply:

@@ -16,7 +16,7 @@ from .._requests import read_body
 from .._streams import in_pieces
 from ._answers import finish_word, spelled_time
 from ._calls import write_call
-from ._errors import build_error
+from ._errors import build_error, spell_stream_error
 from ._messages import read_messages, write_turn
 from ._parameters import read_parameters
 from ._usage import write_usage
@@ -113,7 +113,7 @@ def _line(value: Wire) -> bytes:
 
 def build_stream_error(info: ErrorInfo) -> bytes:
     """Spell an error that comes inside a stream, after a 200, as its last line."""
-    return build_error(info).body + b"\n"
+    return _json.encode(spell_stream_error(info)) + b"\n"
 
 
 _JSON: Headers = (("content-type", "application/json; charset=utf-8"),)

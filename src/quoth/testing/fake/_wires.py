@@ -23,6 +23,8 @@ PATHS: Mapping[str, str] = {
     "/responses": "openai_responses",
     ":generateContent": "gemini",
     ":streamGenerateContent": "gemini",
+    "/v2/chat": "cohere_chat",
+    "/api/chat": "ollama_chat",
 }
 """How a path ends and the dialect that is spoken there. What stands before is any provider's base URL."""
 
@@ -33,6 +35,10 @@ CHARACTERS_A_TOKEN = 4
 """What a token is here, where no tokenizer is: enough to tell long from short, and the same every time."""
 
 _STREAM_HEADERS: Headers = (("content-type", "text/event-stream"), ("cache-control", "no-cache"))
+_LINES_HEADERS: Headers = (("content-type", "application/x-ndjson"),)
+
+STREAM_HEADERS: Mapping[str, Headers] = {"ollama_chat": _LINES_HEADERS}
+"""How a wire labels its streams, where they are no server-sent events."""
 
 
 class Reply(Struct, frozen=True, kw_only=True, gc=False):
@@ -84,7 +90,7 @@ def _spelled(wire: str, request: ModelRequest, fault: Fault, number: int) -> Rep
         response = replace(response, usage=Usage(source="missing"))
     return Reply(
         status=200,
-        headers=_STREAM_HEADERS + named,
+        headers=STREAM_HEADERS.get(wire, _STREAM_HEADERS) + named,
         pieces=list(server.build_events(response, piece=fault.piece)),
         streamed=True,
         error=server.build_stream_error(error_of(wire, fault)) if fault.cut == "error" else b"",
