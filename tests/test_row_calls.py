@@ -150,7 +150,7 @@ SENT = {
         "https://adb-1.azuredatabricks.net/ai-gateway/mlflow/v1/chat/completions",
         ("authorization", "Bearer k"),
     ),
-    "ollama/llama3": ("http://localhost:11434/v1/chat/completions", ("authorization", "Bearer k")),
+    "ollama/llama3": ("http://localhost:11434/api/chat", ("authorization", "Bearer k")),
 }  # fmt: skip
 SET = {
     "AZURE_RESOURCE_NAME": "res", "OPENAI_API_VERSION": "2024-10-21", "ANTHROPIC_FOUNDRY_RESOURCE": "found",
@@ -350,11 +350,13 @@ ROOTS = [
     ("groq", "GROQ_API_BASE", "https://api.groq.com/x", "https://api.groq.com/x"),
     ("together", "TOGETHER_BASE_URL", "https://proxy.example", "https://proxy.example/v1"),
     ("databricks", "DATABRICKS_HOST", "https://w.example", "https://w.example/ai-gateway/mlflow/v1"),
-    ("ollama", "OLLAMA_HOST", "0.0.0.0", "http://127.0.0.1:11434/v1"),
-    ("ollama", "OLLAMA_HOST", "localhost:8000", "http://localhost:8000/v1"),
-    ("ollama", "OLLAMA_HOST", ":8000", "http://127.0.0.1:8000/v1"),
-    ("ollama", "OLLAMA_HOST", "https://ollama.example", "https://ollama.example/v1"),
-    ("ollama", "OLLAMA_BASE_URL", "http://localhost:11434/v1", "http://localhost:11434/v1"),
+    ("ollama", "OLLAMA_HOST", "0.0.0.0", "http://127.0.0.1:11434"),
+    ("ollama", "OLLAMA_HOST", "localhost:8000", "http://localhost:8000"),
+    ("ollama", "OLLAMA_HOST", ":8000", "http://127.0.0.1:8000"),
+    ("ollama", "OLLAMA_HOST", "https://ollama.example", "https://ollama.example"),
+    ("ollama", "OLLAMA_BASE_URL", "http://localhost:11434/v1", "http://localhost:11434"),
+    ("ollama", "OLLAMA_API_BASE", "https://ollama.example/api/", "https://ollama.example"),
+    ("ollama", "OLLAMA_API_BASE", "https://proxy.example/ollama/", "https://proxy.example/ollama"),
 ]  # fmt: skip
 
 

@@ -111,8 +111,20 @@ def _bedrock_invoke() -> ClientDialect:
     return client
 
 
+def _cohere_chat() -> ClientDialect:
+    from .cohere_chat import client
+
+    return client
+
+
 def _gemini() -> ClientDialect:
     from .gemini import client
+
+    return client
+
+
+def _ollama_chat() -> ClientDialect:
+    from .ollama_chat import client
 
     return client
 
@@ -133,7 +145,9 @@ CLIENTS: dict[str, Callable[[], ClientDialect]] = {
     "anthropic_messages": _anthropic_messages,
     "bedrock_converse": _bedrock_converse,
     "bedrock_invoke": _bedrock_invoke,
+    "cohere_chat": _cohere_chat,
     "gemini": _gemini,
+    "ollama_chat": _ollama_chat,
     "openai_chat": _openai_chat,
     "openai_responses": _openai_responses,
 }

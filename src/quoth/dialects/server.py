@@ -59,8 +59,20 @@ def _bedrock_invoke() -> ServerDialect:
     return server
 
 
+def _cohere_chat() -> ServerDialect:
+    from .cohere_chat import server
+
+    return server
+
+
 def _gemini() -> ServerDialect:
     from .gemini import server
+
+    return server
+
+
+def _ollama_chat() -> ServerDialect:
+    from .ollama_chat import server
 
     return server
 
@@ -81,7 +93,9 @@ SERVERS: dict[str, Callable[[], ServerDialect]] = {
     "anthropic_messages": _anthropic_messages,
     "bedrock_converse": _bedrock_converse,
     "bedrock_invoke": _bedrock_invoke,
+    "cohere_chat": _cohere_chat,
     "gemini": _gemini,
+    "ollama_chat": _ollama_chat,
     "openai_chat": _openai_chat,
     "openai_responses": _openai_responses,
 }
@@ -114,7 +128,7 @@ def build_models(ids: Sequence[str]) -> WireReply:
         }
         for id_ in ids
     ]
-    google = [{"name": f"models/{id_}", "displayName": id_} for id_ in ids]
     ends = {"first_id": ids[0] if ids else None, "last_id": ids[-1] if ids else None}
-    body = {"object": "list", "data": entries, "models": google, "has_more": False, **ends}
+    named = [{"name": id_, "model": id_} for id_ in ids]  # Google, Cohere, Ollama
+    body = {"object": "list", "data": entries, "models": named, "has_more": False, **ends}
     return WireReply(status=200, headers=(("content-type", "application/json"),), body=_json.encode(body))

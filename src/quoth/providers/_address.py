@@ -107,11 +107,28 @@ def find_address(
 
 
 def is_foreign(spec: ProviderSpec, call: Given, settings: Given, environment: Mapping[str, str]) -> bool:
-    """Whether a call goes to a host that is none of the provider's own, because somebody gave another base URL."""
+    """Whether a call goes to a host that is none of the provider's own, because somebody gave another base URL.
+
+    Where the row's own wire and its Chat Completions have different roots, the root that was given tells first: a server
+    of one's own, or a private deployment, speaks at any host what its path says.
+    """
     given = _given_url(spec, call, settings, environment)
-    if given is None or _origin(given.value) == _origin(spec.base_url):
+    if given is None:
         return False
-    return not _is_own(spec, given.value)
+    if (told := _is_at_chat(spec, _path_of(given.value))) is not None:
+        return told
+    return _origin(given.value) != _origin(spec.base_url) and not _is_own(spec, given.value)
+
+
+def _is_at_chat(spec: ProviderSpec, path: str) -> bool | None:
+    """Whether a root is that of the row's Chat Completions, and not of its own wire; None where that cannot be told."""
+    roots = [_path_of(each.base_url) for each in spec.endpoints if each.dialect == "openai_chat" and each.base_url]
+    own = _path_of(spec.base_url)
+    if not roots or own in roots:
+        return None
+    if path.endswith(tuple(roots)):
+        return True
+    return False if path == own or is_loopback(spec.base_url) else None
 
 
 def url_in_force(spec: ProviderSpec, settings: Given, environment: Mapping[str, str]) -> str:

@@ -209,7 +209,7 @@ def _is_error(body: bytes) -> bool:
     return isinstance(decoded, dict) and bool(decoded.get("error") or decoded.get("type") == "error")
 
 
-_STREAMS = ("text/event-stream", "application/vnd.amazon.eventstream")
+_STREAMS = ("text/event-stream", "application/vnd.amazon.eventstream", "application/x-ndjson")
 """How the labels of streams begin."""
 
 _BLANK = b"\xef\xbb\xbf \t\r\n"

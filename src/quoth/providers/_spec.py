@@ -25,7 +25,9 @@ PATHS = {
     "anthropic_messages": "/v1/messages",
     "bedrock_converse": "/model/{model}/converse",
     "bedrock_invoke": "/model/{model}/invoke",
+    "cohere_chat": "/v2/chat",
     "gemini": "/v1beta/models/{model}:generateContent",
+    "ollama_chat": "/api/chat",
     "openai_chat": "/chat/completions",
     "openai_responses": "/responses",
 }

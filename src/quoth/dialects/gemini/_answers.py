@@ -10,9 +10,9 @@ from ...types import Candidate, FinishReason, Message, Part, Response, ToolCall
 from ...wire import ErrorInfo
 from .._errors import error_from
 from .._kept import Wire, kept_fields
+from .._times import read_time, write_time
 from ._errors import BLOCKED
 from ._parts import made_id, read_part, residue_of
-from ._times import read_time, write_time
 from ._usage import parse_usage, served_tier, with_searches
 from ._words import FINISH_REASONS, FINISH_WORDS, RESIDUES
 
@@ -75,7 +75,7 @@ def read_word(value: Any) -> str | None:
 def kept_of_answer(answer: Wire) -> Wire:
     """The fields of a body that have no name in a Response, and those that are of an odd type or say more than it."""
     kept = kept_fields(answer, ANSWER_FIELDS)
-    if len(str(kept.get(CREATED))) == _WHOLE_SECONDS and write_time(read_time(kept[CREATED])) == kept[CREATED]:
+    if len(str(kept.get(CREATED))) == _WHOLE_SECONDS and write_time(read_time(kept[CREATED]) or 0) == kept[CREATED]:
         del kept[CREATED]
     for name, type_ in _TYPES.items():
         if (said := answer.get(name)) is not None and not isinstance(said, type_):

@@ -17,6 +17,7 @@ from ...types import Candidate
 from .._errors import error_from
 from .._kept import Wire
 from .._streams import EventFeed, decode_event
+from .._times import read_time
 from ._answers import (
     CREATED,
     answer_data,
@@ -31,7 +32,6 @@ from ._array import ArrayFramer
 from ._errors import parse_stream_error
 from ._growing import GrowingCandidate
 from ._parts import residue_of
-from ._times import read_time
 from ._usage import later_usage, parse_usage, served_tier, with_searches
 
 __all__ = ["GeminiStreamParser"]

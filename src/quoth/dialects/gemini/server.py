@@ -17,13 +17,13 @@ from .._errors import spelled_as, wait_headers
 from .._kept import Wire, overlay, residue
 from .._paths import unquoted
 from .._streams import in_pieces
+from .._times import write_time
 from ._answers import CREATED, finish_word
 from ._contents import read_contents, read_system
 from ._errors import DETAILS, KIND_WORDS, parse_error
 from ._parameters import read_parameters, write_parameters
 from ._parts import residue_of, write_part
 from ._spelling import BODY, camelled, with_marks
-from ._times import write_time
 from ._usage import write_usage
 from ._words import FORM, NAME, RESIDUES
 from .client import COLLECTIONS
@@ -120,7 +120,8 @@ def _candidate(candidate: Candidate, index: int, parts: list[Wire]) -> Wire:
 
 
 def _head(response: Response) -> Wire:
-    created = None if CREATED in residue_of(response) else write_time(response.created)
+    known = response.created is not None and CREATED not in residue_of(response)
+    created = write_time(response.created or 0) if known else None
     head = {CREATED: created, "modelVersion": response.model, "responseId": response.id}
     return {key: value for key, value in head.items() if value}
 

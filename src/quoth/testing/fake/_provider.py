@@ -31,6 +31,9 @@ Row = TypeVar("Row", bound=Struct)
 KEY = "fake-key-0123456789"
 """The key that ``models()`` and ``environment()`` give, where none is demanded."""
 
+LISTS = ("/models", "/api/tags")
+"""How the paths end at which it says which models it has; the second is Ollama's."""
+
 LEADS_ELSEWHERE: Mapping[str, Any] = {"base_url_variables": (), "root_variables": (), "parts": (), "relocate": None}
 """Fields of a row by which variables decide where it is, and their values where none does."""
 
@@ -268,7 +271,7 @@ class FakeProvider:
     def _reply(self, message: Message, received: Received, why: str) -> tuple[Fault, Reply]:
         wire, request = received.wire or "openai_chat", received.request or ModelRequest(model="", messages=())
         try:
-            if received.method == "GET" and received.path.rstrip("/").endswith("/models") and self._admits(message):
+            if received.method == "GET" and received.path.rstrip("/").endswith(LISTS) and self._admits(message):
                 return Fault(), Reply.whole(build_models(self._model_ids))
             fault = self._answer(message, received, why)
             return fault, spell(wire, request, fault, self.received)
@@ -294,7 +297,7 @@ class FakeProvider:
         known = ", ".join([f"POST .../{path.strip('/')}" for path in PATHS])
         return Fault(
             kind="not_found",
-            message=f"FakeProvider has nothing at {received.method} {received.path}; it has GET .../models, {known}",
+            message=f"FakeProvider has nothing at {received.method} {received.path}; it has GET .../models and /api/tags, {known}",
         )
 
 

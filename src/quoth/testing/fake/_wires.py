@@ -27,6 +27,8 @@ PATHS: Mapping[str, str] = {
     "/invoke": "bedrock_invoke",
     "/invoke-with-response-stream": "bedrock_invoke",
     ":streamGenerateContent": "gemini",
+    "/v2/chat": "cohere_chat",
+    "/api/chat": "ollama_chat",
 }
 """How a path ends and the dialect that is spoken there. What stands before is any provider's base URL."""
 
@@ -42,6 +44,7 @@ _AWS_STREAM_HEADERS: Headers = (("content-type", "application/vnd.amazon.eventst
 STREAM_HEADERS: Mapping[str, Headers] = {
     "bedrock_converse": _AWS_STREAM_HEADERS,
     "bedrock_invoke": _AWS_STREAM_HEADERS,
+    "ollama_chat": (("content-type", "application/x-ndjson"),),
 }
 """The headers of a stream, where its events are not those of a server."""
 

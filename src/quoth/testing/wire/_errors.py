@@ -81,7 +81,7 @@ BY_CODE: Mapping[str, str] = {
 """What a code or a type says whatever the status is ("Codes -> kind"): it may then have this kind too."""
 REQUEST_IDS = (
     "x-request-id", "request-id", "apim-request-id", "mistral-correlation-id", "x-amzn-requestid", "x-goog-request-id",
-    "x-ds-trace-id", "cf-ray",
+    "x-ds-trace-id", "x-debug-trace-id", "cf-ray",
 )  # fmt: skip
 """The headers that name a request to who asks its provider: its own first, then that of the network before it."""
 REDACTED = "[redacted]"
