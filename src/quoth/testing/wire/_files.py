@@ -47,8 +47,9 @@ class Exchange(Struct, frozen=True, kw_only=True):
 
     @property
     def streamed(self) -> bool:
-        """Whether the body is a stream of events, as its first bytes say."""
-        return _STREAM.match(self.reply.body) is not None
+        """Whether the body is a stream: of events, as its first bytes say, or of lines, as its label does."""
+        lines = (self.reply.header("content-type") or "").startswith("application/x-ndjson")
+        return lines or _STREAM.match(self.reply.body) is not None
 
 
 def recordings(folder: Path) -> list[Path]:

@@ -123,7 +123,7 @@ def mutants(exchange: Exchange, wire: Wire, expected: Expected, chance: random.R
     for place in chance.sample(made, min(most, len(made))):
         event = place.event
         text = json.dumps(_changed(place.value, place.steps), ensure_ascii=False).encode("utf-8", "surrogatepass")
-        new = text if event is None else body[: event.start] + b"data: " + text + body[event.end :]
+        new = text if event is None else body[: event.start] + event.mark + text + body[event.end :]
         where = "" if event is None else f" at byte {event.start}"
         yield Mutant(path=place.path(index=True) + where, reply=replace(exchange.reply, body=new))
 

@@ -26,8 +26,6 @@ from .readers._events import events_of
 
 __all__ = ["Cutting", "StreamResult", "check_cuts", "end_of", "feed", "with_line_ends"]
 
-LINE_ENDS = (b"\n", b"\r", b"\r\n")
-
 
 class Cutting(Struct, frozen=True, kw_only=True):
     """How much is cut: every place of a body up to ``every`` bytes, ``some`` seeded ones of a larger one."""
@@ -93,7 +91,7 @@ def check_cuts(wire: Wire, provider: Provider, reply: WireReply, cutting: Cuttin
     """Feed a stream in every way that it may come, and cut it short; stops at the first difference of a kind."""
     by_finish = provider.wire.quirks.stream_end == "finish_reason"
     result = feed(provider, reply, [reply.body])
-    for ends in LINE_ENDS:
+    for ends in wire.line_ends:
         body = with_line_ends(reply.body, ends)
         again = feed(provider, reply, _bytes_of(body))
         if not again.same(result):

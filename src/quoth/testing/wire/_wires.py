@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from ._reading import Reading
 from ._requests import ABSENT, ANYTHING, TEXT, Normalisation
-from .readers import anthropic_messages, openai_chat, openai_responses
+from .readers import anthropic_messages, cohere_chat, ollama_chat, openai_chat, openai_responses
 from .readers._events import Event
 from .readers._mutable import MutableLeaves
 
@@ -56,6 +56,8 @@ class Wire(Struct, frozen=True, kw_only=True):
     """False: a whole answer holds arguments as an object, and does not tell how they were spaced."""
     borders: bool = True
     """False: a stream does not tell where one text ends and the next begins."""
+    line_ends: tuple[bytes, ...] = (b"\n", b"\r", b"\r\n")
+    """What may end the lines of a stream."""
 
 
 def _nulls(*names: str) -> tuple[Normalisation, ...]:
@@ -127,6 +129,31 @@ WIRES = (
             *[Normalisation(path="$.max_tokens", said=said, built=32_000) for said in (ABSENT, None)],
         ),
         arguments_are_text=False,
+    ),
+    Wire(
+        name="cohere_chat",
+        path=r".*/v2/chat",
+        reader=cohere_chat,
+        normalisations=(
+            _STREAM_FALSE,
+            *_nulls(
+                "max_tokens", "p", "response_format", "seed", "stop_sequences", "stream", "temperature", "thinking",
+                "tool_choice", "tools",
+            ),
+        ),
+    ),
+    Wire(
+        name="ollama_chat",
+        path=r".*/api/chat",
+        reader=ollama_chat,
+        normalisations=(
+            Normalisation(path="$.stream", said=ABSENT, built=True),
+            Normalisation(path="$.stream", said=None, built=True),
+            *_nulls("format", "think", "tools"),
+        ),
+        arguments_are_text=False,
+        borders=False,
+        line_ends=(b"\n", b"\r\n"),
     ),
 )  # fmt: skip
 """In the order of the table that is printed."""

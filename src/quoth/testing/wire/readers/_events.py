@@ -1,4 +1,4 @@
-"""Server-sent events, read the slow way: line by line, with the place of each in the body."""
+"""Server-sent events and lines of JSON, read the slow way: line by line, with the place of each in the body."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ class Event(Struct, frozen=True, kw_only=True):
     data: str
     start: int
     end: int
+    mark: bytes = b"data: "
+    """What stands before its data."""
 
     @property
     def value(self) -> Any:
@@ -32,7 +34,21 @@ class Event(Struct, frozen=True, kw_only=True):
 
 
 def events_of(body: bytes) -> Iterator[Event]:
-    """The events of a body, by the HTML standard (section 9.2); the last one also without a blank line behind it."""
+    """The events of a body; of one that begins as an object does, its lines."""
+    return _lines_of(body) if body.lstrip().startswith(b"{") else _sent_events_of(body)
+
+
+def _lines_of(body: bytes) -> Iterator[Event]:
+    """The lines of a body that are not blank, which only LF ends."""
+    for line in re.finditer(rb"[^\n]+", body):
+        text = line[0].removesuffix(b"\r")
+        if text.strip():
+            end = line.start() + len(text)
+            yield Event(name="", data=text.decode("utf-8", "replace"), start=line.start(), end=end, mark=b"")
+
+
+def _sent_events_of(body: bytes) -> Iterator[Event]:
+    """By the HTML standard (section 9.2); the last one also without a blank line behind it."""
     name, data, start, end = "", list[str](), -1, 0
     at = 3 if body.startswith(b"\xef\xbb\xbf") else 0
     while at <= len(body):
