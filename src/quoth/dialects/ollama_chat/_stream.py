@@ -97,12 +97,11 @@ class OllamaStreamParser:
 
     def _start(self, line: Wire, events: list[StreamEvent]) -> None:
         self._started = True
-        model, created = line.get("model"), line.get("created_at")
-        self._where = where_made(created)
-        self._answer |= kept_time(created)
-        events.append(
-            ResponseStart(model=model if isinstance(model, str) and model else None, created=read_time(created))
-        )
+        model, said = line.get("model"), line.get("created_at")
+        created = read_time(said)
+        self._where = where_made(said)
+        self._answer |= kept_time(said, created)
+        events.append(ResponseStart(model=model if isinstance(model, str) and model else None, created=created))
 
     def _add(self, message: Wire, events: list[StreamEvent]) -> None:
         thoughts, text, calls = message.get("thinking"), message.get("content"), message.get("tool_calls")
