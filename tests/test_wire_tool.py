@@ -16,6 +16,8 @@ from types import SimpleNamespace
 import pytest
 from msgspec.structs import replace
 
+import invented_cohere as cohere
+import invented_ollama as ollama
 from quoth.errors import KINDS
 from quoth.events import ResponseEnd
 from quoth.testing.wire import main
@@ -246,6 +248,10 @@ ANSWERS = [
     exchange("claude-stream", MESSAGES, {**ASKED_OF_CLAUDE, "stream": True}, CLAUDE_STREAM, provider="anthropic"),
     exchange("responses", RESPONSES, ASKED_RESPONSES, RESPONSE),
     exchange("responses-stream", RESPONSES, {**ASKED_RESPONSES, "stream": True}, RESPONSES_STREAM),
+    exchange("cohere", cohere.URL, cohere.ASKED, cohere.ANSWER, provider="cohere"),
+    exchange("cohere-stream", cohere.URL, {**cohere.ASKED, "stream": True}, cohere.STREAM, provider="cohere"),
+    exchange("ollama", ollama.URL, ollama.ASKED, ollama.ANSWER, provider="ollama"),
+    exchange("ollama-stream", ollama.URL, {**ollama.ASKED, "stream": True}, ollama.STREAM, headers=ollama.LINES),
 ]
 
 WHOLE = ANSWERS[::2]
@@ -287,6 +293,8 @@ ERRORS = [
             done=False,
         ),
     ),
+    exchange("cohere-refused", cohere.URL, {**cohere.ASKED, "stream": True}, cohere.REFUSED, provider="cohere"),
+    exchange("ollama-refused", ollama.URL, {**ollama.ASKED, "stream": True}, ollama.REFUSED, headers=ollama.LINES),
 ]
 
 
@@ -311,8 +319,8 @@ def test_each_wire_and_form_passes_and_is_counted(tmp_path, capsys):
     assert code == 0, out
     rows = [line.split() for line in out.splitlines()[:3]]
     assert rows[0] == ["file", "in", "scope", "passed", "failed", "suspect", "left", "out"]
-    assert rows[1] == ["invented.jsonl", "11", "11", "0", "0", "0"]
-    assert rows[2] == ["all", "11", "11", "0", "0", "0"]
+    assert rows[1] == ["invented.jsonl", "17", "17", "0", "0", "0"]
+    assert rows[2] == ["all", "17", "17", "0", "0", "0"]
     for wire in sorted(ALL):
         assert f"{wire}, answer: 1 of 1 passed" in out
         assert f"{wire}, stream: 1 of 1 passed" in out
@@ -378,7 +386,7 @@ def test_json_says_the_same_to_programs(tmp_path, capsys):
     code, out = run(capsys, written(tmp_path, *ANSWERS, *ERRORS), "--json")
     found = json.loads(out)
     assert (code, found["passed"]) == (0, True)
-    assert [(each["file"], each["in_scope"], each["failed"]) for each in found["files"]] == [("invented.jsonl", 11, 0)]
+    assert [(each["file"], each["in_scope"], each["failed"]) for each in found["files"]] == [("invented.jsonl", len(ANSWERS) + len(ERRORS), 0)]
 
 
 def test_it_runs_as_a_module_and_tells_misuse(tmp_path):
@@ -608,7 +616,7 @@ def test_a_recording_on_which_the_tool_breaks_fails_alone(tmp_path, capsys):
     code, out = run(capsys, written(tmp_path, *WHOLE, ERRORS[0]), halves=wrong("openai_chat", changed))
     assert code == 1
     assert "tool: broke on it: ZeroDivisionError" in out
-    assert out.splitlines()[1].split()[1:4] == ["4", "3", "1"]
+    assert out.splitlines()[1].split()[1:4] == [str(len(WHOLE) + 1), str(len(WHOLE)), "1"]
 
 
 @pytest.mark.parametrize(

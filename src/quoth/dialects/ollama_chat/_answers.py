@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from ...types import FinishReason, Message, Part, Reasoning, Response, Text, ToolCall
@@ -21,7 +20,6 @@ __all__ = [
     "kept_time",
     "read_answer",
     "spelled_time",
-    "where_made",
 ]
 
 ANSWER_FIELDS = frozenset({"created_at", "done", "done_reason", "message", "model", *COUNTS})
@@ -32,7 +30,8 @@ MESSAGE_FIELDS = frozenset({"content", "images", "role", "thinking", "tool_calls
 def read_answer(answer: Wire, message: Wire, body: bytes) -> Response:
     """Read one whole answer."""
     model, said = answer.get("model"), answer.get("created_at")
-    read, created = _read_message(message, said), read_time(said)
+    created = read_time(said)
+    read = _read_message(message, created)
     calls = any(isinstance(part, ToolCall) for part in read.parts)
     ours, raw = finish_reason(answer.get("done_reason"), calls)
     return Response(
@@ -47,7 +46,7 @@ def read_answer(answer: Wire, message: Wire, body: bytes) -> Response:
     )
 
 
-def _read_message(wire: Wire, created: Any) -> Message:
+def _read_message(wire: Wire, created: int | None) -> Message:
     thoughts, text, calls = wire.get("thinking"), wire.get("content"), wire.get("tool_calls")
     parts: list[Part] = []
     if isinstance(thoughts, str) and thoughts:
@@ -56,9 +55,7 @@ def _read_message(wire: Wire, created: Any) -> Message:
         parts.append(Text(text=text))
     parts += read_images(wire.get("images"))
     found = [call for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
-    if found:
-        where = where_made(created)
-        parts += [read_answer_call(call, made_id(where, place)) for place, call in enumerate(found)]
+    parts += [read_answer_call(call, made_id(created, place)) for place, call in enumerate(found)]
     kept = kept_fields(wire, MESSAGE_FIELDS)
     return Message(role="assistant", parts=tuple(parts), provider_data=RESIDUES.named(kept))
 
@@ -79,11 +76,6 @@ def kept_time(said: Any, created: int | None) -> Wire:
 def spelled_time(created: int | None) -> str:
     """As this wire writes a time."""
     return NO_TIME if created is None else write_time(created)
-
-
-def where_made(created: Any) -> str:
-    """What tells the calls of an answer from those of others, for the ids of those that have none."""
-    return re.sub(r"\D", "", created, flags=re.ASCII) if isinstance(created, str) else "answer"
 
 
 # How it ended.

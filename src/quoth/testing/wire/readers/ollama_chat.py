@@ -57,11 +57,13 @@ def stream(body: bytes) -> Reading:
 
 def _reading(lines: Sequence[Mapping[str, Any]]) -> Reading:
     messages = [object_in(line.get("message")) for line in lines]
-    calls = tuple([_call(call) for message in messages for call in objects_in(message.get("tool_calls"))])
+    first = lines[0] if lines else {}
+    created = _seconds(first.get("created_at"))
+    found = [call for message in messages for call in objects_in(message.get("tool_calls"))]
+    calls = tuple([_call(call, f"ollama_{created}_{place}") for place, call in enumerate(found)])
     merged = {key: value for line in lines for key, value in line.items() if value is not None}
     raw = word(merged.get("done_reason"))
     finish = raw if raw in ("stop", "length") else "other"
-    first = lines[0] if lines else {}
     return Reading(
         answer=OneAnswer(
             text=_joined(messages, "content"),
@@ -71,7 +73,7 @@ def _reading(lines: Sequence[Mapping[str, Any]]) -> Reading:
             finish_raw=raw,
         ),
         model=word(first.get("model")) or "",
-        created=_seconds(first.get("created_at")),
+        created=created,
         rest=counted([*_time_rest(first.get("created_at")), *_rest(merged), *_messages_rest(messages)]),
         **usage_fields(
             {name: merged[name] for name in COUNTS if name in merged},
@@ -86,9 +88,10 @@ def _joined(messages: Sequence[Mapping[str, Any]], field: str) -> str:
     return "".join([word(message.get(field)) or "" for message in messages])
 
 
-def _call(call: Mapping[str, Any]) -> Call:
+def _call(call: Mapping[str, Any], made: str) -> Call:
+    """A call; ``made`` is what one without an id is called, which is never sent."""
     function = object_in(call.get("function"))
-    return Call(id=word(call.get("id")) or "", name=word(function.get("name")) or "", arguments=function["arguments"])
+    return Call(id=word(call.get("id")) or made, name=word(function.get("name")) or "", arguments=function["arguments"])
 
 
 def _time(created: Any) -> datetime | None:
