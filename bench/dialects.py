@@ -142,7 +142,7 @@ def encode_plainly(value: object) -> bytes:
 def stream_cases(name: str, client: ClientDialect, server: ServerDialect) -> Iterator[Case]:
     events = list(server.build_events(LONG, piece=PIECE))
     size = sum(map(len, events)) // len(events)
-    data = [event[event.index(b"data: ") + 6 :].strip() for event in events]
+    data = [event.rpartition(b"data: ")[2].strip() for event in events]
     data = [each for each in data if each.startswith(b"{")]
 
     def read(chunks: list[bytes]) -> None:

@@ -11,7 +11,9 @@ from quoth._costs import Prices
 from quoth.dialects import CLIENTS
 from quoth.dialects.anthropic_messages._usage import parse_usage as parse_messages
 from quoth.dialects.bedrock_converse._usage import parse_usage as parse_converse
+from quoth.dialects.cohere_chat._usage import parse_usage as parse_cohere
 from quoth.dialects.gemini._usage import parse_usage as parse_gemini
+from quoth.dialects.ollama_chat._usage import parse_usage as parse_ollama
 from quoth.dialects.openai_chat._usage import parse_usage as parse_chat
 from quoth.dialects.openai_responses._usage import parse_usage as parse_responses
 from quoth.types import EVENT_BUCKETS, TOKEN_BUCKETS, Usage
@@ -22,7 +24,9 @@ PARSE = {
     "anthropic_messages": parse_messages,
     "bedrock_converse": parse_converse,
     "bedrock_invoke": parse_messages,
+    "cohere_chat": parse_cohere,
     "gemini": parse_gemini,
+    "ollama_chat": parse_ollama,
 }
 
 FIELDS = {
@@ -46,6 +50,8 @@ FIELDS = {
         "inputTokens", "outputTokens", "totalTokens", "cacheReadInputTokens", "cacheWriteInputTokens",
         "cacheReadInputTokenCount", "cacheWriteInputTokenCount",
     ],
+    "cohere_chat": ["billed_units.input_tokens", "billed_units.output_tokens", "tokens.reasoning_tokens"],
+    "ollama_chat": ["prompt_eval_count", "eval_count"],
     "gemini": [
         "promptTokenCount", "candidatesTokenCount", "thoughtsTokenCount", "toolUsePromptTokenCount",
         "cachedContentTokenCount", "totalTokenCount",
@@ -114,6 +120,9 @@ def totals(wire, counts):
             for what in ("Read", "Write")
         )
         return {get("inputTokens") + read + written}, {get("outputTokens")}
+    if wire in ("cohere_chat", "ollama_chat"):
+        read, written = FIELDS[wire][:2]
+        return {get(read)}, {get(written)}
     if wire in ("anthropic_messages", "bedrock_invoke"):
         created = (
             get("cache_creation_input_tokens")
@@ -146,7 +155,7 @@ def test_a_number_that_cannot_be_is_refused_and_never_priced(wire, data):
 @pytest.mark.parametrize("absurd", [-1, 1.5, float("nan"), "7", True, 10**30])
 def test_an_absurd_total_is_suspect(wire, absurd):
     for path in FIELDS[wire][:2]:
-        usage = PARSE[wire]({FIELDS[wire][0]: 10, FIELDS[wire][1]: 5, path: absurd})
+        usage = PARSE[wire](nested({FIELDS[wire][0]: 10, FIELDS[wire][1]: 5, path: absurd}))
         assert usage.source == "suspect"
         assert usage.reported is not None
 

@@ -18,6 +18,8 @@ import pytest
 from msgspec.structs import replace
 
 import invented_bedrock as bedrock
+import invented_cohere as cohere
+import invented_ollama as ollama
 from quoth.errors import KINDS
 from quoth.events import ResponseEnd
 from quoth.testing.wire import main
@@ -310,6 +312,10 @@ ANSWERS = [
     exchange("invoke-stream", INVOKE_STREAM, ASKED_OF_BEDROCK, bedrock.chunks(*CLAUDE_EVENTS), headers=bedrock.FRAMES),
     exchange("gemini", GOOGLE, ASKED_OF_GEMINI, GEMINI_ANSWER, provider="gemini"),
     exchange("gemini-stream", GOOGLE_STREAM, ASKED_OF_GEMINI, GEMINI_STREAM, provider="gemini"),
+    exchange("cohere", cohere.URL, cohere.ASKED, cohere.ANSWER, provider="cohere"),
+    exchange("cohere-stream", cohere.URL, {**cohere.ASKED, "stream": True}, cohere.STREAM, provider="cohere"),
+    exchange("ollama", ollama.URL, ollama.ASKED, ollama.ANSWER, provider="ollama"),
+    exchange("ollama-stream", ollama.URL, {**ollama.ASKED, "stream": True}, ollama.STREAM, headers=ollama.LINES),
 ]
 
 WHOLE = ANSWERS[::2]
@@ -388,6 +394,8 @@ ERRORS = [
         status=429,
         provider="gemini",
     ),
+    exchange("cohere-refused", cohere.URL, {**cohere.ASKED, "stream": True}, cohere.REFUSED, provider="cohere"),
+    exchange("ollama-refused", ollama.URL, {**ollama.ASKED, "stream": True}, ollama.REFUSED, headers=ollama.LINES),
 ]
 
 
@@ -713,7 +721,7 @@ def test_a_recording_on_which_the_tool_breaks_fails_alone(tmp_path, capsys):
     code, out = run(capsys, written(tmp_path, *WHOLE, ERRORS[0]), halves=wrong("openai_chat", changed))
     assert code == 1
     assert "tool: broke on it: ZeroDivisionError" in out
-    assert out.splitlines()[1].split()[1:4] == ["7", "6", "1"]
+    assert out.splitlines()[1].split()[1:4] == [str(len(WHOLE) + 1), str(len(WHOLE)), "1"]
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,7 @@ def find_address(
 def is_foreign(spec: ProviderSpec, call: Given, settings: Given, environment: Mapping[str, str]) -> bool:
     """Whether a call goes to a host that is none of the provider's own, because somebody gave another base URL.
 
-    Where the row's own wire and its Chat Completions have different roots, the root that was given tells first: a server
+    Where the row's own wire and its Chat Completions have different roots, the one that was given tells first: a server
     of one's own, or a private deployment, speaks at any host what its path says.
     """
     given = _given_url(spec, call, settings, environment)

@@ -67,20 +67,19 @@ KIND_WORDS: dict[str, Words] = {
 def parse_error(reply: WireReply) -> ErrorInfo:
     """Read a provider's "no". Never raises, whatever the bytes."""
     _, detail, message = reply_detail(reply)
-    return _info(detail, message, reply)
+    return _info(detail, message, reply, status_named(detail, reply.status))
 
 
 def parse_stream_error(event: Wire) -> ErrorInfo:
     """Read an error that came inside a stream, after a 200: where it names no status, the server failed."""
     detail, message = error_detail(event)
-    return _info(detail, message or "the stream carries an error without a message", WireReply(status=200))
+    message = message or "the stream carries an error without a message"
+    return _info(detail, message, WireReply(status=200), status_named(detail, 0) or 500)
 
 
-def _info(detail: Wire, message: str, reply: WireReply) -> ErrorInfo:
+def _info(detail: Wire, message: str, reply: WireReply, status: int) -> ErrorInfo:
     code, type_ = word(detail.get("code")), word(detail.get("type") or detail.get("error_type"))
-    status = status_named(detail, reply.status)
-    said = status if status >= 400 else 500
-    kind = classify(_TABLES, said, (code, type_, f"status {said}"), message)
+    kind = classify(_TABLES, status, (code, type_, f"status {status}"), message)
     return error_info(kind, message, reply, code=code, type=type_, param=word(detail.get("param")), detail=detail)
 
 

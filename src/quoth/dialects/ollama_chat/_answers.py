@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from ...types import FinishReason, Message, Part, Reasoning, Response, Text, ToolCall
@@ -21,7 +20,6 @@ __all__ = [
     "kept_time",
     "read_answer",
     "spelled_time",
-    "where_made",
 ]
 
 ANSWER_FIELDS = frozenset({"created_at", "done", "done_reason", "message", "model", *COUNTS})
@@ -31,8 +29,9 @@ MESSAGE_FIELDS = frozenset({"content", "images", "role", "thinking", "tool_calls
 
 def read_answer(answer: Wire, message: Wire, body: bytes) -> Response:
     """Read one whole answer."""
-    model, created = answer.get("model"), answer.get("created_at")
-    read = _read_message(message, where_made(created))
+    model, said = answer.get("model"), answer.get("created_at")
+    created = read_time(said)
+    read = _read_message(message, created)
     calls = any(isinstance(part, ToolCall) for part in read.parts)
     ours, raw = finish_reason(answer.get("done_reason"), calls)
     return Response(
@@ -40,14 +39,14 @@ def read_answer(answer: Wire, message: Wire, body: bytes) -> Response:
         finish_reason=ours,
         finish_reason_raw=raw,
         model=model if isinstance(model, str) else "",
-        created=read_time(created),
+        created=created,
         usage=parse_usage(reported_of(answer) or None),
-        provider_data=RESIDUES.named({**kept_time(created), **kept_fields(answer, ANSWER_FIELDS)}),
+        provider_data=RESIDUES.named({**kept_time(said, created), **kept_fields(answer, ANSWER_FIELDS)}),
         body=body,
     )
 
 
-def _read_message(wire: Wire, where: str) -> Message:
+def _read_message(wire: Wire, created: int | None) -> Message:
     thoughts, text, calls = wire.get("thinking"), wire.get("content"), wire.get("tool_calls")
     parts: list[Part] = []
     if isinstance(thoughts, str) and thoughts:
@@ -56,7 +55,7 @@ def _read_message(wire: Wire, where: str) -> Message:
         parts.append(Text(text=text))
     parts += read_images(wire.get("images"))
     found = [call for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
-    parts += [read_answer_call(call, made_id(where, place)) for place, call in enumerate(found)]
+    parts += [read_answer_call(call, made_id(created, place)) for place, call in enumerate(found)]
     kept = kept_fields(wire, MESSAGE_FIELDS)
     return Message(role="assistant", parts=tuple(parts), provider_data=RESIDUES.named(kept))
 
@@ -64,20 +63,19 @@ def _read_message(wire: Wire, where: str) -> Message:
 # When it was made.
 
 
-def kept_time(created: Any) -> Wire:
-    """When an answer was made, where that says more than whole seconds do."""
-    said = isinstance(created, str) and bool(created) and created != spelled_time(read_time(created))
-    return {"created_at": created} if said else {}
+NO_TIME = "1970-01-01T00:00:00Z"
+"""What stands for no time, where one must be said."""
+
+
+def kept_time(said: Any, created: int | None) -> Wire:
+    """When an answer was made, where that says more than the whole seconds that were read."""
+    whole = said == NO_TIME or (created is not None and len(said) == len(NO_TIME))
+    return {"created_at": said} if isinstance(said, str) and said and not whole else {}
 
 
 def spelled_time(created: int | None) -> str:
-    """As this wire writes a time; 1970 is none."""
-    return write_time(created or 0)
-
-
-def where_made(created: Any) -> str:
-    """What tells the calls of an answer from those of others, for the ids of those that have none."""
-    return re.sub(r"\D", "", created, flags=re.ASCII) if isinstance(created, str) else "answer"
+    """As this wire writes a time."""
+    return NO_TIME if created is None else write_time(created)
 
 
 # How it ended.

@@ -13,7 +13,7 @@ __all__ = ["is_made", "made_id", "read_answer_call", "read_call", "write_call"]
 
 
 def made_id(where: object, place: int) -> str:
-    """An id for a call that has none."""
+    """An id for a call that has none: ``where`` is its message, or the second in which its answer was made."""
     return f"{MADE}{where}_{place}"
 
 

@@ -24,7 +24,7 @@ from .._errors import error_from
 from .._kept import Wire, kept_fields
 from .._streams import EventFeed, decode_event
 from .._times import read_time
-from ._answers import ANSWER_FIELDS, MESSAGE_FIELDS, finish_reason, kept_time, where_made
+from ._answers import ANSWER_FIELDS, MESSAGE_FIELDS, finish_reason, kept_time
 from ._calls import made_id, read_answer_call
 from ._errors import parse_stream_error
 from ._messages import THOUGHT, read_images
@@ -53,7 +53,7 @@ class OllamaStreamParser:
     """The state of one stream: what was said about the whole answer. See ``StreamParser``."""
 
     __slots__ = (
-        "_answer", "_calls", "_feed", "_logprobs", "_message", "_next", "_places", "_reported", "_started", "_where",
+        "_answer", "_calls", "_created", "_feed", "_logprobs", "_message", "_next", "_places", "_reported", "_started",
         "ended",
     )  # fmt: skip
 
@@ -61,7 +61,7 @@ class OllamaStreamParser:
         self.ended = False
         self._feed = EventFeed(_Lines())
         self._started = False  # ResponseStart was given
-        self._where = ""  # what tells the ids of its calls from others
+        self._created: int | None = None
         self._next = 0  # index of the next part
         self._places: dict[str, int] = {}  # field of the message: index of the part that it fills
         self._calls = 0  # how many there are
@@ -97,12 +97,10 @@ class OllamaStreamParser:
 
     def _start(self, line: Wire, events: list[StreamEvent]) -> None:
         self._started = True
-        model, created = line.get("model"), line.get("created_at")
-        self._where = where_made(created)
-        self._answer |= kept_time(created)
-        events.append(
-            ResponseStart(model=model if isinstance(model, str) and model else None, created=read_time(created))
-        )
+        model, said = line.get("model"), line.get("created_at")
+        self._created = created = read_time(said)
+        self._answer |= kept_time(said, created)
+        events.append(ResponseStart(model=model if isinstance(model, str) and model else None, created=created))
 
     def _add(self, message: Wire, events: list[StreamEvent]) -> None:
         thoughts, text, calls = message.get("thinking"), message.get("content"), message.get("tool_calls")
@@ -136,7 +134,7 @@ class OllamaStreamParser:
             events.append(PartData(provider_data=THOUGHT, index=index))
 
     def _add_call(self, wire: Wire, events: list[StreamEvent]) -> None:
-        call = read_answer_call(wire, made_id(self._where, self._calls))
+        call = read_answer_call(wire, made_id(self._created, self._calls))
         self._calls += 1
         index = self._new_place()
         events.append(ToolCallStart(id=call.id, name=call.name, index=index))

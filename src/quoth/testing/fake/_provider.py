@@ -297,7 +297,8 @@ class FakeProvider:
         known = ", ".join([f"POST .../{path.strip('/')}" for path in PATHS])
         return Fault(
             kind="not_found",
-            message=f"FakeProvider has nothing at {received.method} {received.path}; it has GET .../models and /api/tags, {known}",
+            message=f"FakeProvider has nothing at {received.method} {received.path}; "
+            f"it has GET .../models and .../api/tags, {known}",
         )
 
 

@@ -21,6 +21,7 @@ IN_SCOPE: Mapping[str, Mapping[str, int]] = {
     "bedrock-invoke.jsonl": {"bedrock_invoke": 7},
     "bedrock-mantle.jsonl": {"openai_chat": 1, "openai_responses": 12},
     "cerebras.jsonl": {"openai_chat": 7},
+    "cohere.jsonl": {"cohere_chat": 65},
     "copilot.jsonl": {"openai_chat": 25, "openai_responses": 4},
     "deepseek.jsonl": {"openai_chat": 83, "openai_responses": 7},
     "doubleword.jsonl": {"openai_chat": 24},
@@ -29,6 +30,7 @@ IN_SCOPE: Mapping[str, Mapping[str, int]] = {
         "openai_responses": 20,
         "anthropic_messages": 36,
         "bedrock_converse": 22,
+        "cohere_chat": 1,
         "gemini": 20,
     },
     "gemini.jsonl": {"gemini": 240},
@@ -37,7 +39,7 @@ IN_SCOPE: Mapping[str, Mapping[str, int]] = {
     "local-openai-compatible.jsonl": {"openai_chat": 46, "openai_responses": 3},
     "misc-openai-compatible.jsonl": {"openai_chat": 13, "openai_responses": 18},
     "mistral.jsonl": {"openai_chat": 107},
-    "ollama.jsonl": {"openai_chat": 21},
+    "ollama.jsonl": {"openai_chat": 21, "ollama_chat": 28},
     "openai-chat.jsonl": {"openai_chat": 260},
     "openai-responses.jsonl": {"openai_responses": 240},
     "openrouter.jsonl": {"openai_chat": 125, "openai_responses": 1},
@@ -51,6 +53,9 @@ IN_SCOPE: Mapping[str, Mapping[str, int]] = {
 }
 """By file and wire."""
 
+OLD: Mapping[str, str] = {"/v1/chat": "chat of Cohere's API v1"}
+"""Paths of what is not spoken any more, where no row knows the host's."""
+
 
 def wire_of(exchange: Exchange) -> Wire | None:
     """The wire of an exchange, or None where it is out of scope."""
@@ -63,7 +68,7 @@ def out_of_scope(exchange: Exchange) -> str:
     """What an exchange without a wire of ours is, for the list of what was left out."""
     if exchange.request is None:
         return "a reply without its request"
-    kind = exchange.kind or exchange.path
+    kind = OLD.get(exchange.path) or exchange.kind or exchange.path
     return kind if exchange.request.method == "POST" else f"{kind} ({exchange.request.method})"
 
 

@@ -27,8 +27,6 @@ from .readers._frames import is_framed
 
 __all__ = ["Cutting", "StreamResult", "check_cuts", "end_of", "feed", "with_line_ends"]
 
-LINE_ENDS = (b"\n", b"\r", b"\r\n")
-
 
 class Cutting(Struct, frozen=True, kw_only=True):
     """How much is cut: every place of a body up to ``every`` bytes, ``some`` seeded ones of a larger one."""
@@ -94,7 +92,7 @@ def check_cuts(wire: Wire, provider: Provider, reply: WireReply, cutting: Cuttin
     """Feed a stream in every way that it may come, and cut it short; stops at the first difference of a kind."""
     by_finish = wire.by_finish(provider.wire.quirks)
     result = feed(provider, reply, [reply.body])
-    for how, body in _by_lines(reply.body):
+    for how, body in _by_lines(reply.body, wire.line_ends):
         again = feed(provider, reply, _bytes_of(body))
         if not again.same(result):
             yield _differs(f"one byte a chunk{how}", _summary(result), _summary(again))
@@ -111,12 +109,12 @@ def check_cuts(wire: Wire, provider: Provider, reply: WireReply, cutting: Cuttin
             return
 
 
-def _by_lines(body: bytes) -> Iterator[tuple[str, bytes]]:
+def _by_lines(body: bytes, line_ends: Iterable[bytes]) -> Iterator[tuple[str, bytes]]:
     """The body with each kind of line end, and what that is called; frames have none."""
     if is_framed(body):
         yield "", body
         return
-    for ends in LINE_ENDS:
+    for ends in line_ends:
         yield f", lines ended by {ends!r}", with_line_ends(body, ends)
 
 

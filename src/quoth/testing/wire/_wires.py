@@ -13,7 +13,15 @@ from ._errors import ErrorWords, Refusal
 from ._files import Exchange
 from ._reading import Reading
 from ._requests import ABSENT, ANYTHING, TEXT, Normalisation
-from .readers import anthropic_messages, bedrock_converse, gemini, openai_chat, openai_responses
+from .readers import (
+    anthropic_messages,
+    bedrock_converse,
+    cohere_chat,
+    gemini,
+    ollama_chat,
+    openai_chat,
+    openai_responses,
+)
 from .readers._events import ARRAY, Event
 from .readers._mutable import MutableLeaves
 
@@ -61,6 +69,8 @@ class Wire(Struct, frozen=True, kw_only=True):
     """The header that has the name of an error."""
     borders: bool = True
     """False: a stream does not tell where one text ends and the next begins."""
+    line_ends: tuple[bytes, ...] = (b"\n", b"\r", b"\r\n")
+    """What may end the lines of a stream."""
     arrays: bool = False
     """Whether a stream may be one JSON array."""
     versions: bool = False
@@ -181,6 +191,31 @@ WIRES = (
         uncounted=frozenset({"web_searches"}),
         error_words=gemini.error_words,
         refusal=gemini.refusal,
+    ),
+    Wire(
+        name="cohere_chat",
+        path=r".*/v2/chat",
+        reader=cohere_chat,
+        normalisations=(
+            _STREAM_FALSE,
+            *_nulls(
+                "max_tokens", "p", "response_format", "seed", "stop_sequences", "stream", "temperature", "thinking",
+                "tool_choice", "tools",
+            ),
+        ),
+    ),
+    Wire(
+        name="ollama_chat",
+        path=r".*/api/chat",
+        reader=ollama_chat,
+        normalisations=(
+            Normalisation(path="$.stream", said=ABSENT, built=True),
+            Normalisation(path="$.stream", said=None, built=True),
+            *_nulls("format", "think", "tools"),
+        ),
+        arguments_are_text=False,
+        borders=False,
+        line_ends=(b"\n", b"\r\n"),
     ),
 )  # fmt: skip
 """In the order of the table that is printed."""

@@ -1,4 +1,4 @@
-"""Streams read the slow way, with the place of each piece: events, frames of AWS, or the entries of a JSON array."""
+"""Streams read the slow way, with the place of each piece: events, lines, frames of AWS, entries of a JSON array."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class Event(Struct, frozen=True, kw_only=True):
     data: str
     start: int
     end: int
-    entry: bool = False
-    """Whether it is an entry of a JSON array, or the bracket that closes it."""
     frame: Frame | None = None
     """What it came in, where that is more than lines."""
+    mark: bytes = b"data: "
+    """What stands before its data."""
 
     @property
     def value(self) -> Any:
@@ -47,21 +47,32 @@ class Event(Struct, frozen=True, kw_only=True):
         """What stands in its place where it says this instead."""
         if self.frame is not None:
             return self.frame.spelled(data)
-        return data if self.entry else b"data: " + data
+        return self.mark + data
 
 
 def events_of(body: bytes) -> Iterator[Event]:
-    """The events of a body, by the HTML standard (section 9.2); the last one also without a blank line behind it.
-
-    Of an array, its entries; where the body is made of frames, what each of them says.
-    """
-    if ARRAY.match(body):
-        yield from _entries_of(body)
-        return
+    """The events of a body: of frames, or of an array, its entries; of one that begins as an object does, its lines."""
     if is_framed(body):
-        for each in frames_of(body):
-            yield Event(name=each.name, data=each.data, start=each.start, end=each.end, frame=each)
-        return
+        return (
+            Event(name=each.name, data=each.data, start=each.start, end=each.end, frame=each)
+            for each in frames_of(body)
+        )
+    if ARRAY.match(body):
+        return _entries_of(body)
+    return _lines_of(body) if body.lstrip().startswith(b"{") else _sent_events_of(body)
+
+
+def _lines_of(body: bytes) -> Iterator[Event]:
+    """The lines of a body that are not blank, which only LF ends."""
+    for line in re.finditer(rb"[^\n]+", body):
+        text = line[0].removesuffix(b"\r")
+        if text.strip():
+            end = line.start() + len(text)
+            yield Event(name="", data=text.decode("utf-8", "replace"), start=line.start(), end=end, mark=b"")
+
+
+def _sent_events_of(body: bytes) -> Iterator[Event]:
+    """By the HTML standard (section 9.2); the last one also without a blank line behind it."""
     name, data, start, end = "", list[str](), -1, 0
     at = 3 if body.startswith(b"\xef\xbb\xbf") else 0
     while at <= len(body):
@@ -95,13 +106,13 @@ def _entries_of(body: bytes) -> Iterator[Event]:
     while (begun := re.compile(r"[^ \t\r\n,]").search(text, at)) is not None:
         start = begun.start()
         if begun[0] == "]":
-            yield Event(name="", data="]", start=start, end=start + 1, entry=True)
+            yield Event(name="", data="]", start=start, end=start + 1, mark=b"")
             return
         try:
             _, at = decoder.raw_decode(text, start)
         except ValueError:  # cut
             return
-        yield Event(name="", data=body[start:at].decode("utf-8", "replace"), start=start, end=at, entry=True)
+        yield Event(name="", data=body[start:at].decode("utf-8", "replace"), start=start, end=at, mark=b"")
 
 
 def objects(body: bytes) -> list[Any]:

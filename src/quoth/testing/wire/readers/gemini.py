@@ -73,7 +73,7 @@ def end(events: Iterable[Event], *, by_finish: bool) -> int | None:
             continue
         for index, candidate in (each for chunk in _values(event) for each in _candidates(chunk)):
             finished_at[index] = finished_at.get(index, False) or _said_why(candidate)
-        if (not event.entry or event.data == "]") and finished_at and all(finished_at.values()):
+        if (event.mark or event.data == "]") and finished_at and all(finished_at.values()):
             return event.end
     return None
 
