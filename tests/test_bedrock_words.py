@@ -527,7 +527,7 @@ def test_what_clients_demand_is_there_and_read_as_absent():
         (b'{"message": "no"}', ResponseParseError, "no output"),
         (b'{"__type": "ThrottlingException", "message": "slow down"}', RateLimitError, "slow down"),
         (b'{"Output": {"__type": "com.amazon.coral.service#UnknownOperationException"}, "Version": "1.0"}',
-         APIStatusError, ""),
+         APIStatusError, "UnknownOperation"),
     ],
 )  # fmt: skip
 def test_a_reply_that_is_no_answer_is_an_error_with_its_bytes(body, error, why):
