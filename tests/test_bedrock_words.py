@@ -575,6 +575,22 @@ def test_a_call_without_arguments_has_empty_ones_and_deltas_without_a_beginning_
     assert lost.parts == (Text(text="", provider_data=kept(toolUse={"input": {"a": 1}})),)
 
 
+def test_that_a_call_is_one_is_noted_and_not_sent_back():
+    """Claude's answers say it of each; in requests the type is not known (botocore 1.44.8: server_tool_use alone)."""
+    call = {"toolUseId": "t", "name": "f", "type": "tool_use"}
+    start = frame("contentBlockStart", {"contentBlockIndex": 0, "start": {"toolUse": call}})
+    response = fold(told(start, delta(0, {"toolUse": {"input": "{}"}}), stop(0), stop="tool_use"))
+    block = {"toolUse": {**call, "input": {}}}
+    assert response.message == whole(answer(block)).message
+    assert response.tool_calls == (ToolCall(id="t", name="f", arguments="{}", provider_data=kept(**{
+        ":said": {"type": "tool_use"}})),)  # fmt: skip
+    spelled = json.loads(server.build_response(response).body)
+    assert spelled["output"]["message"]["content"] == [block]
+    assert sent(HI, response.message)["messages"][1]["content"] == [
+        {"toolUse": {"toolUseId": "t", "name": "f", "input": {}}}
+    ]
+
+
 def test_a_servers_tool_call_and_its_result_are_kept_whole():
     call = {"toolUseId": "t", "name": "nova_grounding", "type": "server_tool_use"}
     result = {"toolUseId": "t", "status": "success", "type": "nova_grounding_result"}

@@ -9,18 +9,33 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from msgspec.structs import replace
+
 from ... import _json
 from ...types import Audio, Document, Image, Part, Reasoning, Refusal, Text, ToolCall, ToolResult
 from .._kept import Wire, overlay
 from ._files import FORMATS, Spelling, read_file, write_file
-from ._words import FORM, INVALID, NAME, RESIDUES
+from ._words import FORM, INVALID, NAME, RESIDUES, SAID
 
-__all__ = ["CITED", "SERVERS_OWN", "opaque", "read_arguments", "read_block", "residue_of", "write_block"]
+__all__ = [
+    "CALL",
+    "CITED",
+    "SERVERS_OWN",
+    "opaque",
+    "read_answer_block",
+    "read_arguments",
+    "read_block",
+    "residue_of",
+    "write_answer_block",
+    "write_block",
+]
 
 residue_of = RESIDUES.of
 
 CITED = "citationsContent"
 """The block of a text with its sources."""
+
+CALL = "toolUse"
 
 SERVERS_OWN = "server_tool_use"
 """The type of a tool call that the server makes and answers itself."""
@@ -116,6 +131,24 @@ def read_block(block: Wire) -> Part:
     if read is None or (isinstance(read, Text) and not read.text and FORM not in residue_of(read) and len(block) > 1):
         return opaque(block)
     return RESIDUES.exact(read, block, write_block(read, Spelling()))
+
+
+def read_answer_block(block: Wire) -> Part:
+    """Read one block of an answer. That a call is a ``tool_use`` some say, and none may be sent: it is only noted."""
+    part = read_block(block)
+    data = residue_of(part)
+    if isinstance(part, ToolCall) and isinstance(inner := data.get(CALL), dict) and isinstance(inner.get("type"), str):
+        rest = {key: value for key, value in inner.items() if key != "type"}
+        data = {**data, CALL: rest, SAID: {"type": inner["type"]}}
+        return replace(part, provider_data={NAME: {key: value for key, value in data.items() if value}})
+    return part
+
+
+def write_answer_block(part: Part) -> Wire:
+    """Spell one block of an answer, with what is only noted of it."""
+    wire = write_block(part, Spelling())
+    noted = residue_of(part).get(SAID)
+    return {CALL: {**wire[CALL], **noted}} if isinstance(noted, dict) and isinstance(wire.get(CALL), dict) else wire
 
 
 def opaque(block: Wire) -> Text:

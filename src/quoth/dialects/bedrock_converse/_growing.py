@@ -11,12 +11,12 @@ from ... import _json
 from ...events import PartAdded, PartData, ReasoningDelta, StreamEvent, TextDelta, ToolCallDelta, ToolCallStart
 from ...types import Text, ToolCall
 from .._kept import ABSENT, Wire
-from ._blocks import CITED, read_arguments, read_block, residue_of
+from ._blocks import CALL, CITED, read_answer_block, read_arguments, residue_of
 from ._words import FORM, INVALID, NAME
 
 __all__ = ["GrowingBlock", "begun"]
 
-THOUGHT, CALL, RESULT = "reasoningContent", "toolUse", "toolResult"
+THOUGHT, RESULT = "reasoningContent", "toolResult"
 
 _KINDS = {"text": "text", "citation": "text", THOUGHT: "thought", CALL: "call", RESULT: "other", "image": "other"}
 """The kind of block that each delta is of."""
@@ -45,7 +45,7 @@ class GrowingBlock:
             self._begin(start, events)
 
     def _begin(self, start: Wire, events: list[StreamEvent]) -> None:
-        part = read_block({CALL: {"input": {}, **start[CALL]}}) if isinstance(start.get(CALL), dict) else None
+        part = read_answer_block({CALL: {"input": {}, **start[CALL]}}) if isinstance(start.get(CALL), dict) else None
         if not isinstance(part, ToolCall):
             self._kind = "other"
             return
@@ -143,7 +143,7 @@ class GrowingBlock:
         block = self._block
         if isinstance(mine := block.get(CALL), dict):
             block = {**block, CALL: {**mine, "input": _decoded("".join(self._pieces))}}
-        part = read_block(block)
+        part = read_answer_block(block)
         if isinstance(part, Text):
             events.append(TextDelta(text=part.text, index=self._index))
             events.append(PartData(provider_data=part.provider_data, index=self._index))

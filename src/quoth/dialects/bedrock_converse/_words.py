@@ -16,6 +16,7 @@ __all__ = [
     "NAME",
     "RESIDUES",
     "ROLES",
+    "SAID",
     "SOUNDS",
     "STOP_REASONS",
     "TURN",
@@ -25,7 +26,7 @@ __all__ = [
 NAME: str = "bedrock_converse"
 RESIDUES = Residues(NAME)
 
-FORM, FIELD, TURN = ":form", ":field", ":turn"
+FORM, FIELD, TURN, SAID = ":form", ":field", ":turn", ":said"
 """Our own keys in ``provider_data``: no field of a wire begins with a colon."""
 
 ROLES: dict[str, Role] = {"user": "user", "assistant": "assistant", "system": "system"}

@@ -18,7 +18,7 @@ from .._kept import Wire, overlay, residue
 from .._paths import target_of
 from .._streams import in_pieces
 from ._answers import FACTS, METRICS, NOT_MEASURED
-from ._blocks import CITED, write_block
+from ._blocks import CALL, CITED, write_answer_block
 from ._files import Spelling
 from ._parameters import read_parameters, write_parameters
 from ._turns import read_messages, read_system, write_conversation
@@ -72,7 +72,7 @@ def build_response(response: Response) -> WireReply:
     Counts that nobody made are zeros, named as such. This wire has one answer, without an id or the name of its model.
     """
     facts = {**RESIDUES.of(response)}
-    content = [write_block(part, Spelling()) for part in _parts(response)]
+    content = [write_answer_block(part) for part in _parts(response)]
     message = overlay({"role": "assistant", "content": content}, RESIDUES.of(response.message))
     body = {
         "output": {"message": message, **facts.pop("output", {})},
@@ -136,16 +136,15 @@ def _event(kind: str, event: Wire) -> bytes:
 
 def _block_events(part: Part, piece: int | None) -> tuple[Wire | None, list[Wire]]:
     """How a block begins, where an event says it, and its deltas; one that is no part of this wire comes whole."""
-    wire = write_block(part, Spelling())
+    wire = write_answer_block(part)
     match part:
         case Text() | Refusal() if "text" in wire or CITED in wire:
             return None, _text_deltas(part.text, wire, piece)
         case Reasoning() if isinstance(wire.get("reasoningContent"), dict):
             return None, _thought_deltas(part, wire["reasoningContent"], piece)
-        case ToolCall() if isinstance(wire.get("toolUse"), dict):
-            start = {key: value for key, value in wire["toolUse"].items() if key != "input"}
-            pieces = in_pieces(part.arguments, piece)
-            return {"toolUse": start}, [{"toolUse": {"input": text}} for text in pieces]
+        case ToolCall() if isinstance(wire.get(CALL), dict):
+            start = {key: value for key, value in wire[CALL].items() if key != "input"}
+            return {CALL: start}, [{CALL: {"input": text}} for text in in_pieces(part.arguments, piece)]
         case _:
             return _other_events(wire)
 
