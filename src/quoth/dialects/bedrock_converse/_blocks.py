@@ -13,9 +13,10 @@ from msgspec.structs import replace
 
 from ... import _json
 from ...types import Audio, Document, Image, Part, Reasoning, Refusal, Text, ToolCall, ToolResult
+from .._arguments import read_arguments, write_arguments
 from .._kept import Wire, overlay
 from ._files import FORMATS, Spelling, read_file, write_file
-from ._words import FORM, INVALID, NAME, RESIDUES, SAID
+from ._words import FORM, NAME, RESIDUES, SAID
 
 __all__ = [
     "CALL",
@@ -23,7 +24,6 @@ __all__ = [
     "SERVERS_OWN",
     "opaque",
     "read_answer_block",
-    "read_arguments",
     "read_block",
     "residue_of",
     "write_answer_block",
@@ -84,19 +84,9 @@ def _write_refusal(refusal: Refusal, spelling: Spelling) -> Wire:
 
 
 def _write_call(call: ToolCall, spelling: Spelling) -> Wire:
-    return {"toolUse": {"toolUseId": call.id, "name": call.name, "input": _write_arguments(call.arguments, spelling)}}
-
-
-def _write_arguments(arguments: str, spelling: Spelling) -> Wire:
-    """Arguments as the object that the wire demands; what is none stands inside one."""
-    try:
-        value = _json.decode(arguments.encode("utf-8", "surrogatepass")) if arguments.strip() else {}
-    except ValueError:
-        value = None
-    if isinstance(value, dict):
-        return value
-    spelling.changes.append(f"arguments that are no JSON object sent inside of one, as its {INVALID}")
-    return {INVALID: arguments}
+    return {
+        "toolUse": {"toolUseId": call.id, "name": call.name, "input": write_arguments(call.arguments, spelling.changes)}
+    }
 
 
 def _write_result(result: ToolResult, spelling: Spelling) -> Wire:
@@ -187,13 +177,6 @@ def _read_call(wire: Any) -> ToolCall | None:
     if not isinstance(id_, str) or not isinstance(name, str):
         return None
     return ToolCall(id=id_, name=name, arguments=read_arguments(wire.get("input")))
-
-
-def read_arguments(value: Any) -> str:
-    """An input as the text of its JSON; arguments that are no JSON stand in one of its own."""
-    if isinstance(value, dict) and value.keys() == {INVALID} and isinstance(value[INVALID], str):
-        return str(value[INVALID])
-    return "{}" if value is None else _json.encode(value).decode("utf-8")
 
 
 def _read_result(wire: Any) -> ToolResult | None:

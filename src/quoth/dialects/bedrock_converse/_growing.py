@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ... import _json
 from ...events import PartAdded, PartData, ReasoningDelta, StreamEvent, TextDelta, ToolCallDelta, ToolCallStart
 from ...types import Text, ToolCall
+from .._arguments import decoded_input, read_arguments
 from .._kept import ABSENT, Wire
-from ._blocks import CALL, CITED, read_answer_block, read_arguments, residue_of
-from ._words import FORM, INVALID, NAME
+from ._blocks import CALL, CITED, read_answer_block, residue_of
+from ._words import FORM, NAME
 
 __all__ = ["GrowingBlock", "begun"]
 
@@ -142,7 +142,7 @@ class GrowingBlock:
     def _stop_other(self, events: list[StreamEvent]) -> None:
         block = self._block
         if isinstance(mine := block.get(CALL), dict):
-            block = {**block, CALL: {**mine, "input": _decoded("".join(self._pieces))}}
+            block = {**block, CALL: {**mine, "input": decoded_input("".join(self._pieces) or "{}")}}
         part = read_answer_block(block)
         if isinstance(part, Text):
             events.append(TextDelta(text=part.text, index=self._index))
@@ -159,10 +159,3 @@ def _input(delta: Wire) -> str:
     """A piece of a call's input: text, though some models may send what it says."""
     said = delta[CALL].get("input") if isinstance(delta.get(CALL), dict) else None
     return said if isinstance(said, str) else "" if said is None else read_arguments(said)
-
-
-def _decoded(text: str) -> Any:
-    try:
-        return _json.decode(text.encode("utf-8", "surrogatepass")) if text.strip() else {}
-    except ValueError:
-        return {INVALID: text}

@@ -12,7 +12,6 @@ __all__ = [
     "FINISH_REASONS",
     "FORM",
     "IMAGES",
-    "INVALID",
     "NAME",
     "RESIDUES",
     "ROLES",
@@ -96,6 +95,3 @@ SOUNDS = {
     "audio/webm": "webm",
 }
 """Media types, and what this wire calls their formats (botocore 1.44.8, service model of bedrock-runtime)."""
-
-INVALID = "INVALID_JSON"
-"""The one field of an input that holds arguments which are no JSON object, as on Anthropic's wire."""
