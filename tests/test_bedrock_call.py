@@ -186,6 +186,21 @@ def test_the_region_and_the_key_are_asked_for_by_their_variables(monkeypatch):
     assert script.requests[0].url.startswith("https://bedrock-runtime.us-west-2.amazonaws.com/model/")
 
 
+def test_another_address_of_bedrock_speaks_its_wire_too(monkeypatch):
+    """A private endpoint, a proxy of one's own, one for FIPS: AWS's own variable may name it."""
+    answer = Reply(body=json.dumps(ANSWER).encode(), headers=JSON)
+    api, script = scripted(answer, answer)
+    vpc, fips = "https://vpce-1.bedrock-runtime.us-east-1.vpce.amazonaws.com", "https://bedrock-runtime-fips.us-east-1"
+    assert api(MODEL, "Hi", base_url=vpc, api_key="mine").region is None
+    monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", f"{fips}.amazonaws.com")
+    monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "key")
+    assert api(MODEL, "Hi").region == "us-east-1"
+    assert [request.url for request in script.requests] == [
+        f"{vpc}/model/{CLAUDE}/converse",
+        f"{fips}.amazonaws.com/model/{CLAUDE}/converse",
+    ]
+
+
 def test_a_price_may_depend_on_the_region(monkeypatch):
     plain = {name: said for name, said in ANSWER.items() if name not in ("serviceTier", "performanceConfig")}
     answer = Reply(body=json.dumps(plain).encode(), headers=JSON)
