@@ -62,9 +62,10 @@ HOUSE: dict[str, Room] = {
     # The API: the user's words become a ModelRequest. It may use the verbs of instrumentation outside a call.
     "_api": room(
         "ModelsAPI, ModelBinding",
-        f"{NOUNS} _options _prompt _listing _estimating middleware _service _call _stream _settings _scope _registry "
-        "_catalog _costs instrumentation limits providers",
+        f"{NOUNS} _aio _options _prompt _listing _estimating middleware _service _call _stream _settings _scope "
+        "_registry _catalog _costs instrumentation limits providers",
     ),
+    "_aio": room("the verbs of the API for asyncio, loaded when asked for", f"{NOUNS} _options _prompt _stream"),
     "_listing": room(
         "what list, info and providers answer", f"{NOUNS} _catalog _settings dialects providers transport"
     ),
@@ -136,6 +137,8 @@ COMPOSED = frozenset({"_costs", "instrumentation", "limits"})
 """Only the service joins these into a call; the API may use their verbs outside of one."""
 
 FOR_TYPES = {
+    ("_aio", "_api"): "each class there is the other half of one here, and says so in its annotations",
+    ("_aio", "_listing"): "as the verb of the other half",
     ("errors", "types"): "an error carries a Response and Attempts; types raises no errors, so only in annotations",
     ("providers", "transport"): "the embedded model is called by a transport, in the form that this one states",
 }

@@ -392,7 +392,9 @@ BAD = {
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [(name, value) for name in BAD for value in BAD[name]], ids=lambda v: repr(v)[:40]
+    ("name", "value"),
+    [(name, value) for name in BAD for value in BAD[name]],
+    ids=lambda v: "object" if type(v) is object else repr(v)[:40],
 )
 def test_a_bad_value_names_its_setting_and_changes_nothing(script, name, value):
     api = api_of(script, api_keys={"openai": KEY})

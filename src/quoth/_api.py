@@ -15,7 +15,7 @@ from ._registry import SimpleModelRegistry
 from ._scope import Within, carry, check_tags, is_async, is_generator, merge_tags, surroundings
 from ._service import ModelService
 from ._settings import Settings, SettingsOptions
-from ._stream import AsyncStream, Stream
+from ._stream import Stream
 from .errors import ConfigurationError, InputTypeError, UnknownModelError
 from .providers._address import Given
 from .providers._provider import Provider
@@ -24,6 +24,7 @@ from .providers._spec import CheckLevel, ProviderSpec
 from .types import Message, ModelRequest, Response
 
 if TYPE_CHECKING:
+    from ._aio import AsyncModelBinding, AsyncModels
     from ._catalog import ModelInfo
     from ._costs import OwnPrice
     from ._estimating import Day, Estimate, Repricing
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     ProviderList: TypeAlias = list[ProviderInfo]
     Estimates: TypeAlias = list[Estimate]
 
-__all__ = ["AsyncModelBinding", "AsyncModels", "ModelBinding", "ModelsAPI"]
+__all__ = ["ModelBinding", "ModelsAPI"]
 
 _REQUEST = frozenset({"max_tokens", "temperature", "top_p", "stop", "seed", "tools", "tool_choice", "reasoning"})
 """The options that are fields of a ModelRequest under their own name."""
@@ -88,6 +89,8 @@ class ModelsAPI:
     @property
     def aio(self) -> AsyncModels:
         """The same verbs for asyncio: ``await models.aio(...)``, ``async for piece in models.aio.stream(...)``."""
+        from ._aio import AsyncModels
+
         return AsyncModels(self)
 
     def list(self, **options: Unpack[ListOptions]) -> ModelList:
@@ -107,7 +110,7 @@ class ModelsAPI:
             return listing.models(wanted)
         return listing.served(row, self._service.list_models(self._asking(row)), wanted)
 
-    async def _list_async(self, options: ListOptions) -> ModelList:
+    async def list_async(self, options: ListOptions) -> ModelList:
         listing, wanted, row = self._wanted(options)
         if row is None:
             return listing.models(wanted)
@@ -363,23 +366,25 @@ class ModelBinding:
     @property
     def aio(self) -> AsyncModelBinding:
         """The same verbs for asyncio."""
+        from ._aio import AsyncModelBinding
+
         return AsyncModelBinding(self)
 
     def __call__(self, prompt: Prompt, **options: Unpack[CallOptions]) -> Response:
         """Ask, with these options over the bound ones for this call only."""
-        binding = self._over(options) if options else self
+        binding = self.over(options) if options else self
         return self.service.generate(binding.prepare(prompt))
 
     def stream(self, prompt: Prompt, **options: Unpack[CallOptions]) -> Stream:
         """As a call, piece by piece."""
-        binding = self._over(options) if options else self
+        binding = self.over(options) if options else self
         return self.service.stream(binding.prepare(prompt))
 
     def bind(self, **options: Unpack[CallOptions]) -> ModelBinding:
         """A further binding: these options over the bound ones. This one stays as it is."""
-        return self._over(options)
+        return self.over(options)
 
-    def _over(self, options: CallOptions) -> ModelBinding:
+    def over(self, options: CallOptions) -> ModelBinding:
         return ModelBinding(self.service, self._model, over(self._options, check_options(options)))
 
     def prepare(self, prompt: Prompt) -> ModelCall:
@@ -420,65 +425,6 @@ class ModelBinding:
         return f"ModelBinding({', '.join([repr(self._model), *shown])})"
 
 
-class AsyncModels:
-    """The verbs of ModelsAPI for asyncio."""
-
-    __slots__ = ("_api",)
-
-    def __init__(self, api: ModelsAPI) -> None:
-        self._api = api
-
-    async def __call__(self, model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> Response:
-        """Ask a model and give its whole answer."""
-        return await self._bound(model, options)(prompt)
-
-    def stream(self, model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> AsyncStream:
-        """As a call, piece by piece: ``async for piece in models.aio.stream(...)``."""
-        return self._bound(model, options).stream(prompt)
-
-    async def list(self, **options: Unpack[ListOptions]) -> ModelList:
-        """As ``models.list``: with ``refresh=True`` the provider is asked without holding up the event loop."""
-        return await self._api._list_async(options)  # noqa: SLF001  # the other half of one verb
-
-    def bind(self, model: str, **options: Unpack[CallOptions]) -> AsyncModelBinding:
-        """Check a model and its options once, to be called many times."""
-        return self._bound(model, options)
-
-    def _bound(self, model: str, options: CallOptions) -> AsyncModelBinding:
-        return ModelBinding(self._api._service, model, check_options(options)).aio  # noqa: SLF001  # the other half
-
-
-class AsyncModelBinding:
-    """A ModelBinding for asyncio."""
-
-    __slots__ = ("binding",)
-
-    def __init__(self, binding: ModelBinding) -> None:
-        self.binding = binding
-
-    @property
-    def id(self) -> str:
-        """The canonical id, ``provider/model``."""
-        return self.binding.id
-
-    def bind(self, **options: Unpack[CallOptions]) -> AsyncModelBinding:
-        """A further binding: these options over the bound ones. This one stays as it is."""
-        return self.binding._over(options).aio  # noqa: SLF001  # the other half of one class
-
-    async def __call__(self, prompt: Prompt, **options: Unpack[CallOptions]) -> Response:
-        """Ask, with these options over the bound ones for this call only."""
-        binding = self.binding._over(options) if options else self.binding  # noqa: SLF001  # as above
-        return await binding.service.agenerate(binding.prepare(prompt))
-
-    def stream(self, prompt: Prompt, **options: Unpack[CallOptions]) -> AsyncStream:
-        """As a call, piece by piece."""
-        binding = self.binding._over(options) if options else self.binding  # noqa: SLF001  # as above
-        return binding.service.astream(binding.prepare(prompt))
-
-    def __repr__(self) -> str:
-        return f"{self.binding!r}.aio"
-
-
 _OF_ONE_PROVIDER = frozenset({"api_key", "base_url", "dialect", "fallback", "headers", "price"})
 """Options that a fallback given by its id does not share: a key goes to nobody else."""
 
@@ -494,8 +440,8 @@ def _as_fallback(
 ) -> ModelBinding:
     if isinstance(given, str):
         return ModelBinding(service, given, shared)
-    binding = given.binding if isinstance(given, AsyncModelBinding) else given
-    if getattr(binding, "service", None) is not service:
+    binding = getattr(given, "binding", given)  # of its aio
+    if not isinstance(binding, ModelBinding) or binding.service is not service:
         raise InputTypeError("each of fallback is a model id, or a binding of the same ModelsAPI")
     return binding
 
