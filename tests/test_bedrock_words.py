@@ -527,7 +527,7 @@ def test_what_clients_demand_is_there_and_read_as_absent():
         (b'{"message": "no"}', ResponseParseError, "no output"),
         (b'{"__type": "ThrottlingException", "message": "slow down"}', RateLimitError, "slow down"),
         (b'{"Output": {"__type": "com.amazon.coral.service#UnknownOperationException"}, "Version": "1.0"}',
-         APIStatusError, ""),
+         APIStatusError, "UnknownOperation"),
     ],
 )  # fmt: skip
 def test_a_reply_that_is_no_answer_is_an_error_with_its_bytes(body, error, why):
@@ -573,6 +573,22 @@ def test_a_call_without_arguments_has_empty_ones_and_deltas_without_a_beginning_
     assert ToolCallDelta(arguments="{}", index=0) in told(start, stop(0), stop="tool_use")
     lost = fold(told(delta(0, {"toolUse": {"input": '{"a": 1}'}}), stop(0)))
     assert lost.parts == (Text(text="", provider_data=kept(toolUse={"input": {"a": 1}})),)
+
+
+def test_that_a_call_is_one_is_noted_and_not_sent_back():
+    """Claude's answers say it of each; in requests the type is not known (botocore 1.44.8: server_tool_use alone)."""
+    call = {"toolUseId": "t", "name": "f", "type": "tool_use"}
+    start = frame("contentBlockStart", {"contentBlockIndex": 0, "start": {"toolUse": call}})
+    response = fold(told(start, delta(0, {"toolUse": {"input": "{}"}}), stop(0), stop="tool_use"))
+    block = {"toolUse": {**call, "input": {}}}
+    assert response.message == whole(answer(block)).message
+    assert response.tool_calls == (ToolCall(id="t", name="f", arguments="{}", provider_data=kept(**{
+        ":said": {"type": "tool_use"}})),)  # fmt: skip
+    spelled = json.loads(server.build_response(response).body)
+    assert spelled["output"]["message"]["content"] == [block]
+    assert sent(HI, response.message)["messages"][1]["content"] == [
+        {"toolUse": {"toolUseId": "t", "name": "f", "input": {}}}
+    ]
 
 
 def test_a_servers_tool_call_and_its_result_are_kept_whole():

@@ -40,6 +40,14 @@ def test_the_examples_of_testing_run():
     run(blocks("docs/testing.md", "python"))
 
 
+def test_the_examples_of_bedrock_run():
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(blocks("docs/bedrock.md", "python"))],
+        capture_output=True, text=True, timeout=300, check=False, cwd=ROOT,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", "Bonjour.\nSalut.Hello.\n")
+
+
 def test_the_examples_of_what_a_call_costs_run():
     run(blocks("docs/costs.md", "python"))
 

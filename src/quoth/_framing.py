@@ -275,7 +275,7 @@ def begins_aws_message(begun: bytes) -> bool | None:
 class AWSFramer:
     """Read the messages of an event stream. What the end of the body cuts in two is dropped: it is no message."""
 
-    __slots__ = ("_held", "_limit", "_needed", "_stopped", "_why")
+    __slots__ = ("_headers", "_held", "_limit", "_needed", "_spelled", "_stopped", "_why")
 
     def __init__(self, limit: int = DEFAULT_LIMIT) -> None:
         self._limit = limit
@@ -283,6 +283,8 @@ class AWSFramer:
         self._needed = PRELUDE  # how many bytes must be held before anything can be read
         self._stopped: _Stopped = ""
         self._why = ""
+        self._spelled = b""  # the headers of the last message, and what they say
+        self._headers: Mapping[str, AWSHeader] = {}
 
     @property
     def cut(self) -> bool:
@@ -299,20 +301,24 @@ class AWSFramer:
         if self._stopped:
             raise self._refused()
         held = self._held
-        held += chunk
+        if len(held) + len(chunk) < self._needed:
+            held += chunk
+            return []
+        data = bytes(held) + chunk if held else chunk
+        held.clear()
         messages: list[AWSMessage] = []
         start = 0
-        while len(held) - start >= self._needed:
+        while len(data) - start >= self._needed:
             try:
                 if self._needed == PRELUDE:
-                    self._needed = self._read_prelude(bytes(held[start : start + PRELUDE]))
+                    self._needed = self._read_prelude(data[start : start + PRELUDE])
                     continue
-                messages.append(_read_message(bytes(held[start : start + self._needed])))
+                messages.append(self._read_message(data[start : start + self._needed]))
             except ValueError as error:
                 return self._stop(str(error), messages)
             start += self._needed
             self._needed = PRELUDE
-        del held[:start]
+        held += data[start:]
         return messages
 
     def end(self) -> list[AWSMessage]:
@@ -337,6 +343,17 @@ class AWSFramer:
             raise ValueError("")
         return length
 
+    def _read_message(self, message: bytes) -> AWSMessage:
+        """A whole message, its prelude checked before. Raises ValueError."""
+        if int.from_bytes(message[-4:]) != crc32(message[:-4]):
+            raise ValueError("the checksum of a message does not hold")
+        payload = PRELUDE + int.from_bytes(message[4:8])
+        spelled = message[PRELUDE:payload]
+        if spelled != self._spelled:  # mostly one event of a stream is headed as the one before it
+            self._headers = _read_headers(spelled)
+            self._spelled = spelled
+        return AWSMessage(headers=self._headers, payload=message[payload:-4])
+
     def _stop(self, why: str, messages: list[AWSMessage]) -> list[AWSMessage]:
         """Give the messages before what is wrong; raise where there are none."""
         self._stopped, self._why = "broken" if why else "limit", why
@@ -354,14 +371,6 @@ class AWSFramer:
             phase="read",
             sent="yes",
         )
-
-
-def _read_message(message: bytes) -> AWSMessage:
-    """A whole message, its prelude checked before. Raises ValueError."""
-    if int.from_bytes(message[-4:]) != crc32(message[:-4]):
-        raise ValueError("the checksum of a message does not hold")
-    payload = PRELUDE + int.from_bytes(message[4:8])
-    return AWSMessage(headers=_read_headers(message[PRELUDE:payload]), payload=message[payload:-4])
 
 
 _FLAGS = {0: True, 1: False}

@@ -10,10 +10,36 @@ from ..errors import InputError
 from ..wire import WireRequest
 from ._kept import Wire
 
-__all__ = ["Fields", "flag", "number", "read_body", "read_fields", "stops", "whole"]
+__all__ = [
+    "Fields",
+    "flag",
+    "number",
+    "object_in",
+    "read_body",
+    "read_fields",
+    "read_object",
+    "stop_list",
+    "stops",
+    "whole",
+]
 
 Fields: TypeAlias = Mapping[str, tuple[str, Callable[[Any], Any]]]
 """The fields of a body that a ModelRequest names, and how each is read: None for a value that is not ours."""
+
+
+def read_object(request: WireRequest) -> Wire:
+    """The JSON object that a body is.
+
+    Raises:
+        InputError: it is none.
+    """
+    try:
+        body = _json.decode(request.body)
+    except ValueError:
+        raise InputError("the request's body is no JSON") from None
+    if not isinstance(body, dict):
+        raise InputError("the request's body is no JSON object")
+    return body
 
 
 def read_body(request: WireRequest, *, instead: str = "") -> tuple[str, Wire]:
@@ -22,12 +48,7 @@ def read_body(request: WireRequest, *, instead: str = "") -> tuple[str, Wire]:
     Raises:
         InputError: the body is no JSON object, or names no model.
     """
-    try:
-        body = _json.decode(request.body)
-    except ValueError:
-        raise InputError("the request's body is no JSON") from None
-    if not isinstance(body, dict):
-        raise InputError("the request's body is no JSON object")
+    body = read_object(request)
     model = body.pop("model", "" if body.get(instead) else None)
     if not isinstance(model, str):
         raise InputError("the request names no model: 'model' must be a string")
@@ -69,3 +90,14 @@ def stops(value: Any) -> tuple[str, ...] | None:
     if isinstance(value, str):
         return (value,)
     return tuple(value) if isinstance(value, list) and all(isinstance(item, str) for item in value) else None
+
+
+def stop_list(value: Any) -> tuple[str, ...] | None:
+    """A list of stop strings, on wires where one alone is no list."""
+    return None if isinstance(value, str) else stops(value)
+
+
+def object_in(holder: Mapping[str, Any], name: str) -> Wire:
+    """The object in a field; an empty one where there is none."""
+    found = holder.get(name)
+    return found if isinstance(found, dict) else {}

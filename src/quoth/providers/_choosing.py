@@ -44,7 +44,7 @@ def choose_wire(
         check_dialect(provider, asked)
         return provider.speaking(asked), None
     usual, dialects, demanded = provider.spec.dialect, provider.dialects, provider.demanded
-    if _CHAT in dialects and (demanded or usual) != _CHAT and foreign():
+    if _CHAT in dialects and not provider.spec.keeps_wire and (demanded or usual) != _CHAT and foreign():
         demanded = _CHAT
     dialect, change = demanded or usual, None
     if dialect == _CHAT and _RESPONSES in dialects and _reasons_with_tools(provider, request):

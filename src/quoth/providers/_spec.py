@@ -105,6 +105,8 @@ class ProviderSpec(Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaul
     auth_prefix: str = "Bearer "
     rewrite: str | None = None
     """The function of ``_rewrites.py`` that changes each request; None: none does."""
+    keeps_wire: bool = False
+    """It speaks its usual wire at any base URL: one of somebody else does not mean Chat Completions."""
     model_prefixes: tuple[str, ...] = ()
     """Beginnings of bare model ids that are this provider's own (``gpt-``)."""
     model_wires: tuple[tuple[str, str], ...] = ()

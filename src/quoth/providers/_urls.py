@@ -66,10 +66,12 @@ def own_hosts(row: ProviderSpec) -> list[str]:
 
 
 def part_of_host(row: ProviderSpec, host: str, part: str) -> str | None:
-    """What stands in a host for a name in braces of the row's base URL; None where it is another host."""
-    pattern, _ = _split(row.base_url)
-    head, _, tail = pattern.partition(f"{{{part}}}")
-    return host[len(head) : len(host) - len(tail)] if _matches(pattern, host) else None
+    """What stands in a host for a name in braces of the row's own ones; None where it is another host."""
+    for pattern in own_hosts(row):
+        head, found, tail = pattern.partition(f"{{{part}}}")
+        if found and _matches(pattern, host):
+            return host[len(head) : len(host) - len(tail)]
+    return None
 
 
 def is_own_host(row: ProviderSpec, url: str) -> bool:

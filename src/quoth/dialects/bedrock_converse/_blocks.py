@@ -9,18 +9,33 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from msgspec.structs import replace
+
 from ... import _json
 from ...types import Audio, Document, Image, Part, Reasoning, Refusal, Text, ToolCall, ToolResult
+from .._arguments import read_arguments, write_arguments
 from .._kept import Wire, overlay
 from ._files import FORMATS, Spelling, read_file, write_file
-from ._words import FORM, INVALID, NAME, RESIDUES
+from ._words import FORM, NAME, RESIDUES, SAID
 
-__all__ = ["CITED", "SERVERS_OWN", "opaque", "read_arguments", "read_block", "residue_of", "write_block"]
+__all__ = [
+    "CALL",
+    "CITED",
+    "SERVERS_OWN",
+    "opaque",
+    "read_answer_block",
+    "read_block",
+    "residue_of",
+    "write_answer_block",
+    "write_block",
+]
 
 residue_of = RESIDUES.of
 
 CITED = "citationsContent"
 """The block of a text with its sources."""
+
+CALL = "toolUse"
 
 SERVERS_OWN = "server_tool_use"
 """The type of a tool call that the server makes and answers itself."""
@@ -69,19 +84,9 @@ def _write_refusal(refusal: Refusal, spelling: Spelling) -> Wire:
 
 
 def _write_call(call: ToolCall, spelling: Spelling) -> Wire:
-    return {"toolUse": {"toolUseId": call.id, "name": call.name, "input": _write_arguments(call.arguments, spelling)}}
-
-
-def _write_arguments(arguments: str, spelling: Spelling) -> Wire:
-    """Arguments as the object that the wire demands; what is none stands inside one."""
-    try:
-        value = _json.decode(arguments.encode("utf-8", "surrogatepass")) if arguments.strip() else {}
-    except ValueError:
-        value = None
-    if isinstance(value, dict):
-        return value
-    spelling.changes.append(f"arguments that are no JSON object sent inside of one, as its {INVALID}")
-    return {INVALID: arguments}
+    return {
+        "toolUse": {"toolUseId": call.id, "name": call.name, "input": write_arguments(call.arguments, spelling.changes)}
+    }
 
 
 def _write_result(result: ToolResult, spelling: Spelling) -> Wire:
@@ -116,6 +121,24 @@ def read_block(block: Wire) -> Part:
     if read is None or (isinstance(read, Text) and not read.text and FORM not in residue_of(read) and len(block) > 1):
         return opaque(block)
     return RESIDUES.exact(read, block, write_block(read, Spelling()))
+
+
+def read_answer_block(block: Wire) -> Part:
+    """Read one block of an answer. That a call is a ``tool_use`` some say, and none may be sent: it is only noted."""
+    part = read_block(block)
+    data = residue_of(part)
+    if isinstance(part, ToolCall) and isinstance(inner := data.get(CALL), dict) and isinstance(inner.get("type"), str):
+        rest = {key: value for key, value in inner.items() if key != "type"}
+        data = {**data, CALL: rest, SAID: {"type": inner["type"]}}
+        return replace(part, provider_data={NAME: {key: value for key, value in data.items() if value}})
+    return part
+
+
+def write_answer_block(part: Part) -> Wire:
+    """Spell one block of an answer, with what is only noted of it."""
+    wire = write_block(part, Spelling())
+    noted = residue_of(part).get(SAID)
+    return {CALL: {**wire[CALL], **noted}} if isinstance(noted, dict) and isinstance(wire.get(CALL), dict) else wire
 
 
 def opaque(block: Wire) -> Text:
@@ -154,13 +177,6 @@ def _read_call(wire: Any) -> ToolCall | None:
     if not isinstance(id_, str) or not isinstance(name, str):
         return None
     return ToolCall(id=id_, name=name, arguments=read_arguments(wire.get("input")))
-
-
-def read_arguments(value: Any) -> str:
-    """An input as the text of its JSON; arguments that are no JSON stand in one of its own."""
-    if isinstance(value, dict) and value.keys() == {INVALID} and isinstance(value[INVALID], str):
-        return str(value[INVALID])
-    return "{}" if value is None else _json.encode(value).decode("utf-8")
 
 
 def _read_result(wire: Any) -> ToolResult | None:

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from ... import _json
 from ...events import PartAdded, PartData, ReasoningDelta, StreamEvent, TextDelta, ToolCallDelta, ToolCallStart
 from ...types import Text, ToolCall
+from .._arguments import decoded_input, read_arguments
 from .._kept import ABSENT, Wire
-from ._blocks import CITED, read_arguments, read_block, residue_of
-from ._words import FORM, INVALID, NAME
+from ._blocks import CALL, CITED, read_answer_block, residue_of
+from ._words import FORM, NAME
 
 __all__ = ["GrowingBlock", "begun"]
 
-THOUGHT, CALL, RESULT = "reasoningContent", "toolUse", "toolResult"
+THOUGHT, RESULT = "reasoningContent", "toolResult"
 
 _KINDS = {"text": "text", "citation": "text", THOUGHT: "thought", CALL: "call", RESULT: "other", "image": "other"}
 """The kind of block that each delta is of."""
@@ -45,7 +45,7 @@ class GrowingBlock:
             self._begin(start, events)
 
     def _begin(self, start: Wire, events: list[StreamEvent]) -> None:
-        part = read_block({CALL: {"input": {}, **start[CALL]}}) if isinstance(start.get(CALL), dict) else None
+        part = read_answer_block({CALL: {"input": {}, **start[CALL]}}) if isinstance(start.get(CALL), dict) else None
         if not isinstance(part, ToolCall):
             self._kind = "other"
             return
@@ -142,8 +142,8 @@ class GrowingBlock:
     def _stop_other(self, events: list[StreamEvent]) -> None:
         block = self._block
         if isinstance(mine := block.get(CALL), dict):
-            block = {**block, CALL: {**mine, "input": _decoded("".join(self._pieces))}}
-        part = read_block(block)
+            block = {**block, CALL: {**mine, "input": decoded_input("".join(self._pieces) or "{}")}}
+        part = read_answer_block(block)
         if isinstance(part, Text):
             events.append(TextDelta(text=part.text, index=self._index))
             events.append(PartData(provider_data=part.provider_data, index=self._index))
@@ -152,6 +152,8 @@ class GrowingBlock:
 
 
 def _kind(delta: Wire) -> str:
+    if "text" in delta:  # nearly always
+        return "text"
     return next((kind for member, kind in _KINDS.items() if member in delta), "other")
 
 
@@ -159,10 +161,3 @@ def _input(delta: Wire) -> str:
     """A piece of a call's input: text, though some models may send what it says."""
     said = delta[CALL].get("input") if isinstance(delta.get(CALL), dict) else None
     return said if isinstance(said, str) else "" if said is None else read_arguments(said)
-
-
-def _decoded(text: str) -> Any:
-    try:
-        return _json.decode(text.encode("utf-8", "surrogatepass")) if text.strip() else {}
-    except ValueError:
-        return {INVALID: text}

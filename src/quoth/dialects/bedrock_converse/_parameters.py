@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -11,7 +11,7 @@ from ... import _json
 from ...errors import UnsupportedParameterError
 from ...types import Message, ModelRequest, OutputFormat, Tool, ToolCall, ToolChoice, ToolResult
 from .._kept import Wire, overlay
-from .._requests import number, whole
+from .._requests import number, object_in, stop_list, whole
 from ._blocks import residue_of
 from ._reasoning import read_reasoning, write_reasoning
 from ._words import CHOICES, RESIDUES
@@ -121,36 +121,27 @@ def _write_output(output: OutputFormat, changes: list[str]) -> Wire:
 
 def read_parameters(model: str, body: Wire) -> Wire:
     """What of a body has a name in a ModelRequest. What has not, or is of an odd type, is left in it."""
-    config, tools = _object(body, "inferenceConfig"), _object(body, "toolConfig")
+    config, tools = object_in(body, "inferenceConfig"), object_in(body, "toolConfig")
     read: Wire = {name: reader(config.get(key)) for key, (name, reader) in _CONFIG.items()}
-    read["output"] = _read_output(_object(body, "outputConfig").get("textFormat"))
+    read["output"] = _read_output(object_in(body, "outputConfig").get("textFormat"))
     read["reasoning"] = read_reasoning(model, body.get(ADDITIONAL))
     read["tools"] = _read_tools(tools.get("tools"))
     read["tool_choice"] = _read_choice(tools.get("toolChoice"))
     return {name: value for name, value in read.items() if value is not None}
 
 
-def _object(holder: Mapping[str, Any], name: str) -> Wire:
-    found = holder.get(name)
-    return found if isinstance(found, dict) else {}
-
-
-def _stops(value: Any) -> tuple[str, ...] | None:
-    return tuple(value) if isinstance(value, list) and all(isinstance(item, str) for item in value) else None
-
-
 _CONFIG: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "maxTokens": ("max_tokens", whole),
     "temperature": ("temperature", number),
     "topP": ("top_p", number),
-    "stopSequences": ("stop", _stops),
+    "stopSequences": ("stop", stop_list),
 }
 
 
 def _read_output(wire: Any) -> OutputFormat | None:
     if not isinstance(wire, dict):
         return None
-    form = _object(_object(wire, "structure"), "jsonSchema")
+    form = object_in(object_in(wire, "structure"), "jsonSchema")
     try:
         schema = _json.decode(form["schema"].encode("utf-8")) if isinstance(form.get("schema"), str) else None
     except ValueError:
@@ -197,7 +188,7 @@ def _read_tool(wire: Wire) -> Tool | None:
     if not isinstance(spec, dict):
         return None
     name, description, strict = spec.get("name"), spec.get("description"), spec.get("strict")
-    parameters = _object(spec, "inputSchema").get("json")
+    parameters = object_in(spec, "inputSchema").get("json")
     read = Tool(
         name=name if isinstance(name, str) else "",
         description=description if isinstance(description, str) else None,

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from ...errors import UnsupportedParameterError
 from .._kept import Wire
+from .._requests import object_in
 
 __all__ = ["read_reasoning", "write_reasoning"]
 
@@ -57,11 +58,6 @@ def _dial(model: str) -> Dial | None:
     return next((dial for maker, dial in DIALS.items() if maker in model), None)
 
 
-def _object(fields: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found = fields.get(name)
-    return found if isinstance(found, dict) else {}
-
-
 def _effort(value: object) -> str | None:
     return value if isinstance(value, str) and value and value != "none" else None
 
@@ -75,11 +71,11 @@ def _write_claude(amount: Amount) -> Wire:
 
 
 def _read_claude(fields: Mapping[str, Any]) -> Amount | None:
-    thinking = _object(fields, "thinking")
+    thinking = object_in(fields, "thinking")
     if thinking.get("type") == "disabled":
         return "none"
     if thinking.get("type") == "adaptive":
-        return _effort(_object(fields, "output_config").get("effort"))
+        return _effort(object_in(fields, "output_config").get("effort"))
     budget = thinking.get("budget_tokens")
     return budget if isinstance(budget, int) and budget else None
 
@@ -93,7 +89,7 @@ def _write_nova(amount: Amount) -> Wire:
 
 
 def _read_nova(fields: Mapping[str, Any]) -> Amount | None:
-    config = _object(fields, "reasoningConfig")
+    config = object_in(fields, "reasoningConfig")
     return "none" if config.get("type") == "disabled" else _effort(config.get("maxReasoningEffort"))
 
 

@@ -12,10 +12,10 @@ __all__ = [
     "FINISH_REASONS",
     "FORM",
     "IMAGES",
-    "INVALID",
     "NAME",
     "RESIDUES",
     "ROLES",
+    "SAID",
     "SOUNDS",
     "STOP_REASONS",
     "TURN",
@@ -25,7 +25,7 @@ __all__ = [
 NAME: str = "bedrock_converse"
 RESIDUES = Residues(NAME)
 
-FORM, FIELD, TURN = ":form", ":field", ":turn"
+FORM, FIELD, TURN, SAID = ":form", ":field", ":turn", ":said"
 """Our own keys in ``provider_data``: no field of a wire begins with a colon."""
 
 ROLES: dict[str, Role] = {"user": "user", "assistant": "assistant", "system": "system"}
@@ -95,6 +95,3 @@ SOUNDS = {
     "audio/webm": "webm",
 }
 """Media types, and what this wire calls their formats (botocore 1.44.8, service model of bedrock-runtime)."""
-
-INVALID = "INVALID_JSON"
-"""The one field of an input that holds arguments which are no JSON object, as on Anthropic's wire."""

@@ -15,7 +15,7 @@ from .._paths import quoted
 from .._posts import HEADERS, require_tools
 from .._streams import BODY_LIMIT
 from ._answers import answer_data, finish_reason, kept_of_answer, kept_of_message, served
-from ._blocks import read_block
+from ._blocks import read_answer_block
 from ._files import Spelling
 from ._parameters import write_parameters
 from ._stream import ConverseStreamParser
@@ -86,7 +86,7 @@ def parse_response(reply: WireReply, quirks: Quirks) -> Response:  # noqa: ARG00
     return Response(
         message=Message(
             role="assistant",
-            parts=tuple([read_block(block) for block in content if isinstance(block, dict)]),
+            parts=tuple([read_answer_block(block) for block in content if isinstance(block, dict)]),
             provider_data=RESIDUES.named(kept_of_message(message)),
         ),
         finish_reason=ours,

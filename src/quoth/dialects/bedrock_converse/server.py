@@ -14,11 +14,13 @@ from ...errors import InputError
 from ...types import ModelRequest, Part, Reasoning, Refusal, Response, Text, ToolCall
 from ...wire import WireReply, WireRequest
 from .._aws import JSON, build_error, build_event, build_stream_error
+from .._finishing import finish_word
 from .._kept import Wire, overlay, residue
 from .._paths import target_of
+from .._requests import read_object
 from .._streams import in_pieces
 from ._answers import FACTS, METRICS, NOT_MEASURED
-from ._blocks import CITED, write_block
+from ._blocks import CALL, CITED, write_answer_block
 from ._files import Spelling
 from ._parameters import read_parameters, write_parameters
 from ._turns import read_messages, read_system, write_conversation
@@ -38,12 +40,7 @@ def parse_request(request: WireRequest) -> ModelRequest:
     Raises:
         InputError: the body is no JSON object, or has no messages, or nothing names a model.
     """
-    try:
-        body = _json.decode(request.body)
-    except ValueError:
-        raise InputError("the request's body is no JSON") from None
-    if not isinstance(body, dict):
-        raise InputError("the request's body is no JSON object")
+    body = read_object(request)
     model, verb = target_of(request.path)
     wires = body.pop("messages", None)
     if not isinstance(wires, list) or not all(isinstance(wire, dict) for wire in wires):
@@ -72,11 +69,11 @@ def build_response(response: Response) -> WireReply:
     Counts that nobody made are zeros, named as such. This wire has one answer, without an id or the name of its model.
     """
     facts = {**RESIDUES.of(response)}
-    content = [write_block(part, Spelling()) for part in _parts(response)]
+    content = [write_answer_block(part) for part in _parts(response)]
     message = overlay({"role": "assistant", "content": content}, RESIDUES.of(response.message))
     body = {
         "output": {"message": message, **facts.pop("output", {})},
-        "stopReason": _stop_word(response),
+        "stopReason": finish_word(response, FINISH_REASONS, STOP_REASONS),
         **_end(response, facts),
     }
     return WireReply(status=200, headers=JSON, body=_json.encode(body))
@@ -92,14 +89,6 @@ def _end(response: Response, facts: Wire) -> Wire:
     said = {name: getattr(response, name) for name in FACTS}
     named = {FACTS[name][0]: {FACTS[name][1]: word} for name, word in said.items() if word is not None}
     return {"usage": write_usage(response.usage), METRICS: NOT_MEASURED, **named, **facts}
-
-
-def _stop_word(response: Response) -> str | None:
-    """The raw stop reason, where it is one of this wire or none of ours; else this wire's word for ours."""
-    raw, ours = response.finish_reason_raw, response.finish_reason
-    if ours == "other" or (raw is not None and FINISH_REASONS.get(raw) == ours):
-        return raw
-    return STOP_REASONS[ours]
 
 
 # Streams.
@@ -122,7 +111,7 @@ def build_events(response: Response, *, piece: int | None = None) -> Iterator[by
     facts = {**RESIDUES.of(response)}
     additional = {key: facts.pop(key) for key in (ADDITIONAL,) if key in facts}
     facts.pop("output", None)
-    yield _event("messageStop", {"stopReason": _stop_word(response), **additional})
+    yield _event("messageStop", {"stopReason": finish_word(response, FINISH_REASONS, STOP_REASONS), **additional})
     yield _event("metadata", _end(response, facts))
 
 
@@ -136,16 +125,15 @@ def _event(kind: str, event: Wire) -> bytes:
 
 def _block_events(part: Part, piece: int | None) -> tuple[Wire | None, list[Wire]]:
     """How a block begins, where an event says it, and its deltas; one that is no part of this wire comes whole."""
-    wire = write_block(part, Spelling())
+    wire = write_answer_block(part)
     match part:
         case Text() | Refusal() if "text" in wire or CITED in wire:
             return None, _text_deltas(part.text, wire, piece)
         case Reasoning() if isinstance(wire.get("reasoningContent"), dict):
             return None, _thought_deltas(part, wire["reasoningContent"], piece)
-        case ToolCall() if isinstance(wire.get("toolUse"), dict):
-            start = {key: value for key, value in wire["toolUse"].items() if key != "input"}
-            pieces = in_pieces(part.arguments, piece)
-            return {"toolUse": start}, [{"toolUse": {"input": text}} for text in pieces]
+        case ToolCall() if isinstance(wire.get(CALL), dict):
+            start = {key: value for key, value in wire[CALL].items() if key != "input"}
+            return {CALL: start}, [{CALL: {"input": text}} for text in in_pieces(part.arguments, piece)]
         case _:
             return _other_events(wire)
 

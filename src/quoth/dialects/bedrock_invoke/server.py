@@ -8,12 +8,12 @@ from msgspec.structs import replace
 
 from ... import _json
 from ..._framing import SSEFramer
-from ...errors import InputError
 from ...types import ModelRequest, Response
 from ...wire import WireReply, WireRequest
 from .._aws import build_error, build_event, build_stream_error
 from .._media import write_base64
 from .._paths import target_of
+from .._requests import read_object
 from ..anthropic_messages import server as messages
 from .client import CHUNK, STREAMED, VERSION
 
@@ -27,12 +27,7 @@ def parse_request(request: WireRequest) -> ModelRequest:
         InputError: the body is none of Anthropic Messages, or the path names no model.
     """
     model, verb = target_of(request.path)
-    try:
-        body = _json.decode(request.body)
-    except ValueError:
-        raise InputError("the request's body is no JSON") from None
-    if not isinstance(body, dict):
-        raise InputError("the request's body is no JSON object")
+    body = read_object(request)
     if body.get("anthropic_version") == VERSION:
         del body["anthropic_version"]
     body |= {"model": model, "stream": verb == STREAMED}

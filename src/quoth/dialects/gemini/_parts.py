@@ -10,10 +10,11 @@ import msgspec
 from ... import _json
 from ...errors import UnsupportedContentError
 from ...types import Audio, Document, Image, Part, Reasoning, Refusal, Text, ToolCall, ToolResult
+from .._arguments import write_arguments
 from .._kept import Wire
 from .._media import read_base64, read_data_url, write_base64
 from ._spelling import PART, camelled, merged, with_marks
-from ._words import BASE64, FORM, INVALID, MADE, NAME, RESIDUES
+from ._words import BASE64, FORM, MADE, NAME, RESIDUES
 
 __all__ = ["Names", "is_made", "made_id", "opaque", "read_arguments", "read_part", "residue_of", "write_part"]
 
@@ -102,17 +103,8 @@ _TO_URL, _FROM_URL = str.maketrans("+/", "-_"), str.maketrans("-_", "+/")
 def _write_call(call: ToolCall, changes: list[str]) -> Wire:
     inner: Wire = {} if is_made(call.id) else {"id": call.id}
     inner["name"] = call.name
-    inner["args"] = _write_arguments(call.arguments, changes)
+    inner["args"] = write_arguments(call.arguments, changes)
     return {"functionCall": inner}
-
-
-def _write_arguments(arguments: str, changes: list[str]) -> Wire:
-    """Arguments as the object that the wire demands; what is none stands inside one."""
-    value = _decoded(arguments) if arguments.strip() else {}
-    if isinstance(value, dict):
-        return value
-    changes.append(f"arguments that are no JSON object sent inside of one, as its {INVALID}")
-    return {INVALID: arguments}
 
 
 def _decoded(text: str) -> Any:
