@@ -141,10 +141,10 @@ def encode_plainly(value: object) -> bytes:
 
 
 def said_by(event: bytes) -> bytes:
-    """What an event says: behind ``data:``, or in a frame of AWS."""
+    """What an event says: behind ``data:``, in a frame of AWS, or as a line."""
     if begins_aws_message(event):
         return b"".join([message.payload for message in AWSFramer().feed(event)])
-    return event[event.index(b"data: ") + 6 :].strip()
+    return event.rpartition(b"data: ")[2].strip()
 
 
 def stream_cases(name: str, client: ClientDialect, server: ServerDialect) -> Iterator[Case]:

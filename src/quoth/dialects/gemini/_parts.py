@@ -10,13 +10,13 @@ import msgspec
 from ... import _json
 from ...errors import UnsupportedContentError
 from ...types import Audio, Document, Image, Part, Reasoning, Refusal, Text, ToolCall, ToolResult
-from .._arguments import write_arguments
+from .._arguments import read_arguments, write_arguments
 from .._kept import Wire
 from .._media import read_base64, read_data_url, write_base64
 from ._spelling import PART, camelled, merged, with_marks
 from ._words import BASE64, FORM, MADE, NAME, RESIDUES
 
-__all__ = ["Names", "is_made", "made_id", "opaque", "read_arguments", "read_part", "residue_of", "write_part"]
+__all__ = ["Names", "is_made", "made_id", "opaque", "read_part", "residue_of", "write_part"]
 
 residue_of = RESIDUES.of
 
@@ -229,13 +229,6 @@ def _own_id(inner: Wire, made: str) -> str:
     return own if isinstance(own, str) and not is_made(own) else made
 
 
-def read_arguments(value: Any) -> str:
-    """Arguments as the text of their JSON; those that were none, as they were."""
-    if isinstance(value, dict) and value.keys() == {INVALID} and isinstance(value[INVALID], str):
-        return str(value[INVALID])
-    return "{}" if value is None else _json.encode(value).decode("utf-8")
-
-
 def _read_result(wire: Wire, id_: str) -> Part | None:
     inner = wire["functionResponse"]
     if not isinstance(inner, dict):
@@ -262,7 +255,7 @@ def _read_response(value: Any) -> tuple[Sequence[str], bool, Wire]:
             return (said,), key == "error", {}
         if isinstance(said, list) and len(said) != 1 and all(isinstance(text, str) for text in said):
             return said, key == "error", {}
-    return (read_arguments(value),), len(value) == 1 and key == "error", {FORM: "object"}
+    return (_json.encode(value).decode("utf-8"),), len(value) == 1 and key == "error", {FORM: "object"}
 
 
 def _read_result_part(entry: Wire) -> Text | Image | Document:
