@@ -21,6 +21,7 @@ No cell is written by hand. ``docs/providers.md`` shows them (``tools/build_docs
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -34,17 +35,23 @@ from msgspec import Struct  # noqa: E402  # the path comes first
 from msgspec.structs import replace  # noqa: E402
 
 from quoth.dialects import CLIENTS  # noqa: E402
+from quoth.dialects.embeddings import load_format  # noqa: E402
+from quoth.dialects.embeddings.server import load_server_format  # noqa: E402
 from quoth.dialects.server import load_server  # noqa: E402
+from quoth.embeddings import EmbeddingRequest, EmbeddingResponse  # noqa: E402
 from quoth.errors import UnsupportedContentError, UnsupportedParameterError  # noqa: E402
-from quoth.providers import PROVIDERS, ProviderSpec  # noqa: E402
+from quoth.providers import PROVIDERS, EmbeddingEndpoint, ProviderSpec  # noqa: E402
+from quoth.providers._embedding import Embedder  # noqa: E402
 from quoth.providers._local import refusal_of  # noqa: E402
 from quoth.providers._provider import AnswerReader, Provider  # noqa: E402
 from quoth.providers._spec import SHORT_NAMES  # noqa: E402
+from quoth.providers._urls import is_own_host  # noqa: E402
 from quoth.testing.wire._answers import expect, meet  # noqa: E402
 from quoth.testing.wire._files import Exchange, read_file, recordings  # noqa: E402
 from quoth.testing.wire._requests import check_request  # noqa: E402
 from quoth.testing.wire._rows import provider_of  # noqa: E402
 from quoth.testing.wire._scope import wire_of  # noqa: E402
+from quoth.testing.wire._vectors import VectorWire, check_vectors, vector_halves  # noqa: E402
 from quoth.testing.wire._wires import Wire  # noqa: E402
 from quoth.types import (  # noqa: E402
     Audio,
@@ -63,7 +70,7 @@ from quoth.types import (  # noqa: E402
 )
 from quoth.wire import WireReply, WireRequest  # noqa: E402
 
-__all__ = ["CAPABILITIES", "FILE", "cells", "counted", "spelled", "spoken"]
+__all__ = ["CAPABILITIES", "EMBEDDINGS", "FILE", "cells", "counted", "spelled", "spoken"]
 
 FILE = ROOT / "docs" / "parity.toml"
 SHORT = {dialect: short for short, dialect in SHORT_NAMES.items()}
@@ -150,17 +157,27 @@ def counted(folder: Path) -> Counts:
     """How many recorded exchanges of each row hold each capability, of those that are read without a difference."""
     found: dict[str, dict[str, Counter[str]]] = {}
     for exchange, wire in _in_scope(folder):
-        row = PROVIDERS.of_url(exchange.request.url if exchange.request else "")
-        held = _held(exchange, wire) if row is not None and not exchange.failed else None
-        if row is None or held is None:
-            continue
-        for name, holds in CAPABILITIES.items():
-            if holds(held):
-                found.setdefault(row[0].name, {}).setdefault(name, Counter())[wire.name] += 1
+        if isinstance(wire, VectorWire):
+            row, held = _embedding_row(exchange, wire), [EMBEDDINGS] if _embedded(exchange, wire) else []
+        else:
+            row, held = _row(exchange), _capabilities(exchange, wire)
+        for name in held:
+            if row is not None:
+                found.setdefault(row.name, {}).setdefault(name, Counter())[wire.name] += 1
     return found
 
 
-def _in_scope(folder: Path) -> Iterator[tuple[Exchange, Wire]]:
+def _row(exchange: Exchange) -> ProviderSpec | None:
+    found = PROVIDERS.of_url(exchange.request.url if exchange.request else "")
+    return None if found is None else found[0]
+
+
+def _capabilities(exchange: Exchange, wire: Wire) -> list[str]:
+    held = None if exchange.failed else _held(exchange, wire)
+    return [] if held is None else [name for name, holds in CAPABILITIES.items() if holds(held)]
+
+
+def _in_scope(folder: Path) -> Iterator[tuple[Exchange, Wire | VectorWire]]:
     for path in recordings(folder):
         for exchange in read_file(path):
             if not isinstance(exchange, str) and (wire := wire_of(exchange)) is not None:
@@ -248,10 +265,14 @@ REFUSALS = (UnsupportedContentError, UnsupportedParameterError)
 
 def spoken() -> Spoken:
     """Whether each wire of each row that is built has each capability."""
-    return {row.name: {name: _wires(row, name) for name in CAPABILITIES} for row in PROVIDERS}
+    return {
+        row.name: {**{name: _wires(row, name) for name in CAPABILITIES}, EMBEDDINGS: _formats(row)} for row in PROVIDERS
+    }
 
 
 def _wires(row: ProviderSpec, capability: str) -> dict[str, bool]:
+    if row.embeds_only:
+        return {row.dialect: False}
     built = [dialect for dialect in row.dialects if dialect in CLIENTS]
     return {dialect: any(_passes(row, dialect, capability, each) for each in TRIALS[capability]) for dialect in built}
 
@@ -281,6 +302,48 @@ def _with_model(request: WireRequest) -> WireRequest:
     return request if "model" in body else replace(request, body=json.dumps({**body, "model": MODEL}).encode())
 
 
+# Embeddings: an operation of its own, in formats of its own.
+
+EMBEDDINGS = "embeddings"
+
+
+def _formats(row: ProviderSpec) -> dict[str, bool]:
+    """Whether each format comes through in which a row is known to embed; nothing, where nobody says that it does."""
+    if row.embeddings is None:
+        return {EMBEDDINGS: False}
+    return {place.dialect: _embeds(row, place) for place in row.embeddings}
+
+
+def _embeds(row: ProviderSpec, place: EmbeddingEndpoint) -> bool:
+    """Whether a text that is sent through this row is read by the other half, and its vector by this one."""
+    embedder = Embedder(Provider(row, MODEL), place)
+    server = load_server_format(place.dialect)
+    asked = server.parse_request(embedder.build_batch(EmbeddingRequest(model=MODEL, texts=("Hello",))))
+    answer = EmbeddingResponse(vectors=((0.5, -0.25),), model=MODEL)
+    told = embedder.parse_batch(server.build_response(answer, asked), asked)
+    return (asked.texts, told.vectors) == (("Hello",), answer.vectors)
+
+
+def _embedded(exchange: Exchange, wire: VectorWire) -> bool:
+    """Whether a recorded exchange has vectors that are read without a difference."""
+    outcome = check_vectors(exchange, wire, vector_halves(wire.name))
+    return outcome.form == EMBEDDINGS and not outcome.differences
+
+
+def _embedding_row(exchange: Exchange, wire: VectorWire) -> ProviderSpec | None:
+    """The row at whose URL a format is spoken, or that of the host, where its rows have other paths."""
+    url = exchange.request.url.partition("?")[0] if exchange.request else ""
+    of_host = [row for row in PROVIDERS if is_own_host(row, url)]
+    known = [(row, place) for row in of_host for place in row.embeddings or () if place.dialect == wire.name]
+    exact = [row for row, place in known if re.fullmatch(_url_pattern(row, place), url)]
+    return next(iter([*exact, *[row for row, _ in known], *of_host]), None)
+
+
+def _url_pattern(row: ProviderSpec, place: EmbeddingEndpoint) -> str:
+    where = row.joined(place.dialect, place, load_format(place.dialect).path)
+    return "[^/]+".join([re.escape(part) for part in re.split(r"{\w+}", where.base_url + where.path)])
+
+
 # Cells.
 
 
@@ -306,8 +369,8 @@ def _cell(row: ProviderSpec, seen: Counter[str], wires: Mapping[str, bool]) -> s
 
 def _by(row: ProviderSpec, wires: Iterable[str]) -> str:
     """By which wires, where the one that is spoken unless a call says otherwise is none of them."""
-    names = sorted(wires)
-    return "" if row.dialect in names else f" by {' and '.join([SHORT.get(name, name) for name in names])}"
+    names = sorted({*wires} & {*row.dialects})
+    return "" if not names or row.dialect in names else f" by {' and '.join([SHORT.get(name, name) for name in names])}"
 
 
 def spelled(table: Mapping[str, Mapping[str, str]]) -> str:

@@ -28,7 +28,7 @@ from .wire import HTTPRequest, WireReply, WireRequest
 if TYPE_CHECKING:
     from .limits._health import Lane, Ticket
 
-__all__ = ["OPENED", "FirstPiece", "first_piece", "read_on", "send", "whole_answer"]
+__all__ = ["OPENED", "FirstPiece", "first_piece", "read_on", "send", "told_of", "whole_answer"]
 
 FirstPiece: TypeAlias = tuple[AnswerReader, list[StreamEvent], bytes]
 """The reader of a stream, the events up to its first piece, and the chunk that completed them."""
@@ -80,7 +80,7 @@ def _choose(target: ModelCall, scope: CallScope) -> ModelCall:
     spec = target.provider.spec
 
     def foreign() -> bool:
-        return is_foreign(spec, target.given, _told_of(spec, scope.settings), os.environ)
+        return is_foreign(spec, target.given, told_of(spec, scope.settings), os.environ)
 
     provider, change = choose_wire(target.provider, target.request, target.dialect, foreign)
     scope.changes = (change,) if change else ()
@@ -131,7 +131,7 @@ def _pass(target: ModelCall, lane: Lane, scope: CallScope) -> Generator[Step, An
 
 def _address(call: ModelCall, scope: CallScope, wire: WireRequest) -> Generator[Step, Any, HTTPRequest]:
     provider, settings = call.provider, scope.settings
-    own, given = call.given, _told_of(provider.spec, settings)
+    own, given = call.given, told_of(provider.spec, settings)
     if own.api_key:
         own = replace(own, api_key=(yield from _key_now(own.api_key, "api_key")))
     elif given.api_key:
@@ -144,7 +144,7 @@ def _address(call: ModelCall, scope: CallScope, wire: WireRequest) -> Generator[
     return provider.address(wire, address, call.headers)
 
 
-def _told_of(spec: ProviderSpec, settings: Settings) -> Given:
+def told_of(spec: ProviderSpec, settings: Settings) -> Given:
     """What the settings say of a provider's address, under its name or an alias."""
     if not settings.api_keys and not settings.base_urls:
         return _NOTHING
