@@ -1,8 +1,10 @@
 """Calls to Bedrock from end to end, over real sockets: each way to ask, each wire, prices, places, refusals, cuts."""
 
 import json
+from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from invented_bedrock import ANSWER, STREAM, THROTTLED, refusal
 from quoth import Message, ModelsAPI, Reasoning, Response, Settings, Text, Tool, ToolCall, Usage
@@ -105,6 +107,22 @@ def test_claude_answers_by_invoke_too_at_the_price_of_the_id_that_was_asked_for(
     assert received.path == f"/model/{CLAUDE}/invoke{'-with-response-stream' * (way in STREAMS)}"
     assert received.json["anthropic_version"] == "bedrock-2023-05-31"
     assert {"model", "stream"}.isdisjoint(received.json)
+
+
+def test_the_id_that_was_asked_for_says_the_price_also_when_it_is_reckoned_anew():
+    """Anthropic's own name, which InvokeModel's answers have, stands for the region's price in the table."""
+    records = []
+    with FakeProvider(replace(OVER_INVOKE, model="claude-haiku-5-5")) as fake:
+        api = fake.models()
+        api.on_call(records.append)
+        found = {}
+        for place in ("global", "us"):
+            model = f"bedrock/{place}.anthropic.claude-haiku-5-5"
+            found[place] = api(model, "Hi", dialect="bedrock_invoke", max_tokens=9).cost
+        assert found["us"].usd == found["global"].usd * Decimal("1.1")
+        assert found["global"].rule.id == "bedrock/global.anthropic.claude-haiku-5-5"
+        again = api.reprice(records)
+        assert [cost.femto for cost in again.costs] == [cost.femto for cost in found.values()]
 
 
 def test_a_conversation_with_a_tool_replays_exactly():
