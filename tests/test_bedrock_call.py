@@ -209,7 +209,7 @@ def test_another_address_of_bedrock_speaks_its_wire_too(monkeypatch):
     answer = Reply(body=json.dumps(ANSWER).encode(), headers=JSON)
     api, script = scripted(answer, answer)
     vpc, fips = "https://vpce-1.bedrock-runtime.us-east-1.vpce.amazonaws.com", "https://bedrock-runtime-fips.us-east-1"
-    assert api(MODEL, "Hi", base_url=vpc, api_key="mine").region is None
+    assert api(MODEL, "Hi", base_url=vpc, api_key="mine").region == "us-east-1"
     monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", f"{fips}.amazonaws.com")
     monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "key")
     assert api(MODEL, "Hi").region == "us-east-1"
