@@ -1,8 +1,10 @@
 """Calls to Bedrock from end to end, over real sockets: each way to ask, each wire, prices, places, refusals, cuts."""
 
 import json
+from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from invented_bedrock import ANSWER, STREAM, THROTTLED, refusal
 from quoth import Message, ModelsAPI, Reasoning, Response, Settings, Text, Tool, ToolCall, Usage
@@ -107,6 +109,22 @@ def test_claude_answers_by_invoke_too_at_the_price_of_the_id_that_was_asked_for(
     assert {"model", "stream"}.isdisjoint(received.json)
 
 
+def test_the_id_that_was_asked_for_says_the_price_also_when_it_is_reckoned_anew():
+    """Anthropic's own name, which InvokeModel's answers have, stands for the region's price in the table."""
+    records = []
+    with FakeProvider(replace(OVER_INVOKE, model="claude-haiku-5-5")) as fake:
+        api = fake.models()
+        api.on_call(records.append)
+        found = {}
+        for place in ("global", "us"):
+            model = f"bedrock/{place}.anthropic.claude-haiku-5-5"
+            found[place] = api(model, "Hi", dialect="bedrock_invoke", max_tokens=9).cost
+        assert found["us"].usd == found["global"].usd * Decimal("1.1")
+        assert found["global"].rule.id == "bedrock/global.anthropic.claude-haiku-5-5"
+        again = api.reprice(records)
+        assert [cost.femto for cost in again.costs] == [cost.femto for cost in found.values()]
+
+
 def test_a_conversation_with_a_tool_replays_exactly():
     with FakeProvider([SAID, "Rain."]) as fake:
         api = fake.models()
@@ -191,7 +209,7 @@ def test_another_address_of_bedrock_speaks_its_wire_too(monkeypatch):
     answer = Reply(body=json.dumps(ANSWER).encode(), headers=JSON)
     api, script = scripted(answer, answer)
     vpc, fips = "https://vpce-1.bedrock-runtime.us-east-1.vpce.amazonaws.com", "https://bedrock-runtime-fips.us-east-1"
-    assert api(MODEL, "Hi", base_url=vpc, api_key="mine").region is None
+    assert api(MODEL, "Hi", base_url=vpc, api_key="mine").region == "us-east-1"
     monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", f"{fips}.amazonaws.com")
     monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "key")
     assert api(MODEL, "Hi").region == "us-east-1"

@@ -273,6 +273,15 @@ def test_a_system_message_stands_beside_the_turns_and_one_from_the_middle_is_sai
     assert json.loads(client.build_request(parsed(among), PLAIN).body) == among
 
 
+def test_a_system_text_that_says_nothing_is_left_out():
+    wire = build(Message.system("", "a"), HI)
+    assert json.loads(wire.body)["system"] == [{"text": "a"}]
+    assert "says nothing" in wire.changes[0]
+    assert "system" not in sent(Message.system(" "), HI)
+    body = {"messages": [], "system": [{"text": ""}]}
+    assert json.loads(client.build_request(parsed(body), PLAIN).body) == body
+
+
 def test_turns_of_one_speaker_are_sent_as_one_and_results_with_what_the_user_says_after_them():
     call = Message.assistant(ToolCall(id="t1", name="f", arguments="{}"), ToolCall(id="t2", name="f", arguments="{}"))
     wire = build(HI, call, Message.tool("t1", "a"), Message.tool("t2", "b", is_error=True), Message.user("And?"))

@@ -86,6 +86,10 @@ class ModelsAPI:
 
     def bind(self, model: str, **options: Unpack[CallOptions]) -> ModelBinding:
         """Check a model and its options once, to be called many times. Keys are read at each call."""
+        return self.bound(model, options)
+
+    def bound(self, model: str, options: CallOptions) -> ModelBinding:
+        """As ``bind``, of a dict: a plain key in it is hidden there, for its frame is on the way of every error."""
         return ModelBinding(self._service, model, check_options(options))
 
     def embed(self, model: str, texts: str | Iterable[str], **options: Unpack[EmbedOptions]) -> EmbeddingResponse:
@@ -211,7 +215,7 @@ class ModelsAPI:
         """
         from ._estimating import estimate
 
-        binding = self.bind(model, **options)
+        binding = self.bound(model, options)
         call = binding.prepare(prompt)
         return estimate(self._service.prices, call.provider, call.request, output_tokens, call.price)
 
@@ -254,11 +258,11 @@ class ModelsAPI:
 
         table = self._service.registry.table
 
-        def namespace(provider: str) -> str:
+        def priced(provider: str) -> tuple[str, bool]:
             row = table.get(provider)
-            return row.prices if row else provider
+            return (row.prices, row.priced_as_asked) if row else (provider, False)
 
-        return reprice(records, self._service.prices_with(prices), as_of, namespace)
+        return reprice(records, self._service.prices_with(prices), as_of, priced)
 
     def reload_prices(self) -> None:
         """Read the prices of the settings and of QUOTH_PRICES anew, as at the first use; registered ones stay.

@@ -188,7 +188,7 @@ class QuothError(Exception):
             self.sent = sent
         if billed is not None:
             self.billed = billed
-        self.phase = phase
+        self.phase: Phase | None = phase
         self.attempts = attempts
         self.partial = partial
         self.embedded: EmbeddingResponse | None = None

@@ -48,7 +48,7 @@ def write_conversation(messages: Sequence[Message], spelling: Spelling) -> tuple
         else:
             wires.append(wire)
             before = message
-    return _write_system(system, spelling) if system else None, wires
+    return _write_system(system, spelling) or None, wires
 
 
 def _leads(message: Message) -> bool:
@@ -69,7 +69,10 @@ def _write_system(messages: Sequence[Message], spelling: Spelling) -> list[Wire]
         raise UnsupportedContentError("the system prompt of Bedrock is text: put other parts in a user turn")
     for message in messages:
         _note_name(message, spelling)
-    return [write_block(part, spelling) for part in parts if not RESIDUES.foreign(part)]
+    said = [part for part in parts if not (RESIDUES.foreign(part) or _is_blank(part))]
+    if len(said) < len(parts):
+        spelling.changes.append("a text that says nothing left out of the system prompt: this wire refuses it")
+    return [write_block(part, spelling) for part in said]
 
 
 def _note_name(message: Message, spelling: Spelling) -> None:

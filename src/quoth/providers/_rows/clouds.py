@@ -24,13 +24,14 @@ CLOUDS = (
         hosts=("{resource}.services.ai.azure.com", "{resource}.cognitiveservices.azure.com"),
         dialect="openai_responses",
         key_variables=("AZURE_OPENAI_API_KEY", "AZURE_API_KEY"), auth_header="api-key", auth_prefix="",
+        token_variables=("AZURE_OPENAI_AD_TOKEN",), takes_tokens=True,
         base_url_variables=("AZURE_OPENAI_ENDPOINT",), root_variables=("AZURE_OPENAI_ENDPOINT",),
         parts=(RESOURCE,),
         endpoints=(Endpoint(dialect="openai_chat"),),
         embeddings=(EmbeddingEndpoint(dialect="openai_embeddings", most_texts=2_048, most_tokens=300_000),),
         quirks=Quirks(max_tokens_field="max_completion_tokens"),
         otel_name="azure.ai.openai", confidence="recorded",
-        note="The model is the name of your deployment.",
+        note="The model is the name of your deployment. An Entra token is taken in place of a key.",
     ),
     ProviderSpec(
         name="azure-deployments",
@@ -39,6 +40,7 @@ CLOUDS = (
         base_url="https://{resource}.openai.azure.com/openai",
         path="/deployments/{model}/chat/completions", query=(("api-version", "{api_version}"),),
         key_variables=("AZURE_OPENAI_API_KEY", "AZURE_API_KEY"), auth_header="api-key", auth_prefix="",
+        token_variables=("AZURE_OPENAI_AD_TOKEN",), takes_tokens=True,
         base_url_variables=("AZURE_OPENAI_ENDPOINT",), root_variables=("AZURE_OPENAI_ENDPOINT",),
         embeddings=(
             EmbeddingEndpoint(
@@ -51,7 +53,10 @@ CLOUDS = (
         quirks=Quirks(max_tokens_field="max_completion_tokens"),
         models_path=None,
         otel_name="azure.ai.openai", confidence="recorded",
-        note="The older paths, for resources that need an API version; the model is the name of your deployment.",
+        note=(
+            "The older paths, for resources that need an API version; the model is the name of your deployment. "
+            "An Entra token is taken in place of a key."
+        ),
     ),
     ProviderSpec(
         name="azure-foundry",
@@ -59,13 +64,14 @@ CLOUDS = (
         aliases=("azure-ai", "azure_ai", "azure-ai-inference"),
         base_url="https://{resource}.services.ai.azure.com/models",
         query=(("api-version", "2024-05-01-preview"),),
-        key_variables=("AZURE_AI_API_KEY", "AZURE_API_KEY"), auth_header="api-key", auth_prefix="",
+        key_variables=("AZURE_AI_API_KEY", "AZURE_API_KEY"), auth_header="api-key", auth_prefix="", takes_tokens=True,
         base_url_variables=("AZURE_AI_API_BASE", "AZURE_AI_CHAT_ENDPOINT"),
         root_variables=("AZURE_AI_API_BASE", "AZURE_AI_CHAT_ENDPOINT"),
         parts=(("resource", ("AZURE_AI_RESOURCE_NAME", "AZURE_RESOURCE_NAME")),),
         embeddings=(EmbeddingEndpoint(dialect="openai_embeddings", query=(("api-version", "2024-05-01-preview"),)),),
         models_path=None,
         otel_name="azure.ai.inference", confidence="recorded",
+        note="An Entra token is taken in place of a key.",
     ),
     ProviderSpec(
         name="azure-anthropic",
@@ -74,12 +80,13 @@ CLOUDS = (
         base_url="https://{resource}.services.ai.azure.com/anthropic",
         dialect="anthropic_messages",
         key_variables=("ANTHROPIC_FOUNDRY_API_KEY", "AZURE_ANTHROPIC_API_KEY"), auth_header="x-api-key", auth_prefix="",
+        takes_tokens=True,
         base_url_variables=("ANTHROPIC_FOUNDRY_BASE_URL",),
         parts=(("resource", ("ANTHROPIC_FOUNDRY_RESOURCE",)),),
         headers=VERSION,
         models_path=None,
         otel_name="azure.ai.inference", confidence="two_sources",
-        note="The model is the name of your deployment.",
+        note="The model is the name of your deployment. An Entra token is taken in place of a key.",
     ),
     ProviderSpec(
         name="vertex",
@@ -89,7 +96,7 @@ CLOUDS = (
         hosts=VERTEX_HOSTS,
         dialect="gemini",
         path="/v1/projects/{project}/locations/{region}/publishers/google/models/{model}:generateContent",
-        key_variables=("GOOGLE_OAUTH_ACCESS_TOKEN",),
+        key_variables=("GOOGLE_OAUTH_ACCESS_TOKEN",), credentials="google",
         relocate="vertex_host",
         parts=(PROJECT, LOCATION),
         endpoints=(
@@ -118,7 +125,7 @@ CLOUDS = (
         models_path=None,
         otel_name="gcp.vertex_ai", confidence="recorded",
         hint="an access token, which lives an hour: gcloud auth print-access-token",
-        note='dialect="chat" reaches the open models, vertex-anthropic Claude.',
+        note='dialect="chat" reaches the open models, vertex-anthropic Claude. Without a token: Google credentials.',
     ),
     ProviderSpec(
         name="vertex-anthropic",
@@ -129,22 +136,27 @@ CLOUDS = (
         dialect="anthropic_messages",
         path="/v1/projects/{project}/locations/{region}/publishers/anthropic/models/{model}:rawPredict",
         rewrite="vertex_body",
-        key_variables=("GOOGLE_OAUTH_ACCESS_TOKEN",),
+        key_variables=("GOOGLE_OAUTH_ACCESS_TOKEN",), credentials="google",
         base_url_variables=("ANTHROPIC_VERTEX_BASE_URL",), relocate="vertex_host",
         parts=(PROJECT, LOCATION),
         models_path=None,
         price_namespace="vertex", otel_name="gcp.vertex_ai", confidence="one_source",
         hint="an access token, which lives an hour: gcloud auth print-access-token",
+        note="Without a token: Google credentials.",
     ),
     ProviderSpec(
         name="bedrock",
         display_name="Amazon Bedrock",
         aliases=("aws", "aws-bedrock", "amazon-bedrock", "bedrock_converse"),
         base_url="https://bedrock-runtime.{region}.amazonaws.com",
-        hosts=("bedrock-runtime-fips.{region}.amazonaws.com",),
-        dialect="bedrock_converse", keeps_wire=True,
-        key_variables=("AWS_BEARER_TOKEN_BEDROCK",),
+        hosts=(
+            "bedrock-runtime.{region}.amazonaws.com.cn", "bedrock-runtime.{region}.amazonaws.eu",
+            "bedrock-runtime-fips.{region}.amazonaws.com", "{endpoint}.bedrock-runtime.{region}.vpce.amazonaws.com",
+        ),
+        dialect="bedrock_converse", foreign_dialect="bedrock_converse",
+        key_variables=("AWS_BEARER_TOKEN_BEDROCK",), credentials="aws", credentials_service="bedrock",
         base_url_variables=("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "AWS_ENDPOINT_URL"),
+        root_variables=("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "AWS_ENDPOINT_URL"), relocate="aws_host",
         parts=(REGION,),
         endpoints=(
             Endpoint(dialect="bedrock_invoke"),
@@ -160,8 +172,8 @@ CLOUDS = (
         otel_name="aws.bedrock", confidence="recorded",
         hint="a Bedrock API key",
         note=(
-            'Every model by Converse; Claude also by dialect="bedrock_invoke", gpt-oss by dialect="chat". Ids of '
-            "inference profiles (us., eu., global.) and ARNs are taken as they are. See docs/bedrock.md."
+            'Without a key: AWS credentials. Every model by Converse; Claude also by dialect="bedrock_invoke", gpt-oss '
+            'by dialect="chat". Ids of inference profiles (us., eu., global.) and ARNs are taken as they are.'
         ),
     ),
     ProviderSpec(
@@ -169,7 +181,9 @@ CLOUDS = (
         base_url="https://bedrock-mantle.{region}.api.aws/v1",
         dialect="openai_responses",
         key_variables=("AWS_BEARER_TOKEN_BEDROCK", "BEDROCK_MANTLE_API_KEY"),
+        credentials="aws", credentials_service="bedrock-mantle",
         base_url_variables=("AWS_ENDPOINT_URL_BEDROCK_MANTLE", "ANTHROPIC_BEDROCK_MANTLE_BASE_URL"),
+        root_variables=("AWS_ENDPOINT_URL_BEDROCK_MANTLE",),
         parts=(REGION,),
         endpoints=(
             Endpoint(dialect="openai_chat"),
@@ -183,20 +197,21 @@ CLOUDS = (
         ),
         quirks=Quirks(max_tokens_field="max_completion_tokens"),
         price_namespace="bedrock", otel_name="aws.bedrock", confidence="recorded",
-        hint="a Bedrock API key; AWS signatures are not spoken yet",
-        note="With a Bedrock API key. OpenAI's newest ids stand under /openai/v1: give that base URL.",
+        hint="a Bedrock API key",
+        note="Without a key: AWS credentials. OpenAI's newest ids stand under /openai/v1: give that base URL.",
     ),
     ProviderSpec(
         name="aws-anthropic", display_name="Claude Platform on AWS",
         base_url="https://aws-external-anthropic.{region}.api.aws",
         dialect="anthropic_messages",
         key_variables=("ANTHROPIC_AWS_API_KEY",), auth_header="x-api-key", auth_prefix="",
-        base_url_variables=("AWS_ENDPOINT_URL_AWS_EXTERNAL_ANTHROPIC",),
+        credentials="aws", credentials_service="aws-external-anthropic",
+        base_url_variables=("AWS_ENDPOINT_URL_AWS_EXTERNAL_ANTHROPIC", "ANTHROPIC_AWS_BASE_URL"),
         parts=(REGION, ("account", ("ANTHROPIC_AWS_WORKSPACE_ID",))),
         headers=(*VERSION, ("anthropic-workspace-id", "{account}")),
         models_path="/v1/models",
         otel_name="anthropic", confidence="two_sources",
-        note="With a key; AWS signatures are not spoken yet.",
+        note="Without a key: AWS credentials.",
     ),
     ProviderSpec(
         name="databricks", display_name="Databricks",
