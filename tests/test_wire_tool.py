@@ -386,7 +386,9 @@ def test_json_says_the_same_to_programs(tmp_path, capsys):
     code, out = run(capsys, written(tmp_path, *ANSWERS, *ERRORS), "--json")
     found = json.loads(out)
     assert (code, found["passed"]) == (0, True)
-    assert [(each["file"], each["in_scope"], each["failed"]) for each in found["files"]] == [("invented.jsonl", len(ANSWERS) + len(ERRORS), 0)]
+    assert [(each["file"], each["in_scope"], each["failed"]) for each in found["files"]] == [
+        ("invented.jsonl", len(ANSWERS) + len(ERRORS), 0)
+    ]
 
 
 def test_it_runs_as_a_module_and_tells_misuse(tmp_path):
