@@ -277,7 +277,8 @@ def test_what_is_no_request_is_refused(body):
 
 
 PARTS = st.fixed_dictionaries({}, optional={"type": st.sampled_from(["text", "thinking", "image_url"]) | words,
-    "text": texts | values, "thinking": texts | values, "image_url": values | st.fixed_dictionaries({"url": texts})})  # fmt: skip
+    "text": texts | values, "thinking": texts | values, "image_url": values | st.fixed_dictionaries({"url": texts}),
+})  # fmt: skip
 CALLS = st.fixed_dictionaries({}, optional={"id": texts | values, "type": st.just("function") | values,
     "function": values | st.fixed_dictionaries({}, optional={"name": texts, "arguments": texts | values})})  # fmt: skip
 TURNS = st.fixed_dictionaries({}, optional={
@@ -290,7 +291,7 @@ NAMED = {
     "stop_sequences": st.lists(texts, max_size=2), "stream": st.booleans(),
     "thinking": st.sampled_from([{"type": "disabled"}, {"type": "enabled"}, {"type": "enabled", "token_budget": 5}]),
     "tool_choice": st.sampled_from(["NONE", "REQUIRED"]), "strict_tools": st.booleans(),
-    "tools": st.lists(st.fixed_dictionaries({}, optional={"type": st.just("function"), "function": values}), max_size=2),
+    "tools": st.lists(st.fixed_dictionaries({}, optional={"type": st.just("function"), "function": values})),
     "response_format": st.fixed_dictionaries({"type": st.just("json_object") | words}, optional={"schema": values,
         "json_schema": values}),
 }  # fmt: skip
