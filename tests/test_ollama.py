@@ -450,7 +450,7 @@ CALL = st.builds(
 )  # fmt: skip
 
 
-def client_word(raw, calls):
+def our_word(raw, calls):
     return "tool_calls" if calls and raw == "stop" else {"stop": "stop", "length": "length"}.get(raw, "other")
 
 
@@ -464,7 +464,7 @@ MADE = st.builds(
                 *calls,
             ),
         ),
-        finish_reason=client_word(raw, calls),
+        finish_reason=our_word(raw, calls),
         finish_reason_raw=raw,
         model="m",
         created=created,
