@@ -89,9 +89,10 @@ def build_error(info: ErrorInfo) -> WireReply:
 
 
 def spell_stream_error(info: ErrorInfo) -> Wire:
-    """The error as an object inside a stream: there the status, which says most here, is a field of it."""
+    """The end of a stream that says what broke it off; the status, which says most here, is a field of it."""
     reply = build_error(info)
-    return {**_json.decode(reply.body), "status": reply.status}
+    said = _json.decode(reply.body)
+    return {"finish_reason": "ERROR", "error": said.pop("message"), "status": reply.status, **said}
 
 
 def _error(info: ErrorInfo, status: int, type_: str, code: str | None) -> WireReply:

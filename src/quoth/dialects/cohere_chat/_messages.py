@@ -128,7 +128,8 @@ def _read_exact_content(spelled: Any) -> tuple[ContentPart, ...]:
     """The parts of a string or a list; nothing where it is neither, or holds anything but objects."""
     if isinstance(spelled, str):
         return (Text(text=spelled),) if spelled else ()
-    return read_content(spelled) if len(_objects(spelled)) == len(spelled or ()) else ()
+    plain = isinstance(spelled, list) and all(isinstance(entry, dict) for entry in spelled)
+    return read_content(spelled) if plain else ()
 
 
 def read_content(spelled: Any) -> tuple[ContentPart, ...]:

@@ -64,8 +64,8 @@ class CohereStreamParser:
         self._feed = EventFeed()
         self._started = False  # ResponseStart was given
         self._next = 0  # index of the next part
-        self._blocks: dict[Any, _Block] = {}  # by the wire's index
-        self._calls: dict[Any, int] = {}  # the part of each call, by the wire's index
+        self._blocks: dict[int | str | None, _Block] = {}  # by the wire's index
+        self._calls: dict[int | str | None, int] = {}  # the part of each call, by the wire's index
         self._plan: int | None = None  # the part of the plan
         self._citations: list[Any] = []
         self._message: Wire = {}  # fields of the message that have no name here
@@ -115,7 +115,7 @@ class CohereStreamParser:
 
     def _add_content(self, event: Wire, _delta: Wire, message: Wire, events: list[StreamEvent]) -> None:
         content = _object(message.get("content"))
-        block = self._blocks.get(event.get("index"))
+        block = self._blocks.get(_slot(event))
         if block is None:  # its beginning was not said
             block = self._block(event, next((kind for kind, field in TEXTS.items() if field in content), ""))
         text = content.get(TEXTS.get(block.kind, ""))
@@ -125,12 +125,12 @@ class CohereStreamParser:
             self._logprobs += logprobs if isinstance(logprobs, list) else [logprobs]
 
     def _end_content(self, event: Wire, _delta: Wire, _message: Wire, events: list[StreamEvent]) -> None:
-        block = self._blocks.get(event.get("index"))
+        block = self._blocks.get(_slot(event))
         if block is not None and not block.told:  # a content of nothing is one all the same
             self._tell(block, "", {}, events)
 
     def _block(self, event: Wire, kind: str) -> _Block:
-        block = self._blocks[event.get("index")] = _Block(kind, self._new_place())
+        block = self._blocks[_slot(event)] = _Block(kind, self._new_place())
         return block
 
     def _new_place(self) -> int:
@@ -158,7 +158,7 @@ class CohereStreamParser:
 
     def _begin_call(self, event: Wire, _delta: Wire, message: Wire, events: list[StreamEvent]) -> None:
         call = read_answer_call(_object(message.get("tool_calls")))
-        index = self._calls[event.get("index")] = self._new_place()
+        index = self._calls[_slot(event)] = self._new_place()
         events.append(ToolCallStart(id=call.id, name=call.name, index=index))
         if kept := residue_of(call):
             events.append(PartData(provider_data={NAME: kept}, index=index))
@@ -167,7 +167,7 @@ class CohereStreamParser:
 
     def _add_call(self, event: Wire, _delta: Wire, message: Wire, events: list[StreamEvent]) -> None:
         call = read_answer_call(_object(message.get("tool_calls")))
-        index = self._calls.get(event.get("index"))
+        index = self._calls.get(_slot(event))
         if index is not None and call.arguments:
             events.append(ToolCallDelta(arguments=call.arguments, index=index))
 
@@ -216,6 +216,12 @@ def _is_error(kind: object, event: Wire) -> bool:
     delta = _object(event.get("delta"))
     wordy = not kind and isinstance(event.get("message"), str)
     return bool(kind == "error" or event.get("error") or delta.get("error") or wordy)
+
+
+def _slot(event: Wire) -> int | str | None:
+    """The wire's number of a content or a call."""
+    index = event.get("index")
+    return index if isinstance(index, (int, str)) else None
 
 
 def _object(value: Any) -> Wire:

@@ -124,8 +124,8 @@ def _event(kind: str, delta: Wire | None = None, **beside: Any) -> bytes:
 
 
 def build_stream_error(info: ErrorInfo) -> bytes:
-    """Spell an error that comes inside a stream, after a 200, as an event of its name."""
-    return b"event: error\ndata: " + _json.encode(spell_stream_error(info)) + b"\n\n"
+    """Spell an error that comes inside a stream, after a 200, as the end of it."""
+    return _event("message-end", spell_stream_error(info))
 
 
 _JSON: Headers = (("content-type", "application/json"),)
