@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from quoth import EmbeddingResponse, ModelsAPI, RetryPolicy, Settings, errors
 from quoth._batching import batches
 from quoth.errors import CapabilityWarning, InputError, InputTypeError, UnsupportedParameterError
-from quoth.providers import EmbeddingEndpoint, ProviderSpec
+from quoth.providers import PROVIDERS, EmbeddingEndpoint, ProviderSpec
 from quoth.testing.fake import FakeProvider, Fault, vector_of
 from quoth.types import Usage
 
@@ -437,3 +437,21 @@ def test_a_model_that_embeds_points_to_embed_where_it_is_asked_for_an_answer(api
 def test_nobody_is_asked_where_the_network_is_forbidden(fake):
     with pytest.raises(errors.ConfigurationError, match="offline"):
         ModelsAPI(Settings(offline=True)).embed(SMALL, "a", api_key="k")
+
+
+def test_every_row_that_embeds_is_asked_in_its_format_at_its_place(fake):
+    api, texts = fake.models(), ["one", "two", "three"]
+    for row in PROVIDERS:
+        for endpoint in row.embeddings or ():
+            model = f"{row.name}/{(endpoint.models or ('any',))[0]}"
+            before = fake.received
+            answer = api.embed(model, texts, dimensions=3, check="off")
+            assert answer.vectors == tuple(vector_of(text, 3) for text in texts), model
+            assert fake.received - before == (3 if endpoint.most_texts == 1 else 1)
+            assert answer.usage.total_tokens == 4
+
+
+def test_what_embedding_costs_can_be_estimated(api):
+    estimate = api.estimate(SMALL, ["some text", "some more"])
+    assert (estimate.output_tokens, estimate.most_output_tokens) == (0, 0)
+    assert 0 < estimate.expected.usd <= estimate.worst.usd

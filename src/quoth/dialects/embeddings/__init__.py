@@ -13,7 +13,7 @@ what every dialect keeps (see the package above), and:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from msgspec import Struct
@@ -54,68 +54,56 @@ class EmbeddingClient(Protocol):
 
 
 class Format(Struct, frozen=True, kw_only=True):
-    """A format by name: what loads its client half, and the dialect whose words its errors are in."""
+    """A format by name: what loads its maker's client halves, and the dialect whose words its errors are in."""
 
-    load: Callable[[], EmbeddingClient]
+    family: Callable[[], Mapping[str, EmbeddingClient]]
     errors: str = "openai_chat"
 
 
-def _openai(name: str) -> Callable[[], EmbeddingClient]:
-    def load() -> EmbeddingClient:
-        from .openai import OPENAI
+def _amazon() -> Mapping[str, EmbeddingClient]:
+    from .amazon import AMAZON
 
-        return OPENAI[name]
-
-    return load
+    return AMAZON
 
 
-def _cohere(name: str) -> Callable[[], EmbeddingClient]:
-    def load() -> EmbeddingClient:
-        from .cohere import COHERE
+def _cohere() -> Mapping[str, EmbeddingClient]:
+    from .cohere import COHERE
 
-        return COHERE[name]
-
-    return load
+    return COHERE
 
 
-def _google(name: str) -> Callable[[], EmbeddingClient]:
-    def load() -> EmbeddingClient:
-        from .google import GOOGLE
+def _google() -> Mapping[str, EmbeddingClient]:
+    from .google import GOOGLE
 
-        return GOOGLE[name]
-
-    return load
+    return GOOGLE
 
 
-def _amazon(name: str) -> Callable[[], EmbeddingClient]:
-    def load() -> EmbeddingClient:
-        from .amazon import AMAZON
-
-        return AMAZON[name]
-
-    return load
-
-
-def _ollama() -> EmbeddingClient:
+def _ollama() -> Mapping[str, EmbeddingClient]:
     from .ollama import OLLAMA
 
     return OLLAMA
 
 
+def _openai() -> Mapping[str, EmbeddingClient]:
+    from .openai import OPENAI
+
+    return OPENAI
+
+
 FORMATS: dict[str, Format] = {
-    "bedrock_cohere_embed": Format(load=_cohere("bedrock_cohere_embed")),
-    "cohere_embed": Format(load=_cohere("cohere_embed")),
-    "gemini_batch_embed": Format(load=_google("gemini_batch_embed"), errors="gemini"),
-    "gemini_embed": Format(load=_google("gemini_embed"), errors="gemini"),
-    "jina_embeddings": Format(load=_openai("jina_embeddings")),
-    "mistral_embeddings": Format(load=_openai("mistral_embeddings")),
-    "nova_embed": Format(load=_amazon("nova_embed")),
-    "ollama_embed": Format(load=_ollama),
-    "openai_embeddings": Format(load=_openai("openai_embeddings")),
-    "perplexity_embeddings": Format(load=_openai("perplexity_embeddings")),
-    "titan_embed": Format(load=_amazon("titan_embed")),
-    "vertex_predict": Format(load=_google("vertex_predict"), errors="gemini"),
-    "voyage_embeddings": Format(load=_openai("voyage_embeddings")),
+    "bedrock_cohere_embed": Format(family=_cohere),
+    "cohere_embed": Format(family=_cohere),
+    "gemini_batch_embed": Format(family=_google, errors="gemini"),
+    "gemini_embed": Format(family=_google, errors="gemini"),
+    "jina_embeddings": Format(family=_openai),
+    "mistral_embeddings": Format(family=_openai),
+    "nova_embed": Format(family=_amazon),
+    "ollama_embed": Format(family=_ollama),
+    "openai_embeddings": Format(family=_openai),
+    "perplexity_embeddings": Format(family=_openai),
+    "titan_embed": Format(family=_amazon),
+    "vertex_predict": Format(family=_google, errors="gemini"),
+    "voyage_embeddings": Format(family=_openai),
 }
 """The formats by name. A call imports the module of its own when it is first asked for."""
 
@@ -129,4 +117,4 @@ def load_format(name: str) -> EmbeddingClient:
     found = FORMATS.get(name)
     if found is None:
         raise NotBuiltError(f"this version of quoth does not embed over {name!r}; it does over {', '.join(FORMATS)}")
-    return found.load()
+    return found.family()[name]

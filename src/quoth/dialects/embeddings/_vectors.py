@@ -5,12 +5,12 @@ from __future__ import annotations
 from binascii import Error as Base64Error, a2b_base64, b2a_base64
 from collections.abc import Mapping, Sequence
 from struct import pack, unpack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
 from ... import _json
-from ...embeddings import EmbeddingRequest, Vector
+from ...embeddings import EmbeddingRequest, EmbeddingResponse, Vector
 from ...errors import ResponseParseError
 from ...types import Usage
 from ...wire import Headers, WireReply
@@ -19,14 +19,17 @@ from .._errors import request_id
 from .._kept import Wire
 from .._streams import BODY_LIMIT
 
+if TYPE_CHECKING:
+    from . import EmbeddingClient
+
 __all__ = [
     "JSON",
     "answer_of",
     "base64_of",
-    "checked",
     "input_usage",
     "no_answer",
     "read_vector",
+    "response_of",
     "whole_reply",
 ]
 
@@ -88,6 +91,28 @@ def checked(vectors: Sequence[Vector | None], request: EmbeddingRequest, reply: 
     if request.texts and len(read) != len(request.texts):
         raise no_answer(reply, f"it has {len(read)} vectors for {len(request.texts)} texts")
     return tuple(read)
+
+
+def response_of(
+    client: EmbeddingClient,
+    reply: WireReply,
+    request: EmbeddingRequest,
+    vectors: Sequence[Vector | None],
+    *,
+    usage: Usage,
+    kept: Wire,
+    **named: Any,
+) -> EmbeddingResponse:
+    """An answer, its vectors checked. ``named`` are its id, and its model, where the wire has a word for these."""
+    said = {name: value for name, value in named.items() if isinstance(value, str)}
+    return EmbeddingResponse(
+        vectors=checked(vectors, request, reply),
+        model=said.get("model", "" if "model" in named else request.model),
+        id=said.get("id") or None,
+        usage=usage,
+        provider_data={client.name: kept} if kept else {},
+        body=reply.body,
+    )
 
 
 def no_answer(reply: WireReply, why: str) -> ResponseParseError:

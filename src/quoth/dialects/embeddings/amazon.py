@@ -14,7 +14,7 @@ from ...wire import WireReply, WireRequest
 from .._kept import Wire, kept_fields
 from .._posts import HEADERS
 from ._amazon_usage import header_usage
-from ._vectors import answer_of, checked, input_usage, read_vector
+from ._vectors import answer_of, input_usage, read_vector, response_of
 
 __all__ = ["AMAZON", "PURPOSES", "NovaFormat", "TitanFormat"]
 
@@ -61,14 +61,8 @@ class TitanFormat:
         vector = read_vector(answer.get("embedding"))
         if vector is None and isinstance(by_type, dict):
             vector = read_vector(by_type.get("float") or by_type.get("binary"))
-        kept = kept_fields(answer, _TITAN_FIELDS)
-        return EmbeddingResponse(
-            vectors=checked([vector], request, reply),
-            model=request.model,
-            usage=self.parse_usage(answer, reply),
-            provider_data={self.name: kept} if kept else {},
-            body=reply.body,
-        )
+        usage = self.parse_usage(answer, reply)
+        return response_of(self, reply, request, [vector], usage=usage, kept=kept_fields(answer, _TITAN_FIELDS))
 
     def parse_usage(self, answer: Wire, reply: WireReply) -> Usage:
         """The count in the body, else the one in the header."""
@@ -134,13 +128,7 @@ class NovaFormat:
             for entry in (entries if isinstance(entries, list) else ())
         ]
         kept = kept_fields(answer, frozenset({"embeddings"}))
-        return EmbeddingResponse(
-            vectors=checked(found or [None], request, reply),
-            model=request.model,
-            usage=header_usage(reply),
-            provider_data={self.name: kept} if kept else {},
-            body=reply.body,
-        )
+        return response_of(self, reply, request, found or [None], usage=header_usage(reply), kept=kept)
 
 
 AMAZON: dict[str, NovaFormat | TitanFormat] = {"nova_embed": NovaFormat(), "titan_embed": TitanFormat()}

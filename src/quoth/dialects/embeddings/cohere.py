@@ -17,7 +17,7 @@ from ...wire import WireReply, WireRequest
 from .._kept import Wire, kept_fields
 from .._posts import HEADERS
 from ._amazon_usage import header_usage
-from ._vectors import answer_of, checked, input_usage, no_answer, read_vector
+from ._vectors import answer_of, input_usage, no_answer, read_vector, response_of
 
 __all__ = ["COHERE", "INPUT_TYPES", "CohereFormat", "parse_usage"]
 
@@ -69,16 +69,9 @@ class CohereFormat(Struct, frozen=True, kw_only=True):
         """
         answer = answer_of(reply)
         found = [read_vector(item, element) for element, items in _rows(answer, reply) for item in items]
-        id_ = answer.get("id")
+        usage = header_usage(reply) if self.hosted else parse_usage(answer.get("meta"))
         kept = kept_fields(answer, ANSWER_FIELDS)
-        return EmbeddingResponse(
-            vectors=checked(found, request, reply),
-            model=request.model,  # the answer names none
-            id=id_ if isinstance(id_, str) and id_ else None,
-            usage=header_usage(reply) if self.hosted else parse_usage(answer.get("meta")),
-            provider_data={self.name: kept} if kept else {},
-            body=reply.body,
-        )
+        return response_of(self, reply, request, found, usage=usage, kept=kept, id=answer.get("id"))
 
 
 def _what_for(request: EmbeddingRequest, changes: list[str]) -> str:

@@ -18,7 +18,7 @@ from ...wire import WireReply, WireRequest
 from .._counts import whole_number
 from .._kept import Wire, kept_fields
 from .._posts import HEADERS
-from ._vectors import answer_of, checked, input_usage, no_answer, read_vector
+from ._vectors import answer_of, input_usage, no_answer, read_vector, response_of
 
 __all__ = ["GOOGLE", "TASKS", "GeminiFormat", "PredictFormat", "parse_usage"]
 
@@ -87,14 +87,9 @@ class GeminiFormat(Struct, frozen=True, kw_only=True):
         entries = [answer.get("embedding")] if self.single else answer.get("embeddings")
         if not isinstance(entries, list):
             raise no_answer(reply, "it has no embeddings")
-        kept = kept_fields(answer, _GEMINI_FIELDS)
-        return EmbeddingResponse(
-            vectors=checked([read_vector(_values(entry)) for entry in entries], request, reply),
-            model=request.model,  # the answer names none
-            usage=parse_usage(answer.get("usageMetadata")),
-            provider_data={self.name: kept} if kept else {},
-            body=reply.body,
-        )
+        found = [read_vector(_values(entry)) for entry in entries]
+        usage = parse_usage(answer.get("usageMetadata"))
+        return response_of(self, reply, request, found, usage=usage, kept=kept_fields(answer, _GEMINI_FIELDS))
 
 
 _GEMINI_FIELDS = frozenset({"embedding", "embeddings", "usageMetadata"})
@@ -162,14 +157,11 @@ class PredictFormat:
             raise no_answer(reply, "it has no predictions")
         entries = [each.get("embeddings") if isinstance(each, dict) else None for each in predictions]
         statistics = [entry.get("statistics") if isinstance(entry, dict) else None for entry in entries]
-        kept = {**kept_fields(answer, frozenset({"predictions"})), "statistics": statistics}
-        return EmbeddingResponse(
-            vectors=checked([read_vector(_values(entry)) for entry in entries], request, reply),
-            model=request.model,  # the answer names none
-            usage=self.parse_usage(statistics),
-            provider_data={self.name: kept} if any(statistics) or len(kept) > 1 else {},
-            body=reply.body,
-        )
+        found = [read_vector(_values(entry)) for entry in entries]
+        kept = kept_fields(answer, frozenset({"predictions"}))
+        if any(statistics):
+            kept["statistics"] = statistics
+        return response_of(self, reply, request, found, usage=self.parse_usage(statistics), kept=kept)
 
     def parse_usage(self, statistics: list[Any]) -> Usage:
         """The sum of the counts; missing where one of them is."""

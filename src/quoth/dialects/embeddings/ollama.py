@@ -8,7 +8,7 @@ from ...types import Usage
 from ...wire import WireReply, WireRequest
 from .._kept import Wire, kept_fields
 from .._posts import HEADERS
-from ._vectors import answer_of, checked, input_usage, no_answer, read_vector
+from ._vectors import answer_of, input_usage, no_answer, read_vector, response_of
 
 __all__ = ["OLLAMA", "OllamaFormat", "parse_usage"]
 
@@ -43,17 +43,13 @@ class OllamaFormat:
             ResponseParseError: the reply holds no vectors, or not one for each text; ``body`` holds its beginning.
         """
         answer = answer_of(reply)
-        embeddings, model = answer.get("embeddings"), answer.get("model")
+        embeddings = answer.get("embeddings")
         if not isinstance(embeddings, list):
             raise no_answer(reply, "it has no embeddings")
+        found = [read_vector(item) for item in embeddings]
         kept = kept_fields(answer, ANSWER_FIELDS)
-        return EmbeddingResponse(
-            vectors=checked([read_vector(item) for item in embeddings], request, reply),
-            model=model if isinstance(model, str) else "",
-            usage=parse_usage(answer),
-            provider_data={self.name: kept} if kept else {},
-            body=reply.body,
-        )
+        usage = parse_usage(answer)
+        return response_of(self, reply, request, found, usage=usage, kept=kept, model=answer.get("model"))
 
 
 def parse_usage(answer: Wire) -> Usage:
@@ -62,4 +58,5 @@ def parse_usage(answer: Wire) -> Usage:
     return input_usage(count, None if count is None else {"prompt_eval_count": count})
 
 
-OLLAMA = OllamaFormat()
+OLLAMA = {"ollama_embed": OllamaFormat()}
+"""By the name of its format."""

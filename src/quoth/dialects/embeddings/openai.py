@@ -19,7 +19,7 @@ from ...wire import WireReply, WireRequest
 from .._counts import whole_number
 from .._kept import Wire, kept_fields
 from .._posts import HEADERS
-from ._vectors import answer_of, checked, input_usage, no_answer, read_vector
+from ._vectors import answer_of, input_usage, no_answer, read_vector, response_of
 
 __all__ = ["OPENAI", "OpenAIFormat", "parse_usage"]
 
@@ -99,16 +99,9 @@ class OpenAIFormat(Struct, frozen=True, kw_only=True):
             raise no_answer(reply, "it has no data")
         element = ELEMENTS.get(str(request.extra.get("output_dtype")), self.element)
         found = [read_vector(_of(item), element) for item in _in_order(data)]
-        model, id_ = answer.get("model"), answer.get("id")
-        kept = kept_fields(answer, ANSWER_FIELDS)
-        return EmbeddingResponse(
-            vectors=checked(found, request, reply),
-            model=model if isinstance(model, str) else "",
-            id=id_ if isinstance(id_, str) and id_ else None,
-            usage=parse_usage(answer.get("usage")),
-            provider_data={self.name: kept} if kept else {},
-            body=reply.body,
-        )
+        usage, kept = parse_usage(answer.get("usage")), kept_fields(answer, ANSWER_FIELDS)
+        named = {"model": answer.get("model"), "id": answer.get("id")}
+        return response_of(self, reply, request, found, usage=usage, kept=kept, **named)
 
 
 def _of(item: Any) -> Any:

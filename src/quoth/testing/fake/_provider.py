@@ -253,8 +253,8 @@ class FakeProvider:
     def _read(self, message: Message) -> tuple[Received, str]:
         """What came, and why it asks for nothing, where that is so."""
         path, _, query = message.target.partition("?")
-        wire, request, embedding, why = wire_of(path), None, None, ""
-        format_ = format_of(path) if wire is None else None
+        format_, request, embedding, why = format_of(path), None, None, ""  # first: both stand at InvokeModel
+        wire = wire_of(path) if format_ is None else None
         if message.method == "POST":
             sent = WireRequest(path=path, body=message.body)
             try:

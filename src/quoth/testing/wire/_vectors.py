@@ -27,6 +27,7 @@ from ...providers._provider import Provider
 from ...providers._spec import Wire as Place
 from ...providers._urls import is_own_host
 from ...wire import HTTPRequest, WireReply, WireRequest
+from ..fake._embeddings import format_of
 from ._errors import ErrorReading, ErrorWords, check_error, check_raised, error_in, read_error
 from ._files import Exchange
 from ._reading import COUNTS, Difference, counted, leaves
@@ -94,28 +95,15 @@ VECTOR_WIRES = (
 )
 """In the order of the table that is printed."""
 
-PATHS = {
-    r"/api/embed": "ollama_embed",
-    r"/v[12]/embed": "cohere_embed",
-    r":batchEmbedContents": "gemini_batch_embed",
-    r":embedContent": "gemini_embed",
-    r":predict": "vertex_predict",
-    r"/model/[^/]*titan-embed[^/]*/invoke": "titan_embed",
-    r"/model/[^/]*multimodal-embeddings[^/]*/invoke": "nova_embed",
-    r"/model/[^/]*cohere\.embed[^/]*/invoke": "bedrock_cohere_embed",
-}
-"""How a path ends that says the format by itself. At ``/embeddings`` the row of the host says which it is."""
-
 
 def vector_wire_of(exchange: Exchange) -> VectorWire | None:
     """The format of an exchange, by its URL alone; None where it embeds nothing."""
     if exchange.request is None or exchange.request.method != "POST":
         return None
-    path = exchange.path.rstrip("/")
-    name = next((name for end, name in PATHS.items() if re.search(f"{end}$", path)), None)
-    if name is None and path.endswith("/embeddings"):
+    name = format_of(exchange.path)
+    if name == "openai_embeddings":  # the row of the host says whose spelling it is
         named = _named_by_row(exchange.request.url)
-        name = named if named in READERS else "openai_embeddings"
+        name = named if named in READERS else name
     return next((wire for wire in VECTOR_WIRES if wire.name == name), None)
 
 

@@ -42,7 +42,7 @@ def load_server_format(name: str) -> EmbeddingServer:
         **cohere.COHERE_SERVERS,
         **google.GOOGLE_SERVERS,
         **amazon.AMAZON_SERVERS,
-        "ollama_embed": ollama.OLLAMA_SERVER,
+        **ollama.OLLAMA_SERVERS,
     }
     if name not in servers:
         raise NotBuiltError(f"this version of quoth does not serve {name!r}; it serves {', '.join(sorted(servers))}")

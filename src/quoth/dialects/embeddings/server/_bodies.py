@@ -4,23 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from .... import _json
 from ....errors import InputError
-from ....wire import WireRequest
 from ..._kept import Wire
 
-__all__ = ["body_of", "model_of", "positive", "take_texts"]
-
-
-def body_of(request: WireRequest) -> Wire:
-    """The JSON object of a request. Raises InputError where it is none."""
-    try:
-        body = _json.decode(request.body)
-    except ValueError:
-        raise InputError("the request's body is no JSON") from None
-    if not isinstance(body, dict):
-        raise InputError("the request's body is no JSON object")
-    return body
+__all__ = ["model_of", "positive", "take_texts"]
 
 
 def model_of(body: Wire) -> str:

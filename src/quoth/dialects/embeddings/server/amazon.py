@@ -8,9 +8,10 @@ from ....embeddings import EmbeddingRequest, EmbeddingResponse
 from ....errors import InputError
 from ....wire import WireReply, WireRequest
 from ..._kept import Wire, overlay
+from ..._requests import read_object
 from .._vectors import whole_reply
 from ..amazon import PURPOSES
-from ._bodies import body_of, positive, take_texts
+from ._bodies import positive, take_texts
 from ._counted import counted_in_header
 from ._words import word_of
 
@@ -26,7 +27,7 @@ class TitanServer:
         Raises:
             InputError: the body is no JSON object.
         """
-        body = body_of(request)
+        body = read_object(request)
         return EmbeddingRequest(
             model="", texts=take_texts(body, "inputText"), dimensions=positive(body, "dimensions"), extra=body
         )
@@ -52,7 +53,7 @@ class NovaServer:
         Raises:
             InputError: the body asks for no single embedding of a text.
         """
-        body = body_of(request)
+        body = read_object(request)
         parameters: Any = body.pop("singleEmbeddingParams", None)
         text: Any = parameters.get("text") if isinstance(parameters, dict) else None
         if not isinstance(text, dict):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from ....embeddings import EmbeddingRequest, EmbeddingResponse
 from ....wire import WireReply, WireRequest
 from ..._kept import Wire, overlay
+from ..._requests import read_object
 from .._vectors import whole_reply
-from ..ollama import OLLAMA
-from ._bodies import body_of, model_of, positive, take_texts
+from ._bodies import model_of, positive, take_texts
 
-__all__ = ["OLLAMA_SERVER", "OllamaServer"]
+__all__ = ["OLLAMA_SERVERS", "OllamaServer"]
 
 
 class OllamaServer:
@@ -21,7 +21,7 @@ class OllamaServer:
         Raises:
             InputError: the body is no JSON object, or names no model.
         """
-        body = body_of(request)
+        body = read_object(request)
         model, truncate = model_of(body), body.get("truncate")
         if isinstance(truncate, bool):
             del body["truncate"]
@@ -41,7 +41,8 @@ class OllamaServer:
             body["prompt_eval_count"] = usage.total_input
         elif usage.reported:
             body |= usage.reported
-        return whole_reply(overlay(body, response.provider_data.get(OLLAMA.name) or {}))
+        return whole_reply(overlay(body, response.provider_data.get("ollama_embed") or {}))
 
 
-OLLAMA_SERVER = OllamaServer()
+OLLAMA_SERVERS = {"ollama_embed": OllamaServer()}
+"""By the name of its format."""
