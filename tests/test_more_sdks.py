@@ -10,40 +10,20 @@ from pathlib import Path
 import pytest
 
 import sdks
-from quoth import Message, Reasoning, Response, ToolCall, Usage
+from quoth import ToolCall
 from quoth.dialects import load_client
 from quoth.dialects.server import SERVERS
 from quoth.testing import FakeProvider, Fault
 from quoth.types import Image, ToolResult
 from quoth.wire import Quirks
+from said import ANSWERS
 
 WIRES = {"google": "gemini", "ollama": "ollama_chat", "cohere": "cohere_chat", "aws": "bedrock_converse"}
 """The wire that each SDK speaks."""
 
 
-# What is scripted, by the name of the model that is asked.
+# What is scripted, by the name of the model that is asked; the answers are those of ``said``.
 
-
-def said(*parts, finish="stop", **more):
-    return Response(message=Message.assistant(*parts), finish_reason=finish, model="", **more)
-
-
-ANSWERS = {
-    "text": said("It may — perhaps — rain. 🌧\n\n"),
-    "tools": said(
-        "Let me see.",
-        ToolCall(id="t1", name="weather", arguments='{"city":"Paris"}'),
-        ToolCall(id="t2", name="weather", arguments='{"city":"Rom — Roma"}'),
-        finish="tool_calls",
-    ),
-    "call": said(ToolCall(id="t1", name="weather", arguments='{"city":"Paris"}'), finish="tool_calls"),
-    "reasoning": said(
-        Reasoning(text="Is it? It is."), "Yes.", usage=Usage(input=30, cache_read=12, output=7, reasoning=5)
-    ),
-    "length": said("and so", finish="length"),
-    "rich": said("understood"),
-    "loop": said("It rains in both."),
-}
 RAISED = {
     "google": {
         "bad_request": ("ClientError", "INVALID_ARGUMENT"),
