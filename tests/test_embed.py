@@ -73,6 +73,7 @@ def test_each_text_has_its_vector_in_the_order_given(fake, api, ask):
     assert answer.vectors == tuple(vector_of(text, 4) for text in ("red", "green", "red", "blué \U0001f600"))
     assert (len(answer), answer[1], answer[-1]) == (4, vector_of("green", 4), answer.vectors[3])
     assert [*answer] == [*answer.vectors]
+    assert answer[1:3] == answer.vectors[1:3]
     assert (answer.dimensions, answer.provider, answer.model) == (4, "openai", "text-embedding-3-small")
     assert answer.usage.input_tokens == answer.usage.total_tokens == 6
     assert answer.cost.usd == Decimal("0.00000012")
@@ -107,7 +108,7 @@ def test_any_ordered_lot_of_texts_is_taken(api):
 def test_no_texts_cost_nothing_and_ask_nobody(fake, api, ask):
     answer = ask(api, SMALL, [])
     assert (answer.vectors, answer.dimensions, answer.cost.usd, answer.usage.total_tokens) == ((), None, 0, 0)
-    assert answer  # an answer without vectors is one
+    assert not answer
     assert fake.received == 0
 
 
@@ -280,6 +281,14 @@ def test_an_unknown_count_makes_an_unknown_cost_never_zero(fake):
     assert (answer.usage.source, answer.usage.total_tokens) == ("missing", None)
     assert answer.cost.usd is None
     assert answer.cost.reason
+
+
+def test_where_one_request_states_nothing_the_cost_of_the_others_stays_known():
+    with FakeProvider([Fault(), Fault(usage=False), Fault()]) as fake:
+        api = small(fake.models(), 1)
+        answer = api.embed("few/model", ["a", "b", "c"], price={"input": "1000"})
+    assert (answer.cost.usd, answer.cost.known_usd, answer.usage.source) == (None, Decimal("0.002"), "missing")
+    assert api.usage().total.unknown_costs == 1
 
 
 def test_a_count_of_zero_is_no_count(fake):

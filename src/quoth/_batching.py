@@ -70,12 +70,15 @@ def _one_batch(
 
 def _as_one(answers: Sequence[EmbeddingResponse], target: ModelCall, scope: CallScope) -> EmbeddingResponse:
     """The answers of all batches as that of the call."""
-    only = answers[0] if len(answers) == 1 else None
-    whole = only or EmbeddingResponse(
-        vectors=tuple([vector for answer in answers for vector in answer.vectors]),
-        model=answers[0].model if answers else target.provider.model,
-        provider=target.provider.spec.name,
-        provider_data=_all_kept(answers),
+    whole = (
+        answers[0]
+        if len(answers) == 1
+        else EmbeddingResponse(
+            vectors=tuple([vector for answer in answers for vector in answer.vectors]),
+            model=answers[0].model if answers else target.provider.model,
+            provider=target.provider.spec.name,
+            provider_data=_all_kept(answers),
+        )
     )
     return replace(
         whole,

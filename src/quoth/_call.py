@@ -375,17 +375,24 @@ def _sum_of_usages(one: Usage, other: Usage) -> Usage:
 def _sum_of_costs(one: Cost, other: Cost) -> Cost:
     """Both together: with its lines, where one rule priced both, and to the last digit, where the provider stated both.
 
-    Where one is unknown, so is the sum.
+    Where one is unknown, so is the sum, and the lines are those of the part that is known.
     """
+    rule = one.rule or other.rule
+    alike = all(each.stated is None and each.rule in (None, rule) for each in (one, other))
     if one.femto is None or other.femto is None:
-        return one if one.femto is None else other
+        unknown = one if one.femto is None else other
+        return replace(unknown, rule=rule, counts=_sum_of_counts(one, other)) if alike else unknown
     femto = one.femto + other.femto
     if one.stated is not None and other.stated is not None and one.computed and other.computed:
         stated, computed = (CostTotal.of(one) + other).known_usd, _sum_of_costs(one.computed, other.computed)
         return replace(one, femto=femto, stated=f"{stated:f}", computed=computed)
-    if one.rule is None or one.rule != other.rule or one.stated != other.stated:
+    if not alike or one.rule is None or other.rule is None:
         return Cost(femto=femto, kind=one.kind)
+    return replace(one, femto=femto, counts=_sum_of_counts(one, other), stale=one.stale or other.stale)
+
+
+def _sum_of_counts(one: Cost, other: Cost) -> tuple[tuple[str, int], ...]:
     counts = dict(one.counts)
     for bucket, count in other.counts:
         counts[bucket] = counts.get(bucket, 0) + count
-    return replace(one, femto=femto, counts=tuple(counts.items()), stale=one.stale or other.stale)
+    return tuple(counts.items())

@@ -7,7 +7,7 @@ makes a matrix of them, one row a text.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, overload
 
 import msgspec
 from msgspec import Struct
@@ -83,11 +83,12 @@ class EmbeddingResponse(Struct, frozen=True, kw_only=True, gc=False, eq=False, r
     def __iter__(self) -> Iterator[Vector]:
         return iter(self.vectors)
 
-    def __getitem__(self, index: int) -> Vector:
+    @overload
+    def __getitem__(self, index: int) -> Vector: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Vector, ...]: ...
+    def __getitem__(self, index: int | slice) -> Vector | tuple[Vector, ...]:
         return self.vectors[index]
-
-    def __bool__(self) -> bool:
-        return True  # an answer without vectors is one
 
     def __repr__(self) -> str:
         return (
