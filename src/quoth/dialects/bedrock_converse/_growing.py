@@ -23,7 +23,7 @@ _KINDS = {"text": "text", "citation": "text", THOUGHT: "thought", CALL: "call", 
 
 
 class GrowingBlock:
-    """A block of a stream, which is the part at ``index``; ``start`` is empty where its first delta tells what it is."""
+    """A block of a stream, which is the part at ``index``; without ``start`` its first delta tells what it is."""
 
     __slots__ = ("_block", "_cited", "_data", "_index", "_kind", "_pieces", "_spoken", "_worded")
 
