@@ -48,6 +48,10 @@ def test_the_examples_of_bedrock_run():
     assert (done.returncode, done.stderr, done.stdout) == (0, "", "Bonjour.\nSalut.Hello.\n")
 
 
+def test_the_examples_of_embeddings_run():
+    run(blocks("docs/embeddings.md", "python"))
+
+
 def test_the_examples_of_what_a_call_costs_run():
     run(blocks("docs/costs.md", "python"))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
@@ -11,7 +11,10 @@ from ._call import CallScope
 from .providers._spec import ProviderSpec
 from .types import Cost, Response
 
-__all__ = ["account"]
+if TYPE_CHECKING:
+    from .embeddings import EmbeddingResponse
+
+__all__ = ["account", "account_vectors"]
 
 
 def account(response: Response, scope: CallScope) -> Response:
@@ -23,7 +26,7 @@ def account(response: Response, scope: CallScope) -> Response:
         response,
         provider=provider.spec.name,
         model=response.model or provider.model,
-        cost=_price(response, scope),
+        cost=_price(response, scope, tier=response.service_tier, region=response.region, speed=response.speed),
         call=scope.details(),
     )
     scope.took(answer)
@@ -37,7 +40,27 @@ def _region(spec: ProviderSpec, host: str | None) -> str | None:
     return part_of_host(spec, (host or "").removeprefix("host:"), spec.region_part or "")
 
 
-def _price(response: Response, scope: CallScope) -> Cost:
+def account_vectors(response: EmbeddingResponse, scope: CallScope) -> EmbeddingResponse:
+    """Price the vectors of one request, and count them: a call may take several."""
+    answer = replace(
+        response,
+        provider=scope.target.provider.spec.name,
+        model=response.model or scope.target.provider.model,
+        cost=_price(response, scope),
+    )
+    scope.count(answer.usage, answer.cost)
+    scope.served_model = answer.model
+    return answer
+
+
+def _price(
+    response: Response | EmbeddingResponse,
+    scope: CallScope,
+    *,
+    tier: str | None = None,
+    region: str | None = None,
+    speed: str | None = None,
+) -> Cost:
     """What the answer cost: what the provider states, else what our prices say. Whatever breaks, it is paid for."""
     provider = scope.target.provider
     spec, request = provider.spec, scope.target.request
@@ -47,11 +70,11 @@ def _price(response: Response, scope: CallScope) -> Cost:
             "" if spec.priced_as_asked else response.model,
             response.usage,
             at=scope.started_at,
-            tier=response.service_tier,
+            tier=tier,
             requested=provider.model,
-            region=response.region,
+            region=region,
             host=scope.host,
-            speed=response.speed,
+            speed=speed,
             asked=_priced_by(request.extra) if request.extra else (),
             price=scope.target.price,
         )
