@@ -13,11 +13,11 @@ from ._kept import Wire
 __all__ = [
     "Fields",
     "flag",
+    "json_object",
     "number",
     "object_in",
     "read_body",
     "read_fields",
-    "read_object",
     "stop_list",
     "stops",
     "whole",
@@ -27,12 +27,8 @@ Fields: TypeAlias = Mapping[str, tuple[str, Callable[[Any], Any]]]
 """The fields of a body that a ModelRequest names, and how each is read: None for a value that is not ours."""
 
 
-def read_object(request: WireRequest) -> Wire:
-    """The JSON object that a body is.
-
-    Raises:
-        InputError: it is none.
-    """
+def json_object(request: WireRequest) -> Wire:
+    """The JSON object that a body is. Raises InputError where it is none."""
     try:
         body = _json.decode(request.body)
     except ValueError:
@@ -48,7 +44,7 @@ def read_body(request: WireRequest, *, instead: str = "") -> tuple[str, Wire]:
     Raises:
         InputError: the body is no JSON object, or names no model.
     """
-    body = read_object(request)
+    body = json_object(request)
     model = body.pop("model", "" if body.get(instead) else None)
     if not isinstance(model, str):
         raise InputError("the request names no model: 'model' must be a string")

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from ...errors import UnsupportedContentError
 from ...types import Document, Image, Part, Reasoning, Refusal, Text, ToolCall, ToolResult
-from .._arguments import read_arguments as read_object, write_arguments
+from .._arguments import read_arguments as json_object, write_arguments
 from .._kept import Wire, overlay
 from .._media import read_base64, write_base64
 from ._words import FORM, NAME, RESIDUES
@@ -290,7 +290,7 @@ def read_arguments(value: Any) -> str:
     """An input as the text of its JSON; arguments that are no JSON stand in one of its own."""
     if isinstance(value, str):  # some servers write the text itself
         return value
-    return read_object(value)
+    return json_object(value)
 
 
 def _read_result(block: Wire) -> ToolResult | None:

@@ -14,7 +14,7 @@ from .._kept import ABSENT, Wire
 from ._blocks import CALL, CITED, read_answer_block, residue_of
 from ._words import FORM, NAME
 
-__all__ = ["GrowingBlock", "begun"]
+__all__ = ["GrowingBlock"]
 
 THOUGHT, RESULT = "reasoningContent", "toolResult"
 
@@ -22,14 +22,8 @@ _KINDS = {"text": "text", "citation": "text", THOUGHT: "thought", CALL: "call", 
 """The kind of block that each delta is of."""
 
 
-def begun(index: int, start: Wire, events: list[StreamEvent]) -> GrowingBlock | None:
-    """The block that begins so; None where that is told by its first delta."""
-    member = next(iter(start), None)
-    return None if member is None else GrowingBlock(index, start, events)
-
-
 class GrowingBlock:
-    """A block of a stream, which is the part at ``index``."""
+    """A block of a stream, which is the part at ``index``; without ``start`` its first delta tells what it is."""
 
     __slots__ = ("_block", "_cited", "_data", "_index", "_kind", "_pieces", "_spoken", "_worded")
 

@@ -16,7 +16,7 @@ from .._aws import AWSEvents
 from .._kept import Wire
 from .._streams import EventFeed, decode_event
 from ._answers import answer_data, finish_reason, kept_of_answer, kept_of_message, served
-from ._growing import GrowingBlock, begun
+from ._growing import GrowingBlock
 from ._usage import parse_usage
 from ._words import RESIDUES
 
@@ -114,9 +114,8 @@ class ConverseStreamParser:
     def _start_block(self, event: Wire, events: list[StreamEvent]) -> None:
         start = event.get("start")
         self._stop_block(event, events)
-        block = begun(self._next, start, events) if isinstance(start, dict) else None
-        if block is not None:
-            self._add_block(event, block)
+        if isinstance(start, dict) and start:  # else its first delta begins it
+            self._add_block(event, GrowingBlock(self._next, start, events))
 
     def _add_block(self, event: Wire, block: GrowingBlock) -> None:
         self._blocks[_place(event)] = block

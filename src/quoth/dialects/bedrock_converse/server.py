@@ -17,7 +17,7 @@ from .._aws import JSON, build_error, build_event, build_stream_error
 from .._finishing import finish_word
 from .._kept import Wire, overlay, residue
 from .._paths import target_of
-from .._requests import read_object
+from .._requests import json_object
 from .._streams import in_pieces
 from ._answers import FACTS, METRICS, NOT_MEASURED
 from ._blocks import CALL, CITED, write_answer_block
@@ -40,7 +40,7 @@ def parse_request(request: WireRequest) -> ModelRequest:
     Raises:
         InputError: the body is no JSON object, or has no messages, or nothing names a model.
     """
-    body = read_object(request)
+    body = json_object(request)
     model, verb = target_of(request.path)
     wires = body.pop("messages", None)
     if not isinstance(wires, list) or not all(isinstance(wire, dict) for wire in wires):

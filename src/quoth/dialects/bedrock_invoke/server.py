@@ -13,7 +13,7 @@ from ...wire import WireReply, WireRequest
 from .._aws import build_error, build_event, build_stream_error
 from .._media import write_base64
 from .._paths import target_of
-from .._requests import read_object
+from .._requests import json_object
 from ..anthropic_messages import server as messages
 from .client import CHUNK, STREAMED, VERSION
 
@@ -27,7 +27,7 @@ def parse_request(request: WireRequest) -> ModelRequest:
         InputError: the body is none of Anthropic Messages, or the path names no model.
     """
     model, verb = target_of(request.path)
-    body = read_object(request)
+    body = json_object(request)
     if body.get("anthropic_version") == VERSION:
         del body["anthropic_version"]
     body |= {"model": model, "stream": verb == STREAMED}

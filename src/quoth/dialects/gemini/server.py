@@ -16,7 +16,7 @@ from ...wire import ErrorInfo, Headers, WireReply, WireRequest
 from .._errors import spelled_as, wait_headers
 from .._kept import Wire, overlay, residue
 from .._paths import unquoted
-from .._requests import read_object
+from .._requests import json_object
 from .._streams import in_pieces
 from .._times import write_time
 from ._answers import CREATED, finish_word
@@ -41,7 +41,7 @@ def parse_request(request: WireRequest) -> ModelRequest:
     Raises:
         InputError: the body is no JSON object, or has no contents, or nothing names a model.
     """
-    body = read_object(request)
+    body = json_object(request)
     model, stream = _target(request.path, body)
     rest, marks = camelled(body, BODY)
     messages = _messages(rest)

@@ -172,8 +172,8 @@ CLOUDS = (
         otel_name="aws.bedrock", confidence="recorded",
         hint="a Bedrock API key",
         note=(
-            'Without a key: AWS credentials. Every model by Converse; Claude also by dialect="bedrock_invoke", gpt-oss '
-            'by dialect="chat". Ids of inference profiles (us., eu., global.) and ARNs are taken as they are.'
+            'Without a key: AWS credentials. Every model by Converse; Claude also by dialect="bedrock_invoke", '
+            'gpt-oss by dialect="chat". Ids of inference profiles (us., eu., global.) and ARNs are taken as they are.'
         ),
     ),
     ProviderSpec(

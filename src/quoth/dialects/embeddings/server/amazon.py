@@ -8,7 +8,7 @@ from ....embeddings import EmbeddingRequest, EmbeddingResponse
 from ....errors import InputError
 from ....wire import WireReply, WireRequest
 from ..._kept import Wire, overlay
-from ..._requests import read_object
+from ..._requests import json_object
 from .._vectors import whole_reply
 from ..amazon import PURPOSES
 from ._bodies import positive, take_texts
@@ -27,7 +27,7 @@ class TitanServer:
         Raises:
             InputError: the body is no JSON object.
         """
-        body = read_object(request)
+        body = json_object(request)
         return EmbeddingRequest(
             model="", texts=take_texts(body, "inputText"), dimensions=positive(body, "dimensions"), extra=body
         )
@@ -53,7 +53,7 @@ class NovaServer:
         Raises:
             InputError: the body asks for no single embedding of a text.
         """
-        body = read_object(request)
+        body = json_object(request)
         parameters: Any = body.pop("singleEmbeddingParams", None)
         text: Any = parameters.get("text") if isinstance(parameters, dict) else None
         if not isinstance(text, dict):

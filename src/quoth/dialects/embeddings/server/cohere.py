@@ -11,7 +11,7 @@ from ....types import Usage
 from ....wire import WireReply, WireRequest
 from ..._counts import reported_or_spelled
 from ..._kept import Wire, overlay
-from ..._requests import read_object
+from ..._requests import json_object
 from .._vectors import whole_reply
 from ..cohere import COHERE, INPUT_TYPES, CohereFormat, parse_usage
 from ._bodies import model_of, positive, take_texts
@@ -34,7 +34,7 @@ class CohereServer(Struct, frozen=True, kw_only=True):
         Raises:
             InputError: the body is no JSON object, or names no model where the path does not.
         """
-        body = read_object(request)
+        body = json_object(request)
         model = "" if self.format.hosted else model_of(body)
         if body.get("embedding_types") == ["float"] and not self.format.hosted:
             del body["embedding_types"]

@@ -12,7 +12,7 @@ from ....types import Usage
 from ....wire import WireReply, WireRequest
 from ..._counts import reported_or_spelled
 from ..._kept import Wire, overlay
-from ..._requests import read_object
+from ..._requests import json_object
 from .._vectors import whole_reply
 from ..google import GOOGLE, MODALITIES, TASKS, GeminiFormat, parse_usage
 from ._bodies import positive
@@ -32,7 +32,7 @@ class GeminiServer(Struct, frozen=True, kw_only=True):
         Raises:
             InputError: the body holds no texts, or asks something else of one than of another.
         """
-        body = read_object(request)
+        body = json_object(request)
         requests: Any = [body] if self.format.single else body.get("requests")
         if not isinstance(requests, list) or not requests:
             raise InputError("the request holds no texts: 'requests' must be a list")
@@ -89,7 +89,7 @@ class PredictServer:
         Raises:
             InputError: the body holds no texts, or asks something else of one than of another.
         """
-        body = read_object(request)
+        body = json_object(request)
         instances = body.pop("instances", None)
         if not isinstance(instances, list) or not all(_is_instance(each) for each in instances):
             raise InputError("the request holds no texts: each of 'instances' must have a content")

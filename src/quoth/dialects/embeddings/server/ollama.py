@@ -5,7 +5,7 @@ from __future__ import annotations
 from ....embeddings import EmbeddingRequest, EmbeddingResponse
 from ....wire import WireReply, WireRequest
 from ..._kept import Wire, overlay
-from ..._requests import read_object
+from ..._requests import json_object
 from .._vectors import whole_reply
 from ._bodies import model_of, positive, take_texts
 
@@ -21,7 +21,7 @@ class OllamaServer:
         Raises:
             InputError: the body is no JSON object, or names no model.
         """
-        body = read_object(request)
+        body = json_object(request)
         model, truncate = model_of(body), body.get("truncate")
         if isinstance(truncate, bool):
             del body["truncate"]

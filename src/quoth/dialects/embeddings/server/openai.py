@@ -9,7 +9,7 @@ from ....types import Usage
 from ....wire import WireReply, WireRequest
 from ..._counts import reported_or_spelled
 from ..._kept import Wire, overlay
-from ..._requests import read_object
+from ..._requests import json_object
 from .._vectors import base64_of, whole_reply
 from ..openai import ELEMENTS, OPENAI, OpenAIFormat, parse_usage
 from ._bodies import model_of, positive, take_texts
@@ -29,7 +29,7 @@ class OpenAIServer(Struct, frozen=True, kw_only=True):
         Raises:
             InputError: the body is no JSON object, or names no model.
         """
-        body, spelling = read_object(request), self.format
+        body, spelling = json_object(request), self.format
         model, texts = model_of(body), take_texts(body, "input")
         input_type: InputType | None = word_of(body, spelling.input_type, spelling.input_types)
         truncate = body.get(spelling.truncate) if spelling.truncate else None
