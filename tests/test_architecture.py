@@ -78,8 +78,8 @@ HOUSE: dict[str, Room] = {
     # The service: one call from its beginning to its record. It alone joins what stands below.
     "_service": room(
         "ModelService: what production needs around one call",
-        f"{NOUNS} middleware _answering _call _stream _settings _scope _registry _costs _flow instrumentation limits "
-        "providers transport",
+        f"{NOUNS} middleware _answering _proving _call _stream _settings _scope _registry _costs _flow instrumentation "
+        "limits providers transport",
     ),
     "_answering": room(
         "the flows of a call: whole, streamed, through middleware",
@@ -89,12 +89,13 @@ HOUSE: dict[str, Room] = {
     "_tries": room("who is asked, how often, until one answers", f"{NOUNS} _call _flow limits"),
     "_sending": room(
         "one try of one target: chosen, spelled, addressed, admitted, sent, read",
-        f"{NOUNS} _call _stream _settings _flow limits providers",
+        f"{NOUNS} _proving _call _stream _settings _flow limits providers",
     ),
     "_call": room(
         "one call: what was asked, by whom it may be answered, and all that its record is made from",
-        f"{NOUNS} _settings _scope _costs _flow instrumentation limits providers",
+        f"{NOUNS} _proving _settings _scope _costs _flow instrumentation limits providers",
     ),
+    "_proving": room("who calls, proved by credentials where there is no key", f"{NOUNS} providers transport"),
     "_stream": room("Stream, AsyncStream: what a flow puts out, for the user's loop", f"{NOUNS} _flow"),
     "middleware": room("what middleware is written with", "types _flow"),
     "_settings": room(
@@ -146,6 +147,8 @@ FOR_TYPES = {
 
 OUTSIDE = {
     "msgspec": frozenset(HOUSE) - {"data", "_version", "quoth"},
+    "botocore": frozenset({"providers"}),
+    "google": frozenset({"providers"}),
     "httptools": frozenset({"transport", "testing"}),
     "httpx2": frozenset({"transport"}),
     "truststore": frozenset({"transport"}),

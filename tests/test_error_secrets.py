@@ -12,6 +12,7 @@ import pytest
 from quoth import ModelsAPI, Settings
 from quoth.errors import QuothError
 from quoth.providers import ProviderTable
+from quoth.providers.credentials import HeaderCredentials, register_credentials
 from quoth.wire import HTTPRequest, WireReply
 from servers import RawServer
 
@@ -88,9 +89,9 @@ def streamed_in_a_loop(api, **options):
     return asyncio.run(main())
 
 
-def api_of(server, **settings):
+def api_of(server, fields=None, **settings):
     table = ProviderTable()
-    table.register("mine", base_url=server.url("/v1"), key_variables=("MINE_KEY",))
+    table.register("mine", base_url=server.url("/v1"), key_variables=("MINE_KEY",), **(fields or {}))
     return ModelsAPI(Settings(timeout=0.5, **settings), providers=table)
 
 
@@ -142,13 +143,42 @@ def test_no_key_leaves_with_an_error(failure, ask, given, monkeypatch):
     settings = {"api_keys": {"mine": KEY}} if given == "settings" else {}
     options = {"option": {"api_key": KEY}, "function": {"api_key": lambda: KEY}}.get(given, {})
     with RawServer(WAYS_TO_FAIL[failure]) as server:
-        api = api_of(server, **settings)
-        with pytest.raises(QuothError) as caught:
-            ask(api, **options, retries=0)
-        api.close()
-        error = caught.value
-        assert server.requests
-        assert KEY.encode() in server.requests[0][0]  # else there would be nothing to hide
+        check_that_no_key_leaves(server, api_of(server, **settings), lambda api: ask(api, **options, retries=0))
+
+
+AWS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+
+
+class TokenSource:
+    def find(self, asked):
+        return HeaderCredentials({"authorization": f"Bearer {KEY}"})
+
+
+@pytest.mark.parametrize("source", ["aws", "token"])
+@pytest.mark.parametrize("ask", [blocking, streamed, bound, in_a_loop, streamed_in_a_loop])
+@pytest.mark.parametrize("failure", ["refused", "broken", "cut", "unreadable"])
+def test_nothing_of_credentials_leaves_with_an_error(failure, ask, source, monkeypatch):
+    """A key's id, its secret and a session token are all the same text here."""
+    monkeypatch.delenv("MINE_KEY", raising=False)
+    if source == "aws":
+        pytest.importorskip("botocore", reason="the extra bedrock is not installed")
+        for name in AWS:
+            monkeypatch.setenv(name, KEY)
+        monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    register_credentials("token", TokenSource)
+    fields = {"credentials": source, "credentials_service": "x", "parts": (("region", ("AWS_REGION",)),)}
+    with RawServer(WAYS_TO_FAIL[failure]) as server:
+        check_that_no_key_leaves(server, api_of(server, fields), lambda api: ask(api, retries=0))
+
+
+def check_that_no_key_leaves(server, api, ask):
+    """Fail where anything that the error of a call leads to holds the key."""
+    with pytest.raises(QuothError) as caught:
+        ask(api)
+    api.close()
+    error = caught.value
+    assert server.requests
+    assert KEY.encode() in server.requests[0][0]  # else there would be nothing to hide
     for shown in (str(error), repr(error), repr(vars(error)), "".join(traceback.format_exception(error))):
         assert KEY not in shown
     assert KEY.encode() not in pickle.dumps(error)

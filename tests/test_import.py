@@ -28,7 +28,8 @@ NEVER = (
     "asyncio", "ssl", "http", "httptools", "logging", "inspect", "dataclasses", "sqlite3", "urllib", "socket",
     "threading", "subprocess", "importlib.metadata", "json", "pathlib", "tempfile", "xllamacpp", "rich", "cyclopts",
     "typer", "typing_extensions", "quoth.cli", "quoth.testing", "quoth.providers._local",
-    "quoth.dialects.openai_chat.server", "quoth.data.catalog", "quoth._costs._table",
+    "quoth.dialects.openai_chat.server", "quoth.data.catalog", "quoth._costs._table", "botocore", "google", "requests",
+    "quoth._proving", "quoth.providers.credentials",
 )  # fmt: skip
 """Modules that ``import quoth`` does not load: each costs start-up time, or acts, or is of no use to most."""
 

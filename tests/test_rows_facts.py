@@ -26,7 +26,7 @@ NO_ROW = {
 DIFFERS = {
     ("vertex", "api_key_env"): "the variable of an access token, where the facts name none",
     ("vertex-anthropic", "api_key_env"): "the variable of an access token, where the facts name none",
-    ("aws-anthropic", "auth"): "by key: signatures are not spoken",
+    ("aws-anthropic", "base_url_env"): "the official SDK reads ANTHROPIC_AWS_BASE_URL too (anthropic 2.12.0)",
     ("deepinfra", "reported_cost_path"): "usage.estimated_cost (BerriAI/litellm#38802), where the facts name none",
     ("anthropic", "api_key_env"): "ANTHROPIC_AUTH_TOKEN travels as a bearer, which is another way than the row's",
 }
@@ -64,6 +64,10 @@ def url_and_query(wire):
     return f"{wire.path}?{query}" if query else wire.path
 
 
+CREDENTIALS = {"aws": "sigv4", "google": "gcp"}
+"""What the facts call the way of rows with credentials, which take a key too."""
+
+
 def auth_of(wire):
     return "bearer" if wire.auth_header == "authorization" else f"header:{wire.auth_header}"
 
@@ -76,7 +80,7 @@ def told(row):
         "aliases": [*row.aliases],
         "base_url": row.base_url,
         "api_key_env": [*row.key_variables],
-        "auth": auth_of(wire),
+        "auth": CREDENTIALS.get(row.credentials) or auth_of(wire),
         "dialect": row.dialect,
         "chat_path": url_and_query(wire),
         "models_path": row.models_path,
@@ -89,10 +93,6 @@ def told(row):
     }
 
 
-WITHOUT_HEADER = ("none", "sigv4", "gcp")
-"""Ways of the facts in which no key travels; such rows send one as a bearer, where there is one."""
-
-
 @every_fact
 def test_a_row_says_what_the_facts_say(fact):
     row = row_of(fact)
@@ -101,7 +101,7 @@ def test_a_row_says_what_the_facts_say(fact):
     expected = {name: fact[name] for name in told(row)}
     expected["extra_headers"] = expected["extra_headers"] or {}
     expected["price_namespace"] = expected["price_namespace"] or row.name
-    if expected["auth"] in WITHOUT_HEADER:
+    if expected["auth"] == "none":  # such a row sends a key as a bearer, where there is one
         expected["auth"] = "bearer"
     if row.dialect not in USUAL:
         expected["chat_path"] = ""

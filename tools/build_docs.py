@@ -58,7 +58,9 @@ def _provider(row: ProviderSpec) -> tuple[str, ...]:
     wires = ", ".join(WIRES.get(dialect, dialect) for dialect in row.dialects)
     parts = [f"{{{name}}}: {_names(of)}" for name, of in row.parts]
     url = "; ".join([*([_names(row.base_url_variables)] if row.base_url_variables else []), *parts])
-    key = _names(row.key_variables) + (", optional" if row.key_optional and row.key_variables else "")
+    key = _names((*row.token_variables, *row.key_variables))
+    key += ", optional" if row.key_optional and row.key_variables else ""
+    key += f", or {row.credentials} credentials" if row.credentials else ""
     roots = [f"{WIRES.get(end.dialect, end.dialect)}: `{end.base_url}`" for end in row.endpoints if end.base_url]
     prefixes = [f"bare ids: {_names(row.model_prefixes)}"] if row.model_prefixes else []
     notes = " ".join(f"{note.rstrip('.')}." for note in (row.note, *prefixes) if note)

@@ -41,7 +41,7 @@ class AsyncModels:
         return self._bound(model, options)
 
     def _bound(self, model: str, options: CallOptions) -> AsyncModelBinding:
-        return self._api.bind(model, **options).aio
+        return self._api.bound(model, options).aio
 
 
 class AsyncModelBinding:

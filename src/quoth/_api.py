@@ -84,6 +84,10 @@ class ModelsAPI:
 
     def bind(self, model: str, **options: Unpack[CallOptions]) -> ModelBinding:
         """Check a model and its options once, to be called many times. Keys are read at each call."""
+        return self.bound(model, options)
+
+    def bound(self, model: str, options: CallOptions) -> ModelBinding:
+        """As ``bind``, of a dict: a plain key in it is hidden there, for its frame is on the way of every error."""
         return ModelBinding(self._service, model, check_options(options))
 
     @property
@@ -192,7 +196,7 @@ class ModelsAPI:
         """
         from ._estimating import estimate
 
-        binding = self.bind(model, **options)
+        binding = self.bound(model, options)
         call = binding.prepare(prompt)
         return estimate(self._service.prices, call.provider, call.request, output_tokens, call.price)
 

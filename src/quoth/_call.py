@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -23,6 +23,7 @@ from .wire import Headers, WireReply, request_id
 
 if TYPE_CHECKING:
     from ._costs import OwnPrice, Prices
+    from ._proving import Prover
     from .instrumentation._hooks import Hooks
     from .limits._health import Health, Lane
 
@@ -87,8 +88,9 @@ class CallScope(Scope):
         "lane",
         "opened",
         "prices",
+        "prover",
         "reader",
-        "secret",
+        "secrets",
         "served_model",
         "settings",
         "stream",
@@ -107,6 +109,7 @@ class CallScope(Scope):
         *,
         prices: Prices,
         health: Health,
+        prover: Callable[[], Prover],
         stream: bool,
     ) -> None:
         super().__init__(call.timeout if call.timeout is not None else timeout_of(settings))
@@ -117,6 +120,8 @@ class CallScope(Scope):
         self.settings = settings
         self.prices = prices
         self.health = health
+        self.prover = prover
+        """Gives who finds the credentials of calls without a key."""
         self.stream = stream
         self.changes: tuple[str, ...] = ()
         self.usage: Usage | None = None
@@ -129,7 +134,8 @@ class CallScope(Scope):
         """Whether the user's stream was told that the provider has said yes."""
         self.reader: AnswerReader | None = None
         self.host: str | None = None
-        self.secret: str | None = None
+        self.secrets: tuple[str, ...] = ()
+        """What no error may show. The first tells the key, or the credentials, from others."""
         self.lane: Lane | None = None
         self.trial = False
         """Whether this attempt is the one that tries an open breaker."""
@@ -260,8 +266,8 @@ class CallScope(Scope):
 
     def concerns(self, error: QuothError, target: ModelCall) -> None:
         """Say on an error of this target whom it is about, and take out the key that it was asked with."""
-        if self.secret:
-            error.redact(self.secret)
+        for secret in self.secrets:
+            error.redact(secret)
         error.provider = error.provider or target.provider.spec.name
         error.model = error.model or target.provider.model
         if error.partial is None and self.reader is not None:
@@ -279,7 +285,7 @@ class CallScope(Scope):
         self._finish_attempt(error)
         if isinstance(error, QuothError):
             self._annotate(error)
-        self.secret = self.reader = None  # what an error leads to holds neither the key nor a reply that echoes it
+        self.secrets, self.reader = (), None  # what an error leads to holds no key and no reply that echoes it
         self._tell(self._record(ending, error))
         if not may_be_collected:
             self.closed()

@@ -135,6 +135,10 @@ class Scope:
         """Seconds since the call began."""
         return monotonic() - self._begun
 
+    def clock(self) -> float:
+        """Now, in seconds since the epoch."""
+        return time()
+
     def moment(self) -> float:
         """Now, on a clock that all calls of a process share; in seconds."""
         return monotonic()

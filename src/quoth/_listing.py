@@ -35,7 +35,7 @@ class ProviderInfo(Struct, frozen=True, kw_only=True, gc=False):
     has_key: bool
     """Whether the settings hold a key for it, or one of its variables does. The key itself is not looked at."""
     key_variables: tuple[str, ...]
-    """The environment variables that are read, in this order."""
+    """The environment variables that are read, in this order; before them those of an access token."""
     key_variable: str | None
     """The one of them that is set and is used; None where none is, or the settings come before it."""
     base_url: str | None
@@ -50,6 +50,8 @@ class ProviderInfo(Struct, frozen=True, kw_only=True, gc=False):
     default_model: str | None
     hint: str
     """What to do where its key is missing."""
+    credentials: str | None = None
+    """Whose credentials (``aws``, ``google``) prove a call for which there is no key; a call looks for them."""
     problem: str | None = None
 
 
@@ -174,7 +176,7 @@ class Listing:
     def _provider(self, row: ProviderSpec, environment: Mapping[str, str]) -> ProviderInfo:
         names = (row.name, *row.aliases)
         told = named(self._settings.api_keys, names) is not None
-        key_variable = None if told else first_set(row.key_variables, environment)
+        key_variable = None if told else first_set((*row.token_variables, *row.key_variables), environment)
         own_url = named(self._settings.base_urls, names)
         url_variable = None if own_url else first_set(row.base_url_variables, environment)
         base_url: str | None = None
@@ -199,6 +201,7 @@ class Listing:
             spoken=row.dialect in CLIENTS,
             default_model=row.default_model,
             hint=row.hint,
+            credentials=row.credentials,
             problem=problem,
         )
 

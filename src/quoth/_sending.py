@@ -7,7 +7,7 @@ here is tried again: what goes wrong is raised, and ``_tries`` decides.
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from functools import partial
 from typing import TYPE_CHECKING, Any, Never, TypeAlias
 
@@ -17,9 +17,26 @@ from ._call import CallScope, ModelCall
 from ._flow import Call, Flow, Read, Send, Sleep, Step
 from ._settings import Settings, is_offline, named
 from ._stream import Opened, StreamOutput
-from .errors import APIConnectionError, ConfigurationError, LocalRateLimitError, TransportError
+from .errors import (
+    APIConnectionError,
+    AuthenticationError,
+    ConfigurationError,
+    LocalRateLimitError,
+    MissingKeyError,
+    TransportError,
+)
 from .events import StreamEvent
-from .providers._address import Given, find_address, host_of, is_foreign, key_name
+from .providers._address import (
+    Address,
+    Given,
+    find_address,
+    host_of,
+    is_foreign,
+    is_loopback,
+    key_name,
+    url_in_force,
+    wants_credentials,
+)
 from .providers._auth import KeySource, Secret, read_key
 from .providers._provider import AnswerReader
 from .providers._spec import ProviderSpec
@@ -27,11 +44,15 @@ from .wire import HTTPRequest, WireReply, WireRequest
 
 if TYPE_CHECKING:
     from .limits._health import Lane, Ticket
+    from .providers.credentials import Credentials
 
 __all__ = ["OPENED", "FirstPiece", "first_piece", "read_on", "send", "whole_answer"]
 
 FirstPiece: TypeAlias = tuple[AnswerReader, list[StreamEvent], bytes]
 """The reader of a stream, the events up to its first piece, and the chunk that completed them."""
+
+Proof: TypeAlias = Callable[[HTTPRequest, float], HTTPRequest]
+"""Puts on a request what proves who calls, at this time in seconds since the epoch."""
 
 OPENED = Opened()
 
@@ -98,16 +119,22 @@ def _spell(call: ModelCall, scope: CallScope, *, stream: bool) -> WireRequest:
 
 def send(target: ModelCall, scope: CallScope, wire: WireRequest, *, stream: bool) -> Generator[Step, Any, WireReply]:
     """Send it once, when it may pass; raise what the transport or the provider says against it."""
-    request = yield from _address(target, scope, wire)
-    lane = scope.lane = scope.health.lane(target.provider.id, scope.host or "", scope.secret)
+    request, proof = yield from _address(target, scope, wire)
+    key = scope.secrets[0] if scope.secrets else None
+    lane = scope.lane = scope.health.lane(target.provider.id, scope.host or "", key)
     if not lane.clear:
         yield from _pass(target, lane, scope)
+    if proof is not None:  # as late as can be, for what proves it holds the time
+        request = proof(request, scope.clock())
     scope.begin_attempt()
     reply: WireReply = yield Send(request, stream)
     scope.replied(reply)
     if 200 <= reply.status < 300:
         return reply
-    raise target.provider.error(reply)
+    error = target.provider.error(reply)
+    if proof is not None and isinstance(error, AuthenticationError):
+        scope.prover().forget(target.provider.spec)  # who logs in anew, or rotates a file, is believed at the next call
+    raise error
 
 
 def _pass(target: ModelCall, lane: Lane, scope: CallScope) -> Generator[Step, Any, None]:
@@ -129,19 +156,42 @@ def _pass(target: ModelCall, lane: Lane, scope: CallScope) -> Generator[Step, An
     scope.trial = lane.breaker.admit(scope.moment())
 
 
-def _address(call: ModelCall, scope: CallScope, wire: WireRequest) -> Generator[Step, Any, HTTPRequest]:
+def _address(
+    call: ModelCall, scope: CallScope, wire: WireRequest
+) -> Generator[Step, Any, tuple[HTTPRequest, Proof | None]]:
     provider, settings = call.provider, scope.settings
     own, given = call.given, _told_of(provider.spec, settings)
     if own.api_key:
         own = replace(own, api_key=(yield from _key_now(own.api_key, "api_key")))
     elif given.api_key:
         given = replace(given, api_key=(yield from _key_now(given.api_key, key_name(provider.spec))))
-    address = find_address(provider.spec, own, given, os.environ, provider.wire)
+    credentials: Credentials | None = None
+    if wants_credentials(provider.spec, own, given, os.environ):
+        credentials = yield from _credentials(provider.spec, given, scope)
+    address = find_address(provider.spec, own, given, os.environ, provider.wire, credentials=credentials)
     if not address.base_url.startswith("local:"):
         _refuse_offline(settings)
-    scope.secret = address.api_key
+    scope.secrets = credentials.secrets() if credentials else (address.api_key,) if address.api_key else ()
     scope.host = f"host:{host_of(address.base_url)}"  # some hosts of one provider charge more than others
-    return provider.address(wire, address, call.headers)
+    return provider.address(wire, address, call.headers), _proof(credentials, address) if credentials else None
+
+
+def _credentials(spec: ProviderSpec, given: Given, scope: CallScope) -> Generator[Step, Any, Credentials | None]:
+    """What the row's source finds; None where it finds nothing, and a server on this machine needs nothing."""
+    _refuse_offline(scope.settings)
+    try:
+        found: Credentials = yield Call(partial(scope.prover().find, spec, scope.deadline))
+    except MissingKeyError:
+        if not is_loopback(url_in_force(spec, given, os.environ)):
+            raise
+        return None
+    return found
+
+
+def _proof(credentials: Credentials, address: Address) -> Proof:
+    from ._proving import proved
+
+    return lambda request, at: proved(request, credentials, address.parts, at)
 
 
 def _told_of(spec: ProviderSpec, settings: Settings) -> Given:

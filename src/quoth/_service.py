@@ -30,6 +30,7 @@ from .types import Response
 
 if TYPE_CHECKING:
     from ._costs import Prices
+    from ._proving import Prover
     from .instrumentation._hooks import Hook, HookHandle, Hooks
     from .limits._health import Health
     from .middleware import Middleware
@@ -53,6 +54,7 @@ class ModelService:
         """Guards what follows from the settings while they are replaced."""
         self._prices: Prices | None = None
         self._health: Health | None = None
+        self._prover: Prover | None = None
         self._routers: tuple[Router, AsyncRouter] | None = None
 
     @property
@@ -204,8 +206,25 @@ class ModelService:
 
     def _scope(self, call: ModelCall, *, stream: bool) -> CallScope:
         return CallScope(
-            call, self.settings, self.journal, self.hooks, prices=self.prices, health=self.health, stream=stream
+            call,
+            self.settings,
+            self.journal,
+            self.hooks,
+            prices=self.prices,
+            health=self.health,
+            prover=self._proving,
+            stream=stream,
         )
+
+    def _proving(self) -> Prover:
+        """Who finds what proves a call for which there is no key; made at first use."""
+        prover = self._prover
+        if prover is None:
+            from ._proving import Prover
+
+            with self._changing:
+                prover = self._prover = self._prover or Prover(lambda: self._routed()[0])
+        return prover
 
     def _network(self) -> Transport:
         if self.settings.transport is not None:

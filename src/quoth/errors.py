@@ -186,7 +186,7 @@ class QuothError(Exception):
             self.sent = sent
         if billed is not None:
             self.billed = billed
-        self.phase = phase
+        self.phase: Phase | None = phase
         self.attempts = attempts
         self.partial = partial
         self.body = body

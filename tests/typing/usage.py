@@ -41,6 +41,7 @@ from quoth.events import StreamEvent, TextDelta, ToolCallStart
 from quoth.instrumentation import CallRecord, HookHandle, Tally, UsageReport, UsageTotals
 from quoth.middleware import Flow, Next
 from quoth.providers import ProviderSpec
+from quoth.providers.credentials import Asked, HeaderCredentials, register_credentials
 from quoth.testing import Reply, ScriptedTransport
 from quoth.transport import AsyncTransport, Transport
 from quoth.types import CostTotal, FinishReason, ModelRequest, Part
@@ -306,6 +307,20 @@ def keys() -> None:
     models("gpt-4", "Hi", api_key=5)  # type: ignore[arg-type]
     Settings(api_keys={"openai": lambda: Secret("k"), "mine": EnvironmentKey("MINE_KEY")})
     assert_type(Secret("k").reveal(), str)
+
+
+class TokenSource:
+    def find(self, asked: Asked) -> HeaderCredentials:
+        reply = asked.carry(HTTPRequest(url="https://tokens.example"), 5.0)
+        return HeaderCredentials({"authorization": reply.body.decode()}, parts={"tenant": "blue"})
+
+
+def credentials() -> None:
+    register_credentials("mine", TokenSource)
+    register_credentials("mine", TokenSource())  # type: ignore[arg-type]
+    register_credentials("mine", dict)  # type: ignore[arg-type]
+    HeaderCredentials({"authorization": 5})  # type: ignore[dict-item]
+    models.register_provider("gate", base_url="https://gate.example/v1", credentials="mine")
 
 
 def configuring() -> None:

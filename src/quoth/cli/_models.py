@@ -72,4 +72,6 @@ def _dollars(price: float | None) -> str:
 def _provider_cells(provider: ProviderInfo) -> tuple[str, ...]:
     key = provider.key_variable or ("given" if provider.has_key else "")
     missing = f"none: export {provider.key_variables[0]}=..." if provider.needs_key else "not needed"
+    if provider.credentials:
+        missing += f"; or {provider.credentials} credentials"
     return (provider.name, key or missing, provider.default_model or "-", provider.base_url or provider.problem or "-")

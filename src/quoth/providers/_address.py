@@ -15,14 +15,18 @@ or of the settings too; but no base URL of these is sent the key of the environm
 from __future__ import annotations
 
 import re
+from collections import ChainMap
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from msgspec import Struct
 
 from ..errors import ConfigurationError, MissingKeyError
-from ._auth import KeySource, check_key, read_key
+from ._auth import KeySource, check_key, is_signed_token, read_key
 from ._spec import ProviderSpec, Wire
+
+if TYPE_CHECKING:
+    from .credentials import Credentials
 
 __all__ = [
     "Address",
@@ -37,6 +41,7 @@ __all__ = [
     "is_loopback",
     "key_name",
     "url_in_force",
+    "wants_credentials",
 ]
 
 _URL = (
@@ -64,6 +69,8 @@ class Address(Struct, frozen=True, kw_only=True, gc=False):
 
     base_url: str
     api_key: str | None
+    token: bool = False
+    """Whether that is an access token, in place of a key."""
     parts: Mapping[str, str] = {}
     """What stands for the names in braces of the wire's path, query and headers."""
 
@@ -82,6 +89,8 @@ class _Found(Struct, frozen=True, gc=False):
     source: str
     bare: bool = False
     """Whether it is a URL that stands for scheme and host only."""
+    token: bool = False
+    """Whether it is a token of a variable that holds one."""
 
     def __repr__(self) -> str:
         return f"_Found({self.source})"
@@ -94,15 +103,63 @@ _CALL, _SETTINGS, _VARIABLE, _ROW = range(4)
 
 
 def find_address(
-    spec: ProviderSpec, call: Given, settings: Given, environment: Mapping[str, str], wire: Wire | None = None
+    spec: ProviderSpec,
+    call: Given,
+    settings: Given,
+    environment: Mapping[str, str],
+    wire: Wire | None = None,
+    *,
+    credentials: Credentials | None = None,
 ) -> Address:
-    """The address of one call. Raises MissingKeyError, with the line that sets the key, or ConfigurationError."""
+    """The address of one call. Raises MissingKeyError, with the line that sets the key, or ConfigurationError.
+
+    ``credentials`` stand in place of a key, and what they know of the address counts where no variable says otherwise.
+    """
     wire = wire or spec.wire(spec.dialect)
+    proving: dict[str, str] = {}
+    if credentials is not None:
+        environment = _with_known(spec, environment, credentials.parts)
+        proving = {name: _needed(spec, name, environment, credentials.parts) for name in credentials.needs}
     url = _find_url(spec, wire, call, settings, environment)
-    return Address(
-        base_url=url.value,
-        api_key=_permitted(spec, url, _find_key(spec, call, settings, environment)),
-        parts=_parts(spec, _names_in(wire), environment) if spec.parts else {},
+    parts = {**proving, **(_parts(spec, _names_in(wire), environment) if spec.parts else {})}
+    if credentials is not None:
+        return Address(base_url=url.value, api_key=None, parts=parts)
+    key = _find_key(spec, call, settings, environment)
+    permitted = _permitted(spec, url, key)
+    token = key is not None and spec.takes_tokens and (key.token or is_signed_token(key.value))
+    return Address(base_url=url.value, api_key=permitted, token=token, parts=parts)
+
+
+def wants_credentials(spec: ProviderSpec, call: Given, settings: Given, environment: Mapping[str, str]) -> bool:
+    """Whether a call is to be proved by credentials: its row has a source of them, and no key is given.
+
+    They are the environment's, and go where its keys go: to no base URL of a call or of the settings.
+    """
+    if spec.credentials is None or call.api_key or settings.api_key:
+        return False
+    if first_set((*spec.token_variables, *spec.key_variables), environment):
+        return False
+    given = _given_url(spec, call, settings, environment)
+    return given is None or given.rank == _VARIABLE
+
+
+def _with_known(spec: ProviderSpec, environment: Mapping[str, str], known: Mapping[str, str]) -> Mapping[str, str]:
+    """The environment, with a part of the address where it says nothing of it itself and something else does."""
+    added = {of[0]: known[name] for name, of in spec.parts if name in known and first_set(of, environment) is None}
+    return ChainMap(added, cast("dict[str, str]", environment)) if added else environment  # only read
+
+
+def _needed(spec: ProviderSpec, name: str, environment: Mapping[str, str], known: Mapping[str, str]) -> str:
+    """A part that credentials need, be it in the address or not. Raises ConfigurationError where it is unknown."""
+    variables = dict(spec.parts).get(name, ())
+    if variables and first_set(variables, environment):
+        return _parts(spec, [name], environment)[name]
+    if name in known:
+        return known[name]
+    ways = f"export {variables[0]}=..." if variables else f"give the row parts=(({name!r}, (...)),)"
+    raise ConfigurationError(
+        f"{spec.name} needs to know the {name.replace('_', ' ')}, for which its credentials prove who calls: {ways}",
+        provider=spec.name,
     )
 
 
@@ -262,9 +319,10 @@ def _find_key(spec: ProviderSpec, call: Given, settings: Given, environment: Map
     if settings.api_key:
         source = key_name(spec)
         return _Found(read_key(settings.api_key, source), _SETTINGS, source)
-    if variable := first_set(spec.key_variables, environment):
+    if variable := first_set((*spec.token_variables, *spec.key_variables), environment):
         source = f"the environment variable {variable}"
-        return _Found(check_key(environment[variable], source), _VARIABLE, source)
+        token = variable in spec.token_variables
+        return _Found(check_key(environment[variable], source), _VARIABLE, source, token=token)
     return None
 
 

@@ -18,7 +18,16 @@ from ..errors import ConfigurationError, InputTypeError, MissingKeyError
 from ..wire import Headers
 from ._spec import Wire
 
-__all__ = ["EnvironmentKey", "KeySource", "Secret", "as_source", "auth_headers", "check_key", "read_key"]
+__all__ = [
+    "EnvironmentKey",
+    "KeySource",
+    "Secret",
+    "as_source",
+    "auth_headers",
+    "check_key",
+    "is_signed_token",
+    "read_key",
+]
 
 _CONTROL = r"[\x00-\x1f\x7f]"
 _VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
@@ -155,6 +164,13 @@ def check_key(key: str, source: str) -> str:
     return key
 
 
-def auth_headers(wire: Wire, api_key: str | None) -> Headers:
-    """The header that proves who calls; none where the call needs no key."""
+def auth_headers(wire: Wire, api_key: str | None, *, token: bool = False) -> Headers:
+    """The header that proves who calls; none where the call needs no key. A token travels as tokens do."""
+    if token and api_key:
+        return (("authorization", f"Bearer {api_key}"),)
     return ((wire.auth_header, wire.auth_prefix + api_key),) if api_key else ()
+
+
+def is_signed_token(key: str) -> bool:
+    """Whether this is a token in the form of RFC 7515 (three parts) or RFC 7516 (five), which no key has."""
+    return re.fullmatch(r"eyJ[\w-]+(\.[\w-]*){2}((\.[\w-]*){2})?", key) is not None

@@ -1,8 +1,9 @@
 """Which wire a call takes, and what is known to be refused there, before anything is sent.
 
-The wire: what the call says; else Chat Completions at a foreign base URL, where that is what one may expect; else the
-wire that the model demands; else the row's own. What is known comes from the row and the catalog. Where they are silent
-nothing is said, and what a provider accepts is never forbidden but where ``check="strict"`` asks for it.
+The wire: what the call says; else, at a foreign base URL, what one may expect there: Chat Completions, unless the row
+says otherwise; else the wire that the model demands; else the row's own. What is known comes from the row and the
+catalog. Where they are silent nothing is said, and what a provider accepts is never forbidden but where
+``check="strict"`` asks for it.
 """
 
 from __future__ import annotations
@@ -44,8 +45,9 @@ def choose_wire(
         check_dialect(provider, asked)
         return provider.speaking(asked), None
     usual, dialects, demanded = provider.spec.dialect, provider.dialects, provider.demanded
-    if _CHAT in dialects and (demanded or usual) != _CHAT and foreign():
-        demanded = _CHAT
+    common = provider.spec.foreign_dialect
+    if common in dialects and (demanded or usual) != common and foreign():
+        demanded = common
     dialect, change = demanded or usual, None
     if dialect == _CHAT and _RESPONSES in dialects and _reasons_with_tools(provider, request):
         dialect, change = _RESPONSES, "sent by Responses: function tools with a reasoning effort go there only"

@@ -143,7 +143,7 @@ class Provider:
             parts = {"model": _quoted(self.model), **address.parts}
             path, query = fill(path, parts), fill(query, parts)
             row = tuple([(name, fill(value, parts)) for name, value in row])
-        own = wire.headers + row + auth_headers(self.wire, address.api_key)
+        own = wire.headers + row + auth_headers(self.wire, address.api_key, token=address.token)
         if headers:  # the caller's word stands in place of ours
             given = {name for name, _ in headers}
             own = tuple([line for line in own if line[0] not in given]) + headers

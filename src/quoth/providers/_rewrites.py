@@ -6,6 +6,7 @@ gives. A way of three providers is a field of ``Quirks`` instead.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -81,6 +82,13 @@ def _ollama_host(url: str) -> str:
     return f"{scheme}://{host}{':' if port else ''}{port}{beside}"
 
 
+def _aws_host(url: str) -> str:
+    """AWS's regions in China and its sovereign ones in Europe end otherwise than all others (botocore's partitions)."""
+    for start, end in (("cn-", "com.cn"), ("eusc-", "eu")):
+        url = re.sub(rf"(\.{start}[\w-]+\.amazonaws\.)com(?=/|$)", rf"\g<1>{end}", url)
+    return url
+
+
 def _vertex_host(url: str) -> str:
     """Vertex's regions that are none: ``global``, and the continents ``us`` and ``eu``."""
     return (
@@ -91,6 +99,7 @@ def _vertex_host(url: str) -> str:
 
 
 LOCATIONS: dict[str, Callable[[str], str]] = {
+    "aws_host": _aws_host,
     "https_host": _https_host,
     "ollama_host": _ollama_host,
     "vertex_host": _vertex_host,

@@ -79,9 +79,20 @@ class ProviderSpec(Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaul
     """The wire that is spoken unless a call, a foreign base URL or the model says otherwise."""
     endpoints: tuple[Endpoint, ...] = ()
     """The other wires that it speaks."""
+    foreign_dialect: str = "openai_chat"
+    """The wire that is spoken at a foreign base URL, where it is one of these: what others understand too."""
     aliases: tuple[str, ...] = ()
     key_variables: tuple[str, ...] = ()
     """Environment variables that may hold the key; the first that is set wins. None: no key is needed."""
+    token_variables: tuple[str, ...] = ()
+    """Environment variables that may hold an access token in place of a key; they come before those of keys."""
+    takes_tokens: bool = False
+    """It takes a signed access token (``eyJ...``) wherever a key may be given, as ``authorization: Bearer ...``."""
+    credentials: str | None = None
+    """The source of credentials (``aws``, ``google``; see ``quoth.providers.credentials``) that is asked where there is
+    no key; None: none is."""
+    credentials_service: str = ""
+    """The service for which AWS credentials sign."""
     key_optional: bool = False
     """It answers without a key, but takes one: a server of one's own."""
     base_url_variables: tuple[str, ...] = ()

@@ -54,23 +54,22 @@ def is_own_host(row: ProviderSpec, url: str) -> bool:
 
 def _matches(pattern: str, host: str) -> bool:
     """Whether a host is the one of a row. A name in braces that is the whole host stands for any name at all."""
-    head, brace, rest = pattern.partition("{")
-    if not brace:
+    if "{" not in pattern:
         return host == pattern
-    tail = rest.partition("}")[2]
     if _is_open(pattern):
         return "." in host and re.fullmatch(r"[\w.-]+", host) is not None
-    middle = host[len(head) : len(host) - len(tail)]
-    return bool(middle) and host == head + middle + tail and not {".", ":", "@"} & {*middle}
+    return re.fullmatch(_pattern(pattern, "[^.:@]+"), host) is not None
 
 
 def _is_open(pattern: str) -> bool:
-    return pattern.startswith("{") and pattern.endswith("}")
+    return re.fullmatch(r"{\w+}", pattern) is not None
 
 
-def _pattern(text: str) -> str:
-    """A path as an expression, where a name in braces stands for one segment or a part of it."""
-    return "".join("[^/]+" if part.startswith("{") else re.escape(part) for part in re.split(r"({\w+})", text) if part)
+def _pattern(text: str, part_of_it: str = "[^/]+") -> str:
+    """A text as an expression, where a name in braces stands for a part: of a path, one segment or less of it."""
+    return "".join(
+        part_of_it if part.startswith("{") else re.escape(part) for part in re.split(r"({\w+})", text) if part
+    )
 
 
 def _split(url: str) -> tuple[str, str]:
