@@ -144,6 +144,9 @@ def test_the_models_that_it_has_are_listed():
     api, script = scripted(Reply(body=json.dumps(tags).encode()))
     assert [model.id for model in api.list(provider="ollama", refresh=True)] == ["ollama/qwen3:4b"]
     assert script.requests[0].url == "http://localhost:11434/api/tags"
+    api, script = scripted(Reply(body=json.dumps(tags).encode()), base_urls={"ollama": "http://localhost:8000/v1"})
+    api.list(provider="ollama", refresh=True)
+    assert script.requests[0].url == "http://localhost:8000/api/tags"
 
 
 # Where it is.
@@ -162,6 +165,7 @@ PLACES = [
     ({}, {"base_url": "https://box.example/v1"}, f"https://box.example{CHAT}"),
     ({}, {"base_url": "https://box.example/ollama"}, "https://box.example/ollama/api/chat"),
     ({}, {"dialect": "chat"}, f"http://localhost:11434{CHAT}"),
+    ({}, {"base_url": "http://localhost:8000/v1", "dialect": "ollama_chat"}, "http://localhost:8000/api/chat"),
 ]  # fmt: skip
 
 

@@ -8,19 +8,9 @@ from __future__ import annotations
 
 from ... import _json
 from ...wire import ErrorInfo, Headers, WireReply
-from .._errors import (
-    ErrorTables,
-    Words,
-    classify,
-    error_detail,
-    error_info,
-    reply_detail,
-    spelled_as,
-    status_named,
-    wait_headers,
-    word,
-)
+from .._errors import ErrorTables, Words, spelled_as, wait_headers
 from .._kept import Wire
+from .._status_errors import read_error, read_stream_error, spelled_in_stream
 
 __all__ = ["build_error", "parse_error", "parse_stream_error", "spell_stream_error"]
 
@@ -66,21 +56,12 @@ KIND_WORDS: dict[str, Words] = {
 
 def parse_error(reply: WireReply) -> ErrorInfo:
     """Read a provider's "no". Never raises, whatever the bytes."""
-    _, detail, message = reply_detail(reply)
-    return _info(detail, message, reply, status_named(detail, reply.status))
+    return read_error(_TABLES, reply)
 
 
-def parse_stream_error(event: Wire) -> ErrorInfo:
-    """Read an error that came inside a stream, after a 200: where it names no status, the server failed."""
-    detail, message = error_detail(event)
-    message = message or "the stream carries an error without a message"
-    return _info(detail, message, WireReply(status=200), status_named(detail, 0) or 500)
-
-
-def _info(detail: Wire, message: str, reply: WireReply, status: int) -> ErrorInfo:
-    code, type_ = word(detail.get("code")), word(detail.get("type") or detail.get("error_type"))
-    kind = classify(_TABLES, status, (code, type_, f"status {status}"), message)
-    return error_info(kind, message, reply, code=code, type=type_, param=word(detail.get("param")), detail=detail)
+def parse_stream_error(said: Wire) -> ErrorInfo:
+    """Read an error that came inside a stream, after a 200."""
+    return read_stream_error(_TABLES, said)
 
 
 def build_error(info: ErrorInfo) -> WireReply:
@@ -89,10 +70,9 @@ def build_error(info: ErrorInfo) -> WireReply:
 
 
 def spell_stream_error(info: ErrorInfo) -> Wire:
-    """The end of a stream that says what broke it off; the status, which says most here, is a field of it."""
-    reply = build_error(info)
-    said = _json.decode(reply.body)
-    return {"finish_reason": "ERROR", "error": said.pop("message"), "status": reply.status, **said}
+    """The end of a stream that says what broke it off."""
+    said = spelled_in_stream(build_error(info))
+    return {"finish_reason": "ERROR", "error": said.pop("message"), **said}
 
 
 def _error(info: ErrorInfo, status: int, type_: str, code: str | None) -> WireReply:

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...errors import UnsupportedContentError
-from ...types import Image, Message, Part, Reasoning, Refusal, Text, ToolCall, ToolResult
-from .._kept import FOREIGN, Wire, overlay
+from ...types import Image, Message, Part, Text, ToolCall, ToolResult
+from .._kept import Wire, overlay
+from .._turns import is_said
 from ._parts import ContentPart, opaque, read_part, residue_of, write_part
 from ._words import FIELD, FORM, NAME, PLAN, RESIDUES, ROLES
 
@@ -54,7 +55,7 @@ def write_turn(message: Message, changes: list[str], *, answer: bool = False) ->
         )
     if message.name is not None:
         changes.append("name of a message left out: this wire has no field for it")
-    spoken = [part for part in message.parts if _is_said(part, changes, answer=answer)]
+    spoken = [part for part in message.parts if is_said(part, RESIDUES, changes, answer=answer)]
     calls = [write_call(part) for part in spoken if isinstance(part, ToolCall)]
     plan = "".join([part.text for part in spoken if isinstance(part, Text) and _is_plan(part)])
     content = [part for part in spoken if not isinstance(part, ToolCall) and not _is_plan(part)]
@@ -67,21 +68,6 @@ def write_turn(message: Message, changes: list[str], *, answer: bool = False) ->
     if calls:
         wire["tool_calls"] = calls
     return overlay(wire, data) if data else wire
-
-
-def _is_said(part: Part, changes: list[str], *, answer: bool) -> bool:
-    """Whether a part is spelled in its turn; ``changes`` says of one that is not, or not as what it is."""
-    if isinstance(part, ToolResult):  # it has a message of its own
-        return False
-    if isinstance(part, Reasoning) and not answer and NAME not in part.provider_data:
-        changes.append("reasoning that came over another wire left out: this one takes back its own")
-        return False
-    if RESIDUES.foreign(part):
-        changes.append(FOREIGN)
-        return False
-    if isinstance(part, Refusal):
-        changes.append("a refusal that came over another wire sent as text: this one has no part for it")
-    return True
 
 
 def _is_plan(part: Part) -> bool:

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from ...errors import UnsupportedParameterError
 from ...types import ModelRequest, OutputFormat, Tool, ToolChoice
+from .._functions import read_functions, read_stops, write_function
 from .._kept import Wire, overlay
 from .._requests import Fields, flag, number, read_fields, whole
 from ._words import CHOICES, FIELD, NAME, RESIDUES
@@ -68,7 +69,7 @@ def _choose(body: Wire, choice: ToolChoice, tools: Sequence[Tool], changes: list
 
 
 def _add_tools(body: Wire, tools: Sequence[Tool], changes: list[str]) -> None:
-    body["tools"] = [_write_tool(tool) for tool in tools]
+    body["tools"] = [write_function(tool, RESIDUES) for tool in tools]
     strict = [tool.strict for tool in tools]
     if True in strict:
         body["strict_tools"] = True
@@ -76,15 +77,6 @@ def _add_tools(body: Wire, tools: Sequence[Tool], changes: list[str]) -> None:
             changes.append("strict of some tools sent as strict_tools, which holds for all of them")
     elif False in strict:
         changes.append("strict=False of a tool left out: it is what this wire does without strict_tools")
-
-
-def _write_tool(tool: Tool) -> Wire:
-    function: Wire = {"name": tool.name}
-    if tool.description is not None:
-        function["description"] = tool.description
-    if tool.parameters is not None:
-        function["parameters"] = tool.parameters
-    return overlay({"type": "function", "function": function}, RESIDUES.of(tool))
 
 
 def _write_output(output: OutputFormat, changes: list[str]) -> Wire:
@@ -127,26 +119,8 @@ def read_parameters(body: Wire) -> tuple[Wire, Wire]:
     return read, extra
 
 
-def _stops(value: Any) -> tuple[str, ...] | None:
-    named = isinstance(value, list) and bool(value) and all(isinstance(item, str) for item in value)
-    return tuple(value) if named else None
-
-
 def _tools(value: Any) -> tuple[Tool, ...] | None:
-    named = isinstance(value, list) and bool(value) and all(isinstance(tool, dict) for tool in value)
-    return tuple([_read_tool(tool) for tool in value]) if named else None
-
-
-def _read_tool(wire: Wire) -> Tool:
-    function = wire.get("function")
-    function = function if isinstance(function, dict) else {}
-    name, description, parameters = function.get("name"), function.get("description"), function.get("parameters")
-    read = Tool(
-        name=name if isinstance(name, str) else "",
-        description=description if isinstance(description, str) else None,
-        parameters=parameters if isinstance(parameters, dict) else None,
-    )
-    return RESIDUES.exact(read, wire, _write_tool(read))
+    return read_functions(value, RESIDUES)
 
 
 def _choice(value: Any) -> ToolChoice | None:
@@ -182,7 +156,7 @@ _FIELDS: Fields = {
     "p": ("top_p", number),
     "response_format": ("output", _output),
     "seed": ("seed", whole),
-    "stop_sequences": ("stop", _stops),
+    "stop_sequences": ("stop", read_stops),
     "stream": ("stream", flag),
     "temperature": ("temperature", number),
     "thinking": ("reasoning", _reasoning),

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from ...errors import UnsupportedContentError
 from ...types import Image, Part, Reasoning, Refusal, Text
 from .._kept import Wire, overlay
-from .._media import read_data_url, write_data_url
+from .._media import read_image_url, write_image_url
 from ._words import NAME, RESIDUES
 
 __all__ = ["ContentPart", "opaque", "read_part", "residue_of", "write_part"]
@@ -48,22 +48,11 @@ def _write_thought(reasoning: Reasoning) -> Wire:
     return {"type": "thinking", "thinking": reasoning.text}
 
 
-def _write_image(image: Image) -> Wire:
-    if image.data is not None:
-        url = write_data_url(image.data, image.media_type, "Image")
-    elif image.url is not None:
-        url = image.url
-    else:
-        raise UnsupportedContentError("an Image holds neither data nor a url: give it one of them")
-    inner = {"url": url} if image.detail is None else {"url": url, "detail": image.detail}
-    return {"type": "image_url", "image_url": inner}
-
-
 _WRITERS: dict[type, Callable[[Any], Wire]] = {
     Text: _write_text,
     Refusal: _write_text,
     Reasoning: _write_thought,
-    Image: _write_image,
+    Image: write_image_url,
 }
 
 
@@ -93,19 +82,8 @@ def _read_thought(wire: Wire) -> Reasoning | None:
     return Reasoning(text=thought, provider_data={NAME: {}}) if isinstance(thought, str) else None
 
 
-def _read_image(wire: Wire) -> Image | None:
-    inner = wire.get("image_url")
-    url, detail = (inner.get("url"), inner.get("detail")) if isinstance(inner, dict) else (None, None)
-    if not isinstance(url, str):
-        return None
-    detail = detail if isinstance(detail, str) else None
-    if (inline := read_data_url(url)) is not None:
-        return Image(data=inline[0], media_type=inline[1], detail=detail)
-    return Image(url=url, detail=detail)
-
-
 _READERS: dict[str, Callable[[Wire], ContentPart | None]] = {
     "text": _read_text,
     "thinking": _read_thought,
-    "image_url": _read_image,
+    "image_url": read_image_url,
 }

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ... import _json
 from ...types import ToolCall
+from .._arguments import read_arguments, write_arguments
 from .._kept import Wire, overlay
-from ._words import INVALID, MADE, RESIDUES
+from ._words import MADE, RESIDUES
 
 __all__ = ["is_made", "made_id", "read_answer_call", "read_call", "write_call"]
 
@@ -25,21 +25,9 @@ def is_made(id_: str) -> bool:
 def write_call(call: ToolCall, changes: list[str], *, place: int | None = None) -> Wire:
     """Spell one entry of ``tool_calls``; those of an answer say their ``place``."""
     function: Wire = {} if place is None else {"index": place}
-    function |= {"name": call.name, "arguments": _write_arguments(call.arguments, changes)}
+    function |= {"name": call.name, "arguments": write_arguments(call.arguments, changes)}
     wire: Wire = {"function": function} if is_made(call.id) else {"id": call.id, "function": function}
     return overlay(wire, RESIDUES.of(call))
-
-
-def _write_arguments(arguments: str, changes: list[str]) -> Wire:
-    """Arguments as the object that the wire demands; what is none stands inside one."""
-    try:
-        value = _json.decode(arguments.encode("utf-8", "surrogatepass")) if arguments.strip() else {}
-    except ValueError:
-        value = None
-    if isinstance(value, dict):
-        return value
-    changes.append(f"arguments that are no JSON object sent inside of one, as its {INVALID}")
-    return {INVALID: arguments}
 
 
 def read_call(wire: Wire, made: str) -> ToolCall:
@@ -63,22 +51,13 @@ def read_answer_call(wire: Wire, made: str) -> ToolCall:
 
 def _read_typed_call(wire: Wire, made: str) -> ToolCall:
     inner = _object(wire.get("function"))
-    id_, name = wire.get("id"), inner.get("name")
+    id_, name, arguments = wire.get("id"), inner.get("name"), inner.get("arguments")
     return ToolCall(
         id=id_ if isinstance(id_, str) and not is_made(id_) else made,
         name=name if isinstance(name, str) else "",
-        arguments=_read_arguments(inner.get("arguments")),
+        arguments=arguments if isinstance(arguments, str) else read_arguments(arguments),  # some write the text itself
     )
 
 
 def _object(value: Any) -> Wire:
     return value if isinstance(value, dict) else {}
-
-
-def _read_arguments(value: Any) -> str:
-    """Arguments as the text of their JSON; those that were none stand in a field of their own."""
-    if isinstance(value, str):  # some servers write the text itself
-        return value
-    if isinstance(value, dict) and value.keys() == {INVALID} and isinstance(value[INVALID], str):
-        return str(value[INVALID])
-    return "{}" if value is None else _json.encode(value).decode("utf-8")

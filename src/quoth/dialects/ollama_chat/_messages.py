@@ -10,8 +10,9 @@ from typing import Any
 
 from ...errors import UnsupportedContentError
 from ...types import Image, Message, Part, Reasoning, Refusal, Text, ToolCall, ToolResult
-from .._kept import FOREIGN, Wire, overlay
+from .._kept import Wire, overlay
 from .._media import read_base64, read_data_url, write_base64
+from .._turns import is_said
 from ._calls import is_made, made_id, read_call, write_call
 from ._words import NAME, RESIDUES, ROLES
 
@@ -71,7 +72,7 @@ def write_turn(message: Message, changes: list[str], *, answer: bool = False) ->
         )
     if message.name is not None:
         changes.append("name of a message left out: this wire has no field for it")
-    parts = [part for part in message.parts if _is_said(part, changes, answer=answer)]
+    parts = [part for part in message.parts if is_said(part, RESIDUES, changes, answer=answer)]
     thoughts = "".join([part.text for part in parts if isinstance(part, Reasoning)])
     calls = [part for part in parts if isinstance(part, ToolCall)]
     content = [part for part in parts if not isinstance(part, (Reasoning, ToolCall))]
@@ -83,21 +84,6 @@ def write_turn(message: Message, changes: list[str], *, answer: bool = False) ->
         wire["tool_calls"] = [write_call(call, changes, place=at) for call, at in zip(calls, places, strict=True)]
     data = RESIDUES.of(message)
     return overlay(wire, data) if data else wire
-
-
-def _is_said(part: Part, changes: list[str], *, answer: bool) -> bool:
-    """Whether a part is spelled in its turn; ``changes`` says of one that is not, or not as what it is."""
-    if isinstance(part, ToolResult):  # it has a message of its own
-        return False
-    if isinstance(part, Reasoning) and not answer and NAME not in part.provider_data:
-        changes.append("reasoning that came over another wire left out: this one takes back its own")
-        return False
-    if RESIDUES.foreign(part):
-        changes.append(FOREIGN)
-        return False
-    if isinstance(part, Refusal):
-        changes.append("a refusal that came over another wire sent as text: this one has no part for it")
-    return True
 
 
 def _write_content(role: str, parts: Sequence[Part], changes: list[str]) -> Wire:

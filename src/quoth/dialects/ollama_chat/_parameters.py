@@ -7,7 +7,8 @@ from typing import Any
 
 from ...errors import UnsupportedParameterError
 from ...types import ModelRequest, OutputFormat, Tool
-from .._kept import Wire, overlay
+from .._functions import read_functions, read_stops, write_function
+from .._kept import Wire
 from .._requests import Fields, number, read_fields, whole
 from ._words import RESIDUES
 
@@ -33,7 +34,9 @@ def write_parameters(request: ModelRequest, changes: list[str]) -> Wire:
     options = {name: value for name, value in limits.items() if value is not None}
     body: Wire = {"options": options} if options else {}
     if request.tools and _may_call(request, changes):
-        body["tools"] = [_write_tool(tool, changes) for tool in request.tools]
+        body["tools"] = [write_function(tool, RESIDUES) for tool in request.tools]
+        if any(tool.strict is not None for tool in request.tools):
+            changes.append("strict of a tool left out: this wire has no field for it")
     if request.output is not None:
         body["format"] = _write_output(request.output, changes)
     if request.reasoning is not None:
@@ -53,17 +56,6 @@ def _may_call(request: ModelRequest, changes: list[str]) -> bool:
     elif request.tool_choice is not None:
         changes.append("tool_choice='auto' left out: it is what this wire does without one")
     return mode == "auto"
-
-
-def _write_tool(tool: Tool, changes: list[str]) -> Wire:
-    function: Wire = {"name": tool.name}
-    if tool.description is not None:
-        function["description"] = tool.description
-    if tool.parameters is not None:
-        function["parameters"] = tool.parameters
-    if tool.strict is not None:
-        changes.append("strict of a tool left out: this wire has no field for it")
-    return overlay({"type": "function", "function": function}, RESIDUES.of(tool))
 
 
 def _write_output(output: OutputFormat, changes: list[str]) -> Any:
@@ -120,26 +112,8 @@ def _positive(value: Any) -> int | None:
     return count if count is not None and count >= 0 else None
 
 
-def _stops(value: Any) -> tuple[str, ...] | None:
-    named = isinstance(value, list) and bool(value) and all(isinstance(item, str) for item in value)
-    return tuple(value) if named else None
-
-
 def _tools(value: Any) -> tuple[Tool, ...] | None:
-    named = isinstance(value, list) and bool(value) and all(isinstance(tool, dict) for tool in value)
-    return tuple([_read_tool(tool) for tool in value]) if named else None
-
-
-def _read_tool(wire: Wire) -> Tool:
-    function = wire.get("function")
-    function = function if isinstance(function, dict) else {}
-    name, description, parameters = function.get("name"), function.get("description"), function.get("parameters")
-    read = Tool(
-        name=name if isinstance(name, str) else "",
-        description=description if isinstance(description, str) else None,
-        parameters=parameters if isinstance(parameters, dict) else None,
-    )
-    return RESIDUES.exact(read, wire, _write_tool(read, []))
+    return read_functions(value, RESIDUES)
 
 
 def _output(value: Any) -> OutputFormat | None:
@@ -157,7 +131,7 @@ def _reasoning(value: Any) -> str | None:
 _OPTIONS: Fields = {
     "num_predict": ("max_tokens", _positive),
     "seed": ("seed", whole),
-    "stop": ("stop", _stops),
+    "stop": ("stop", read_stops),
     "temperature": ("temperature", number),
     "top_p": ("top_p", number),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...types import FinishReason, Role
 from .._kept import Residues
 
-__all__ = ["COUNTS", "FINISH_REASONS", "FINISH_WORDS", "INVALID", "MADE", "NAME", "RESIDUES", "ROLES"]
+__all__ = ["COUNTS", "FINISH_REASONS", "FINISH_WORDS", "MADE", "NAME", "RESIDUES", "ROLES"]
 
 NAME: str = "ollama_chat"
 RESIDUES = Residues(NAME)
@@ -34,6 +34,3 @@ COUNTS = (
     "total_duration", "load_duration", "prompt_eval_count", "prompt_eval_duration", "eval_count", "eval_duration",
 )  # fmt: skip
 """What an answer says of its usage. Durations are in nanoseconds."""
-
-INVALID = "INVALID_JSON"
-"""The one field of arguments that holds those which are no JSON object, as on Anthropic's wire."""
