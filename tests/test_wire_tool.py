@@ -248,7 +248,7 @@ RESPONSES_STREAM = events(
 
 GOOGLE = "https://generativelanguage.googleapis.com/v1beta/models/gemini-x:generateContent"
 GOOGLE_STREAM = "https://generativelanguage.googleapis.com/v1beta/models/gemini-x:streamGenerateContent?alt=sse"
-VERTEX = "https://aiplatform.googleapis.com/v1/projects/p/locations/global/publishers/google/models/gemini-x"
+VERTEX = "https://aiplatform.googleapis.com/v1beta1/projects/p/locations/global/publishers/google/models/gemini-x"
 ASKED_OF_GEMINI = {
     "contents": [{"role": "user", "parts": [{"text": "Hello"}]}],
     "generationConfig": {"maxOutputTokens": 9, "topK": 3},
@@ -433,7 +433,7 @@ def test_each_wire_and_form_passes_and_is_counted(tmp_path, capsys):
 
 
 def test_what_a_dialect_spells_otherwise_on_purpose_is_counted_with_both_values(tmp_path, capsys):
-    _, out = run(capsys, written(tmp_path, *ANSWERS))
+    _, out = run(capsys, written(tmp_path, *ANSWERS[:2]))
     assert '    1  $.stop: "x" -> ["x"]' in out
     assert "    1  $.stream: false -> absent" in out
     assert "    1  $.max_tokens -> $.max_completion_tokens, the same value" in out
@@ -464,6 +464,18 @@ def test_a_model_that_only_the_url_names_is_the_requests(tmp_path, capsys):
     assert "    1  $.model: absent -> the model of the URL" in out
 
 
+def test_another_version_of_google_and_an_array_for_events_are_the_same_question(tmp_path, capsys):
+    asked = exchange("vertex", f"{VERTEX}:streamGenerateContent", ASKED_OF_GEMINI, json.dumps(GEMINI_CHUNKS))
+    code, out = run(capsys, written(tmp_path, asked))
+    assert code == 0, out
+    assert "    1  the version in the path: /v1beta1 -> /v1\n" in out
+    assert "    1  ?alt: absent -> sse" in out
+    assert "gemini, stream: 1 of 1 passed" in out
+    other = exchange("other", f"{VERTEX}:countTokens", ASKED_OF_GEMINI, {"totalTokens": 3}, api="count_tokens")
+    code, out = run(capsys, written(tmp_path, other))
+    assert "    1  count_tokens\n" in out
+
+
 def test_what_is_out_of_scope_is_named_by_its_kind(tmp_path, capsys):
     lines = [
         exchange("e", "https://api.cohere.com/v2/rerank", {}, {"results": []}, api="rerank"),
@@ -487,10 +499,10 @@ def test_a_wire_may_be_run_alone_and_a_file(tmp_path, capsys):
 
 
 def test_json_says_the_same_to_programs(tmp_path, capsys):
-    code, out = run(capsys, written(tmp_path, *ANSWERS, *ERRORS), "--json")
+    code, out = run(capsys, written(tmp_path, *WHOLE, *ERRORS), "--json")
     found = json.loads(out)
     assert (code, found["passed"]) == (0, True)
-    count = len(ANSWERS) + len(ERRORS)
+    count = len(WHOLE) + len(ERRORS)
     assert [(each["file"], each["in_scope"], each["failed"]) for each in found["files"]] == [
         ("invented.jsonl", count, 0)
     ]
