@@ -253,8 +253,9 @@ class FakeProvider:
     def _read(self, message: Message) -> tuple[Received, str]:
         """What came, and why it asks for nothing, where that is so."""
         path, _, query = message.target.partition("?")
-        format_, request, embedding, why = format_of(path), None, None, ""  # first: both stand at InvokeModel
-        wire = wire_of(path) if format_ is None else None
+        request, embedding, why = None, None, ""
+        format_ = format_of(path)
+        wire = wire_of(path) if format_ is None else None  # both are at InvokeModel's, by the model
         if message.method == "POST":
             sent = WireRequest(path=path, body=message.body)
             try:
