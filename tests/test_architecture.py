@@ -101,7 +101,7 @@ HOUSE: dict[str, Room] = {
         "what an attempt may cost, reserved before it is sent",
         f"{NOUNS} _accounting _call _budgets _scope _flow limits _costs _catalog dialects",
     ),
-    "_accounting": room("what an answer cost, put on it", f"{NOUNS} _call _costs"),
+    "_accounting": room("what an answer cost, put on it", f"{NOUNS} _call _costs providers"),
     "_call": room(
         "one call: what was asked, by whom it may be answered, and all that its record is made from",
         f"{NOUNS} _budgets _proving _settings _scope _costs _flow instrumentation limits providers",
@@ -136,7 +136,7 @@ HOUSE: dict[str, Room] = {
     # What surrounds a call.
     "_scope": room("tags, tallies and budgets of a context", "errors"),
     # The nouns, and two mechanisms as pure as they are.
-    "_framing": room("bytes to frames: SSE, NDJSON", "errors"),
+    "_framing": room("bytes to frames: SSE, NDJSON, AWS event stream", "errors"),
     "embeddings": room("texts as vectors: requests and responses", "types _json"),
     "events": room("what a stream says", "types"),
     "types": room("messages, requests, responses; users find usage and cost here too", "_json _money"),
@@ -359,6 +359,9 @@ PURE_MODULES = frozenset({
 })  # fmt: skip
 """What a dialect may import of the standard library: nothing here has a clock, an environment or a state."""
 
+CARRIES = {"bedrock_invoke": "anthropic_messages"}
+"""Dialects that are another one in an envelope of their own, and so may import it."""
+
 
 def check_dialects(module: str, source: str) -> list[str]:
     if room_of(module) != "dialects":
@@ -378,6 +381,7 @@ def _fit_for_dialect(module: str, found: Import) -> bool:
     path = f"{found.module}.{found.name}".split(".")[2:]  # below quoth.dialects
     own = module.split(".")[2]
     shared = path[0] not in dialect_folders() or own in ("__init__", "server", path[0])  # the two lists of dialects
+    shared = shared or CARRIES.get(own) == path[0]
     return shared and not (_half(module) == "client" and "server" in path)
 
 
@@ -820,6 +824,8 @@ BAD: list[tuple[Check, str, str]] = [
     (check_dialects, "quoth.dialects.openai_chat.client", "def build():\n    import logging"),
     (check_dialects, "quoth.dialects.openai_chat.client", "from ..._costs import Prices"),
     (check_dialects, "quoth.dialects.openai_chat.client", "from ..anthropic_messages import client"),
+    (check_dialects, "quoth.dialects.bedrock_invoke.client", "from ..openai_chat import client"),
+    (check_dialects, "quoth.dialects.anthropic_messages.client", "from ..bedrock_invoke import client"),
     (check_dialects, "quoth.dialects._errors", "from .openai_chat import client"),
     # A client half that knows its judge.
     (check_dialects, "quoth.dialects.openai_chat.client", "from .server import parse_request"),

@@ -42,6 +42,19 @@ def test_the_examples_of_testing_run():
     run(blocks("docs/testing.md", "python"))
 
 
+def test_the_examples_of_bedrock_run():
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(blocks("docs/bedrock.md", "python"))],
+        capture_output=True, text=True, timeout=300, check=False, cwd=ROOT,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", "Bonjour.\nSalut.Hello.\n")
+
+
+def test_the_examples_of_cohere_and_of_ollama_run():
+    run(blocks("docs/cohere.md", "python"))
+    run(blocks("docs/ollama.md", "python"))
+
+
 def test_the_examples_of_embeddings_run():
     run(blocks("docs/embeddings.md", "python"))
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from ._call import CallScope
+from .providers._spec import ProviderSpec
 from .types import Cost, Response
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ __all__ = ["account", "account_vectors", "priced_by"]
 def account(response: Response, scope: CallScope) -> Response:
     """Price an answer and put on it what the call knows. The answer outlives whatever fails here."""
     provider = scope.target.provider
+    if response.region is None and provider.spec.region_part is not None:
+        response = replace(response, region=_region(provider.spec, scope.host))
     answer = replace(
         response,
         provider=provider.spec.name,
@@ -43,6 +46,13 @@ def account_vectors(response: EmbeddingResponse, scope: CallScope) -> EmbeddingR
     return answer
 
 
+def _region(spec: ProviderSpec, host: str | None) -> str | None:
+    """Where the host that answered stands, as its name says."""
+    from .providers._urls import part_of_host
+
+    return part_of_host(spec, (host or "").removeprefix("host:"), spec.region_part or "")
+
+
 def _price(
     response: Response | EmbeddingResponse,
     scope: CallScope,
@@ -57,7 +67,7 @@ def _price(
     try:
         cost = scope.prices.cost(
             spec.prices,
-            response.model,
+            "" if spec.priced_as_asked else response.model,
             response.usage,
             at=scope.started_at,
             tier=tier,

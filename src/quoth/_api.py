@@ -264,11 +264,11 @@ class ModelsAPI:
 
         table = self._service.registry.table
 
-        def namespace(provider: str) -> str:
+        def priced(provider: str) -> tuple[str, bool]:
             row = table.get(provider)
-            return row.prices if row else provider
+            return (row.prices, row.priced_as_asked) if row else (provider, False)
 
-        return reprice(records, self._service.prices_with(prices), as_of, namespace)
+        return reprice(records, self._service.prices_with(prices), as_of, priced)
 
     def reload_prices(self) -> None:
         """Read the prices of the settings and of QUOTH_PRICES anew, as at the first use; registered ones stay.

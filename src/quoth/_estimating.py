@@ -217,11 +217,15 @@ class Repricing(Struct, frozen=True, kw_only=True):
         return f"{self.before} -> {self.after} over {self.after.calls} calls"
 
 
-def reprice(records: Iterable[CallRecord], prices: Prices, as_of: Day, namespace: Callable[[str], str]) -> Repricing:
-    """Reckon calls anew. ``namespace`` gives the name of a provider in the price table."""
+Priced: TypeAlias = Callable[[str], tuple[str, bool]]
+"""The name of a provider in the price table, and whether the id that was asked for says the price."""
+
+
+def reprice(records: Iterable[CallRecord], prices: Prices, as_of: Day, priced: Priced) -> Repricing:
+    """Reckon calls anew, each as its provider is priced."""
     kept = list(records)
     at = moment(as_of, "as_of")
-    costs = tuple([_again(record, prices, at, namespace) for record in kept])
+    costs = tuple([_again(record, prices, at, priced) for record in kept])
     return Repricing(
         costs=costs,
         before=_total([record.cost for record in kept]),
@@ -237,16 +241,17 @@ def _total(costs: Iterable[Cost | None]) -> CostTotal:
     return total
 
 
-def _again(record: CallRecord, prices: Prices, at: float | None, namespace: Callable[[str], str]) -> Cost | None:
+def _again(record: CallRecord, prices: Prices, at: float | None, priced: Priced) -> Cost | None:
     old = record.cost
     if old is None or record.usage is None:
         return old
     reckoned = old.computed or old
     rule = reckoned.rule
     basis = reckoned.basis
+    name, as_asked = priced(record.provider)
     new = prices.cost(
-        namespace(record.provider),
-        record.served_model or "",
+        name,
+        "" if as_asked else record.served_model or "",
         record.usage,
         at=record.started_at if at is None else at,
         tier=rule.mode if rule and basis == "served" else None,
