@@ -45,6 +45,10 @@ def test_the_examples_of_cohere_and_of_ollama_run():
     run(blocks("docs/ollama.md", "python"))
 
 
+def test_the_examples_of_embeddings_run():
+    run(blocks("docs/embeddings.md", "python"))
+
+
 def test_the_examples_of_what_a_call_costs_run():
     run(blocks("docs/costs.md", "python"))
 

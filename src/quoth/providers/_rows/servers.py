@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .._spec import Endpoint, ProviderSpec, Quirks
-from ._wires import RESPONSES, VERSION
+from .._spec import EmbeddingEndpoint, Endpoint, ProviderSpec, Quirks
+from ._wires import EMBEDDINGS, RESPONSES, VERSION
 
 __all__ = ["SERVERS"]
 
@@ -24,6 +24,7 @@ SERVERS = (
             Endpoint(dialect="openai_chat", base_url=OLLAMA_V1, quirks=Quirks(reasoning_field="reasoning")),
             Endpoint(dialect="openai_responses", base_url=OLLAMA_V1),
         ),
+        embeddings=(EmbeddingEndpoint(dialect="ollama_embed", base_url="http://localhost:11434", most_texts=512),),
         models_path="/api/tags",
         confidence="recorded",
         note="OLLAMA_HOST is read as Ollama reads it; a base URL that ends in /v1 is its compatible API.",
@@ -34,6 +35,7 @@ SERVERS = (
         key_variables=("VLLM_API_KEY", "HOSTED_VLLM_API_KEY"), key_optional=True,
         base_url_variables=("VLLM_BASE_URL", "VLLM_API_BASE", "HOSTED_VLLM_API_BASE"),
         endpoints=(RESPONSES,),
+        embeddings=EMBEDDINGS,
         quirks=Quirks(reasoning_field="reasoning"),
         confidence="recorded",
     ),
@@ -50,6 +52,7 @@ SERVERS = (
         key_variables=("LM_STUDIO_API_KEY", "LMSTUDIO_API_KEY"), key_optional=True,
         base_url_variables=("LM_STUDIO_API_BASE", "LMSTUDIO_BASE_URL"),
         endpoints=(RESPONSES,),
+        embeddings=EMBEDDINGS,
         confidence="recorded",
     ),
     ProviderSpec(
@@ -58,6 +61,7 @@ SERVERS = (
         key_variables=("LLAMACPP_API_KEY",), key_optional=True,
         base_url_variables=("LLAMACPP_API_BASE",),
         endpoints=(RESPONSES,),
+        embeddings=EMBEDDINGS,
         quirks=Quirks(reasoning_field="reasoning_content"),
         confidence="recorded",
     ),
@@ -89,6 +93,7 @@ SERVERS = (
         key_variables=("LITELLM_PROXY_API_KEY", "LITELLM_API_KEY"),
         base_url_variables=("LITELLM_PROXY_API_BASE",),
         endpoints=(RESPONSES, Endpoint(dialect="anthropic_messages", headers=VERSION)),
+        embeddings=EMBEDDINGS,
         confidence="recorded",
     ),
 )
