@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Address",
     "Given",
+    "chat_root",
     "check_base_url",
     "check_key",
     "fill",
@@ -179,7 +180,7 @@ def is_foreign(spec: ProviderSpec, call: Given, settings: Given, environment: Ma
 
 def _is_at_chat(spec: ProviderSpec, path: str) -> bool | None:
     """Whether a root is that of the row's Chat Completions, and not of its own wire; None where that cannot be told."""
-    root = _chat_root(spec)
+    root = chat_root(spec)
     if root is None:
         return None
     if path.endswith(root):
@@ -187,7 +188,7 @@ def _is_at_chat(spec: ProviderSpec, path: str) -> bool | None:
     return False if path == _path_of(spec.base_url) or is_loopback(spec.base_url) else None
 
 
-def _chat_root(spec: ProviderSpec) -> str | None:
+def chat_root(spec: ProviderSpec) -> str | None:
     """The root of the row's Chat Completions, where its own wire has another one."""
     roots = [_path_of(each.base_url) for each in spec.endpoints if each.dialect == "openai_chat" and each.base_url]
     return roots[0] if roots and roots[0] != _path_of(spec.base_url) else None
@@ -206,8 +207,8 @@ def _find_url(spec: ProviderSpec, wire: Wire, call: Given, settings: Given, envi
     if given.bare or (given.rank != _CALL and own != _path_of(spec.base_url) and _is_own(spec, given.value)):
         path = fill(own, _parts(spec, _braces(own), environment))  # each wire keeps its own path there
         return _Found(_origin(given.value) + path, given.rank, given.source)
-    root = _chat_root(spec)
-    if root is not None and own == _path_of(spec.base_url):  # the row's own wire, or its list of models
+    root = chat_root(spec)
+    if root is not None and wire.dialect == spec.dialect:  # the row's own wire, or its list of models
         return _Found(given.value.removesuffix(root), given.rank, given.source)
     return given
 
