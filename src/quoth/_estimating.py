@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, date, datetime
 from typing import TypeAlias
 
 from msgspec import Struct
@@ -17,8 +16,9 @@ from msgspec.structs import replace
 from . import _json
 from ._catalog import model_info
 from ._costs import OwnPrice, Prices
-from .errors import InputError, InputTypeError
+from .errors import InputError
 from .instrumentation import CallRecord
+from .instrumentation._days import Day, moment
 from .providers._provider import Provider
 from .transport._clock import time
 from .types import Cost, CostTotal, Message, ModelRequest, PriceRule, Text, Tool, ToolCall, ToolResult, Usage
@@ -217,13 +217,10 @@ class Repricing(Struct, frozen=True, kw_only=True):
         return f"{self.before} -> {self.after} over {self.after.calls} calls"
 
 
-Day: TypeAlias = "str | date | datetime | float | None"
-
-
 def reprice(records: Iterable[CallRecord], prices: Prices, as_of: Day, namespace: Callable[[str], str]) -> Repricing:
     """Reckon calls anew. ``namespace`` gives the name of a provider in the price table."""
     kept = list(records)
-    at = _moment(as_of)
+    at = moment(as_of, "as_of")
     costs = tuple([_again(record, prices, at, namespace) for record in kept])
     return Repricing(
         costs=costs,
@@ -265,23 +262,3 @@ def _place(rule: PriceRule | None, *, host: bool) -> str | None:
     """Where a call was served, as far as it set its price."""
     places = [place for place in (rule.region.split() if rule else ()) if place.startswith("host:") == host]
     return places[0] if places else None
-
-
-def _moment(as_of: Day) -> float | None:
-    """Seconds since the epoch; a day is its first second (UTC)."""
-    match as_of:
-        case None:
-            return None
-        case datetime():
-            return (as_of if as_of.tzinfo else as_of.replace(tzinfo=UTC)).timestamp()
-        case date():
-            return datetime(as_of.year, as_of.month, as_of.day, tzinfo=UTC).timestamp()
-        case str():
-            try:
-                return _moment(datetime.fromisoformat(as_of))
-            except ValueError:
-                raise InputError(f"as_of is a day such as '2026-12-01', not {as_of!r:.80}") from None
-        case int() | float() if not isinstance(as_of, bool):
-            return float(as_of)
-        case _:
-            raise InputTypeError(f"as_of is a day, not {type(as_of).__name__}")
