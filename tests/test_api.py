@@ -29,7 +29,7 @@ from quoth import (
     ToolChoice,
     models,
 )
-from quoth._options import CHECKS, PLANNED, CallOptions, check_options
+from quoth._options import CHECKS, CallOptions, check_options
 from quoth._prompt import conversation
 from quoth.dialects.openai_chat.server import build_response
 from quoth.errors import (
@@ -46,7 +46,7 @@ from quoth.types import ModelRequest, OutputFormat, RetryPolicy, ToolResult
 from tables import chat_table
 
 HELLO = Response(message=Message.assistant("Hello"), finish_reason="stop", model="gpt-4")
-VERBS = ("batch", "budget", "map", "metrics", "serve_metrics")
+VERBS = ("batch", "map", "metrics", "serve_metrics")
 
 
 @pytest.fixture
@@ -126,13 +126,14 @@ def test_every_option_was_tried_and_is_typed():
             "reasoning",
             "retries",
             "fallback",
+            "budget",
+            "on_budget",
             "output",
             "repairs",
         }
         == set(CHECKS)
         == {*CallOptions.__annotations__, "output"}  # a parameter of its own: it says the type of the answer
     )
-    assert not set(CHECKS) & PLANNED
 
 
 @pytest.mark.parametrize("name", CHECKS)
@@ -190,6 +191,8 @@ GOOD = {
     "tags": [{}, {"a": "b"}, {"x" * 64: "é" * 256}, {f"t{n}": "v" for n in range(32)}],
     "retries": [0, 5, RetryPolicy(), RetryPolicy(retries=0, backoff=0.1)],
     "fallback": [[], ["claude-sonnet-5-5"], ("gpt-4", "local/smollm2"), [ModelsAPI().bind("gpt-4")]],
+    "budget": [ModelsAPI().budget("5"), [], (ModelsAPI().budget("5"), ModelsAPI().budget("1", per="day"))],
+    "on_budget": ["raise", "cap"],
 }
 BAD = {
     "output": [5, "int", b"int", 1.5, [int], (int,), complex, object(), lambda: 1, {"type": object()}],
@@ -218,6 +221,8 @@ BAD = {
     "retries": [-1, 1.5, "2", True, [2], 10**9, RetryPolicy(retries=-1), RetryPolicy(retries=1.5),
                 RetryPolicy(backoff=float("nan")), RetryPolicy(longest_wait="long")],
     "fallback": ["gpt-4", 5, [5], [None], {"gpt-4": 1}, ["gpt-4", b"x"]],
+    "budget": ["5.00", 5, 5.0, ["5"], {"limit": "5"}, [None]],
+    "on_budget": [5, "", "ignore", True],
 }  # fmt: skip
 
 
@@ -393,13 +398,6 @@ def test_stream_as_an_option_is_answered_with_the_verb(api):
 def test_stream_in_extra_is_answered_with_the_verb(api, script):
     with pytest.raises(UnsupportedParameterError, match=r"models\.stream\("):
         api("gpt-4", "Hi", extra={"openai": {"stream": True}})
-    assert script.requests == []
-
-
-@pytest.mark.parametrize("name", sorted(PLANNED))
-def test_a_planned_option_is_said_to_be_not_built_yet(api, script, name):
-    with pytest.raises(NotBuiltError, match=f"'{name}' is not built yet"):
-        api("gpt-4", "Hi", **{name: 1})
     assert script.requests == []
 
 

@@ -28,9 +28,10 @@ def blocks(page, language):
 
 @pytest.mark.local
 @needs_model
-@pytest.mark.parametrize(
-    "page", ["README.md", "docs/local-model.md", "docs/errors.md", "docs/reliability.md", "docs/structured-output.md"]
-)
+@pytest.mark.parametrize("page", [
+    "README.md", "docs/budgets.md", "docs/local-model.md", "docs/errors.md", "docs/reliability.md",
+    "docs/structured-output.md",
+])  # fmt: skip
 def test_the_examples_run_on_the_embedded_model(page):
     examples = blocks(page, "python")
     assert examples
@@ -44,6 +45,19 @@ def test_the_examples_of_how_requests_travel_run():
 
 def test_the_examples_of_testing_run():
     run(blocks("docs/testing.md", "python"))
+
+
+def test_the_examples_of_bedrock_run():
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(blocks("docs/bedrock.md", "python"))],
+        capture_output=True, text=True, timeout=300, check=False, cwd=ROOT,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", "Bonjour.\nSalut.Hello.\n")
+
+
+def test_the_examples_of_cohere_and_of_ollama_run():
+    run(blocks("docs/cohere.md", "python"))
+    run(blocks("docs/ollama.md", "python"))
 
 
 def test_the_examples_of_embeddings_run():

@@ -39,6 +39,7 @@ from .types import (
 )
 
 if TYPE_CHECKING:
+    from ._budgets import Budget, BudgetState
     from ._catalog import ModelInfo
     from ._chat import Chat
     from ._embedding import EmbedOptions
@@ -51,6 +52,8 @@ if TYPE_CHECKING:
 __all__ = [
     "AsyncStream",
     "Audio",
+    "Budget",
+    "BudgetState",
     "CallOptions",
     "Chat",
     "Cost",
@@ -92,6 +95,8 @@ models = ModelsAPI()
 
 
 _LATE = {
+    "Budget": "_budgets",
+    "BudgetState": "_budgets",
     "Chat": "_chat",
     "EmbedOptions": "_embedding",
     "EmbeddingRequest": "embeddings",

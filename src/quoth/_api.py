@@ -15,25 +15,31 @@ from ._scope import Within, carry, check_tags, is_async, is_generator, surroundi
 from ._service import ModelService
 from ._settings import Settings, SettingsOptions
 from ._stream import Stream
-from .errors import InputTypeError, UnknownModelError
+from .errors import ConfigurationError, InputTypeError, UnknownModelError
 from .providers._provider import Provider
 from .providers._registry import PROVIDERS, ProviderTable
 from .providers._spec import ProviderSpec
 from .types import ModelRequest, Response
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from typing_extensions import TypeForm
 
     from ._aio import AsyncModels
+    from ._budgets import Budget, BudgetState, Estimating
     from ._catalog import ModelInfo
     from ._chat import Chat, Trim
     from ._embedding import EmbedOptions
-    from ._estimating import Day, Estimate, Repricing
+    from ._estimating import Estimate, Repricing
     from ._listing import Listing, ListOptions, ProviderInfo, Wanted
     from ._options import Schema
     from ._run import Run
     from .embeddings import EmbeddingResponse
     from .instrumentation import CallRecord, Hook, HookHandle, Tally, UsageReport
+    from .instrumentation._days import Day
+    from .instrumentation.ledger import Ledger
+    from .limits._accounts import Per
     from .middleware import Middleware
 
     # Within ModelsAPI `list` is a verb.
@@ -44,7 +50,7 @@ if TYPE_CHECKING:
 __all__ = ["ModelsAPI"]
 
 _PLANNED = frozenset({
-    "batch", "budget", "map", "metrics", "serve_metrics",
+    "batch", "map", "metrics", "serve_metrics",
 })  # fmt: skip
 """Verbs that the design promises and this version does not have."""
 
@@ -321,11 +327,11 @@ class ModelsAPI:
 
         table = self._service.registry.table
 
-        def namespace(provider: str) -> str:
+        def priced(provider: str) -> tuple[str, bool]:
             row = table.get(provider)
-            return row.prices if row else provider
+            return (row.prices, row.priced_as_asked) if row else (provider, False)
 
-        return reprice(records, self._service.prices_with(prices), as_of, namespace)
+        return reprice(records, self._service.prices_with(prices), as_of, priced)
 
     def reload_prices(self) -> None:
         """Read the prices of the settings and of QUOTH_PRICES anew, as at the first use; registered ones stay.
@@ -363,6 +369,45 @@ class ModelsAPI:
         """``with models.tag(feature="search", user="u1"):`` puts tags on the calls made inside, as ``track`` counts."""
         return Within(None, check_tags("tag", tags))
 
+    def budget(
+        self,
+        limit: str | Decimal | int,
+        /,
+        *,
+        name: str | None = None,
+        per: Per | None = None,
+        by: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        hard: bool = True,
+        estimate: Estimating = "worst",
+    ) -> Budget:
+        """Make a budget: ``with models.budget("5.00"):``, or ``models.budget("500", name="team-a", per="month")``.
+
+        No call is sent that may cost more than is left, whatever else is under way. Pass it as ``budget=`` to calls
+        and bindings, or enter it for this context. docs/budgets.md says what is promised, and what is not.
+
+        Args:
+            limit: US dollars, as a str or a Decimal.
+            name: under which all processes that share the ledger's database share it. Without a name, or without a
+                ledger, it lives in this process.
+            per: ``day``, ``week`` or ``month`` (UTC): the limit holds for each. None: for all time.
+            by: a tag, each value of which has the limit to itself: ``by="user"``.
+            tags: it counts only calls that have all these.
+            hard: False: it lets calls pass, warns once, and counts.
+            estimate: what is reserved for a call: ``worst``, the most that it may cost; ``expected``, twice what calls
+                of its model have cost on average, in this process or by the ledger, which may be exceeded.
+
+        Raises InputError or ConfigurationError for what can be no budget.
+        """
+        return self._service.budgets.make(limit, name, per=per, by=by, tags=tags, hard=hard, estimate=estimate)
+
+    def budgets(self) -> tuple[BudgetState, ...]:
+        """All budgets with a name that were used: of this process, and of the ledger's database, by whomever.
+
+        In the order of name, value and window; those of windows that are past too. Raises BudgetUnavailableError.
+        """
+        return self._service.budgets.states()
+
     def carry(self, function: Callable[Arguments, Carried]) -> Callable[Arguments, Carried]:
         """The function with the present tags and tallies: ``pool.submit(models.carry(work), item)``.
 
@@ -394,8 +439,25 @@ class ModelsAPI:
             )
         return self._service.use(middleware)
 
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger that is configured: its totals, its records, its check; see docs/ledger.md.
+
+        Raises ConfigurationError where there is none, or it cannot be.
+        """
+        found = self._service.ledger
+        if found is None:
+            raise ConfigurationError(
+                "no ledger is kept: models.configure(ledger='usage.db'), or export QUOTH_LEDGER=usage.db"
+            )
+        return found
+
+    def flush(self, timeout: float = 2.0) -> bool:
+        """Wait until every call that has ended stands in the ledger; False where one does not after so many seconds."""
+        return self._service.flush(timeout)
+
     def close(self) -> None:
-        """Let go of idle connections. The object stays usable: the next call opens anew."""
+        """Let go of idle connections and of the ledger. The object stays usable: the next call opens anew."""
         self._service.tell()
         self._service.close()
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from ._call import ModelCall
 from ._options import CallOptions, RunOptions, check_options, over
 from ._prompt import Prompt, conversation
-from ._scope import merge_tags, surroundings
+from ._scope import merge_tags, surroundings, together
 from ._service import ModelService
 from ._stream import Stream
 from .errors import ConfigurationError, InputError, InputTypeError
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from typing_extensions import TypeForm
 
     from ._aio import AsyncModelBinding
+    from ._budgets import Budget
     from ._chat import Chat, Trim
     from ._costs import OwnPrice
     from ._embedding import EmbedOptions
@@ -44,10 +45,8 @@ class ModelBinding(Generic[Parsed_co]):
     """A model and its options, checked and prepared once: ``fast = models.bind("gpt-6-luna", temperature=0)``."""
 
     __slots__ = (
-        "_check", "_dialect", "_fallback", "_given", "_headers", "_model", "_options", "_output", "_price", "_system",
-        "_tags",
-        "_template",
-        "_timeout", "service",
+        "_budgets", "_check", "_dialect", "_fallback", "_given", "_headers", "_model", "_options", "_output", "_price",
+        "_system", "_tags", "_template", "_timeout", "service",
     )  # fmt: skip
 
     def __init__(self, service: ModelService, model: str, options: Mapping[str, Any]) -> None:
@@ -65,6 +64,7 @@ class ModelBinding(Generic[Parsed_co]):
         self._timeout: float | None = options.get("timeout")
         self._headers = options.get("headers", ())
         self._tags: Mapping[str, str] = options.get("tags", {})
+        self._budgets: tuple[Budget, ...] = options.get("budget", ())
         self._price = _own_price(options["price"]) if "price" in options else None
         self._given = Given(api_key=options.get("api_key"), base_url=options.get("base_url"))
         self._output: Form | None = options.get("output")
@@ -193,6 +193,8 @@ class ModelBinding(Generic[Parsed_co]):
             given=self._given,
             headers=self._headers,
             retries=self._options.get("retries"),
+            budgets=together(around.budgets, self._budgets),
+            on_budget=self._options.get("on_budget", "raise"),
             output=self._output,
             fallback=tuple([each.target(messages, self._output) for each in self._fallback]) if self._fallback else (),
             repairs=self._options.get("repairs", 0),
@@ -215,6 +217,7 @@ class ModelBinding(Generic[Parsed_co]):
             output=output,
             price=self._price,
             retries=self._options.get("retries"),
+            budgets=self._budgets,
         )
 
     def __repr__(self) -> str:

@@ -1,7 +1,7 @@
 """The keyword options of a call: their types, and the check that turns each into what a request holds.
 
 One table, ``CHECKS``, says which options there are; an option that is not in it is refused with the nearest
-name, one in ``PLANNED`` with the words that it is not built yet. Nothing is dropped silently.
+name. Nothing is dropped silently.
 """
 
 from __future__ import annotations
@@ -10,20 +10,23 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
 from types import NoneType
-from typing import Any, Protocol, TypeAlias, TypedDict, get_args
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypedDict, get_args
 
-from ._scope import check_tags, merge_tags
+from ._scope import check_tags, merge_tags, together
 from ._settings import as_policy
 from .dialects import CLIENTS
-from .errors import ConfigurationError, InputError, InputTypeError, NotBuiltError, QuothError
+from .errors import ConfigurationError, InputError, InputTypeError, QuothError
 from .providers._address import check_base_url
 from .providers._auth import KeySource, Secret, as_source
 from .providers._spec import SHORT_NAMES, CheckLevel
 from .types import OutputFormat, RetryPolicy, Tool, ToolCall, ToolChoice
 from .wire import Headers
 
+if TYPE_CHECKING:
+    from ._budgets import Budget, OnBudget
+
 __all__ = [
-    "CHECKS", "PLANNED", "CallOptions", "CallableTool", "Check", "RunOptions", "check_options", "hide_key", "over",
+    "CHECKS", "CallOptions", "CallableTool", "Check", "RunOptions", "check_options", "hide_key", "over",
     "whole_number", "wrong",
 ]  # fmt: skip
 
@@ -101,6 +104,10 @@ class CallOptions(TypedDict, total=False):
     """How often an answer that is not what ``output`` asked for is asked for again, with what is wrong with it."""
     tags: Mapping[str, str]
     """Who asks, for records and totals: ``{"feature": "search"}``, over those of the binding and the context."""
+    budget: Budget | Sequence[Budget]
+    """What may be spent, beside the budgets of the binding and the context: all of them hold. See docs/budgets.md."""
+    on_budget: OnBudget
+    """What to do where more might be spent than is left: ``raise``, or ``cap`` the length of the answer."""
 
 
 class RunOptions(CallOptions, total=False):
@@ -119,13 +126,6 @@ class RunOptions(CallOptions, total=False):
     approve: Callable[[ToolCall], bool | str | Awaitable[bool | str]]
     """Asked before a tool is executed: True; False; or a no in words, which the model is told."""
 
-
-PLANNED = frozenset(
-    {
-        "budget", "on_budget",
-    }
-)  # fmt: skip
-"""Options that the design promises and this version does not have."""
 
 _HEADER_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _BAD_IN_HEADER = r"[\x00-\x08\x0a-\x1f\x7f]"
@@ -344,6 +344,24 @@ def _output(name: str, value: Any) -> Any:  # noqa: ARG001  # one form for all c
     return form_of(value)
 
 
+def _budgets(name: str, value: Any) -> tuple[Budget, ...]:
+    from ._budgets import Budget
+
+    budgets = tuple(value) if isinstance(value, (list, tuple)) else (value,)
+    for each in budgets:
+        if not isinstance(each, Budget):
+            raise wrong(name, f"what models.budget(...) makes, {name}=models.budget('5.00'),", each)
+    return budgets
+
+
+def _on_budget(name: str, value: Any) -> str:
+    from ._budgets import OnBudget
+
+    if _text(name, value) not in get_args(OnBudget):
+        raise InputError(f"{name} is one of {', '.join(get_args(OnBudget))}, not {value[:80]!r}")
+    return str(value)
+
+
 CHECKS: dict[str, Check] = {
     "system": _system,
     "max_tokens": whole_number(1),
@@ -367,6 +385,8 @@ CHECKS: dict[str, Check] = {
     "output": _output,
     "repairs": whole_number(0),
     "tags": check_tags,
+    "budget": _budgets,
+    "on_budget": _on_budget,
 }
 """Every option there is, and what checks it: it gives the value as a request holds it, or raises."""
 
@@ -402,16 +422,16 @@ def _checked(check: Check, name: str, value: Any) -> Any:
 
 
 def over(options: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
-    """Checked options over checked ones: each replaces its like, but tags are put together."""
+    """Checked options over checked ones: each replaces its like, but tags and budgets are put together."""
     merged = {**options, **more}
+    if "budget" in options and "budget" in more:
+        merged["budget"] = together(options["budget"], more["budget"])
     if "tags" in options and "tags" in more:
         merged["tags"] = merge_tags(options["tags"], more["tags"])
     return merged
 
 
 def _no_such(name: str, checks: Mapping[str, Check]) -> Exception:
-    if name in PLANNED:
-        return NotBuiltError(f"the option {name!r} is not built yet in this version of quoth")
     if name == "stream":
         return InputTypeError("there is no option 'stream': models.stream(...) is the verb")
     from ._catalog import closest

@@ -59,6 +59,7 @@ REQUEST_ID_HEADERS = (
     "x-amzn-requestid",
     "x-goog-request-id",
     "x-ds-trace-id",  # DeepSeek
+    "x-debug-trace-id",  # Cohere
     "cf-ray",  # the one of the network before it, where the provider has none of its own
 )
 

@@ -18,6 +18,8 @@ import msgspec
 
 from quoth import (
     AsyncStream,
+    Budget,
+    BudgetState,
     Chat,
     Cost,
     EnvironmentKey,
@@ -47,6 +49,7 @@ from quoth.embeddings import EmbeddingResponse
 from quoth.errors import OutputInvalidError, QuothError, RateLimitError
 from quoth.events import StreamEvent, TextDelta, ToolCallStart
 from quoth.instrumentation import CallRecord, HookHandle, Tally, UsageReport, UsageTotals
+from quoth.instrumentation.ledger import Ledger, LedgerCheck
 from quoth.middleware import Flow, Next
 from quoth.providers import ProviderSpec
 from quoth.providers.credentials import Asked, HeaderCredentials, register_credentials
@@ -455,6 +458,29 @@ def costing(response: Response, record: CallRecord) -> None:
     models("gpt-4", "Hi", price="2")  # type: ignore[call-overload]
 
 
+# Budgets.
+
+
+def budgets(response: Response) -> None:
+    team = models.budget("500", name="team-a", per="month")
+    assert_type(team, Budget)
+    assert_type(team.spent, Decimal)
+    assert_type(team.left, Decimal)
+    assert_type(team.state, BudgetState)
+    assert_type(models.budgets(), tuple[BudgetState, ...])
+    users = models.budget(Decimal(5), by="user", per="day", tags={"a": "b"}, hard=False, estimate="expected")
+    assert_type(users["u1"], Budget)
+    assert_type(models("gpt-4", "Hi", budget=team), Response)
+    assert_type(models.bind("gpt-4", budget=[team, users])("Hi", on_budget="cap"), Response)
+    with models.budget(5) as entered:
+        assert_type(entered, Budget)
+    assert_type(response.cost.nano, int | None)
+    models.budget(5.0)  # type: ignore[arg-type]
+    models.budget("5", per="hour")  # type: ignore[arg-type]
+    models("gpt-4", "Hi", budget="5.00")  # type: ignore[arg-type]
+    models("gpt-4", "Hi", on_budget="ignore")  # type: ignore[call-overload]
+
+
 # Reliability.
 
 
@@ -582,3 +608,17 @@ def output_errors() -> None:
     except OutputInvalidError as error:
         assert_type(error.path, str | None)
         assert_type(error.response, Response | None)
+
+
+# The ledger.
+
+
+def of_the_ledger(api: ModelsAPI) -> None:
+    api.configure(ledger="usage.db")
+    assert_type(api.ledger, Ledger)
+    assert_type(api.ledger.total(since="2026-11-01", user="u1"), UsageTotals)
+    assert_type(api.ledger.totals("day"), dict[str, UsageTotals])
+    assert_type(api.ledger.records(tags={"feature": "search"}), Iterator[CallRecord])
+    assert_type(api.ledger.check(), LedgerCheck)
+    assert_type(api.flush(), bool)
+    api.ledger.total(colour="red")  # type: ignore[call-arg]

@@ -211,6 +211,9 @@ def is_error(body: bytes) -> bool:
     return isinstance(decoded, dict) and bool(decoded.get("error") or decoded.get("type") == "error")
 
 
+_STREAMS = ("text/event-stream", "application/vnd.amazon.eventstream", "application/x-ndjson")
+"""How the labels of streams begin."""
+
 _BLANK = b"\xef\xbb\xbf \t\r\n"
 """What may stand before a body: a byte order mark, white space."""
 
@@ -298,7 +301,7 @@ class AnswerReader:
         return []
 
     def _asked_for_stream(self) -> bool:
-        return (self._reply.header("content-type") or "").startswith("text/event-stream")
+        return (self._reply.header("content-type") or "").startswith(_STREAMS)
 
     def _read_whole(self, body: bytes) -> Response:
         reply = replace(self._reply, body=body)

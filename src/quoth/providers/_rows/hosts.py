@@ -315,6 +315,7 @@ HOSTS = (
         name="ollama-cloud", display_name="Ollama Cloud",
         base_url="https://ollama.com/v1",
         key_variables=("OLLAMA_API_KEY",),
+        endpoints=(Endpoint(dialect="ollama_chat", base_url="https://ollama.com"),),
         quirks=Quirks(reasoning_field="reasoning"),
         confidence="recorded",
     ),

@@ -80,10 +80,17 @@ MAKERS = (
         dialect="cohere_chat",
         key_variables=("CO_API_KEY", "COHERE_API_KEY"),
         base_url_variables=("CO_API_URL", "CO_BASE_URL", "COHERE_BASE_URL"),
+        endpoints=(
+            Endpoint(
+                dialect="openai_chat",
+                base_url="https://api.cohere.ai/compatibility/v1",
+                quirks=Quirks(stream_usage_option=False),  # it refuses stream_options
+            ),
+        ),
         embeddings=(EmbeddingEndpoint(dialect="cohere_embed", most_texts=96),),  # its reference of /v2/embed
-        models_path="/v1/models", model_prefixes=("command-", "c4ai-", "embed-"),
+        models_path="/v1/models", model_prefixes=("command-", "c4ai-", "embed-"), default_model="command-a-03-2025",
         confidence="recorded",
-        note="Its own wire, which this version does not speak yet.",
+        hint="create one at https://dashboard.cohere.com/api-keys",
     ),
     ProviderSpec(
         name="perplexity", display_name="Perplexity", aliases=("pplx",),

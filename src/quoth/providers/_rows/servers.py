@@ -7,20 +7,28 @@ from ._wires import EMBEDDINGS, RESPONSES, VERSION
 
 __all__ = ["SERVERS"]
 
+OLLAMA_V1 = "http://localhost:11434/v1"
+"""Where Ollama speaks the wires of OpenAI."""
+
 # fmt: off
 SERVERS = (
     ProviderSpec(
         name="ollama", display_name="Ollama",
-        base_url="http://localhost:11434/v1",
+        base_url="http://localhost:11434",
+        dialect="ollama_chat",
         key_variables=("OLLAMA_API_KEY",), key_optional=True,
         base_url_variables=("OLLAMA_HOST", "OLLAMA_BASE_URL", "OLLAMA_API_BASE"),
         root_variables=("OLLAMA_HOST", "OLLAMA_BASE_URL", "OLLAMA_API_BASE"),
         relocate="ollama_host",
-        endpoints=(RESPONSES,),
+        endpoints=(
+            Endpoint(dialect="openai_chat", base_url=OLLAMA_V1, quirks=Quirks(reasoning_field="reasoning")),
+            Endpoint(dialect="openai_responses", base_url=OLLAMA_V1),
+        ),
         embeddings=(EmbeddingEndpoint(dialect="ollama_embed", base_url="http://localhost:11434", most_texts=512),),
-        quirks=Quirks(reasoning_field="reasoning", output_rules="grammar"),
+        quirks=Quirks(output_rules="grammar"),
+        models_path="/api/tags",
         confidence="recorded",
-        note="By its compatible API; OLLAMA_HOST is read as Ollama reads it.",
+        note="OLLAMA_HOST is read as Ollama reads it; a base URL that ends in /v1 is its compatible API.",
     ),
     ProviderSpec(
         name="vllm", display_name="vLLM", aliases=("hosted_vllm",),
