@@ -32,6 +32,7 @@ def main():
     params.port = free_port()
     params.n_ctx, params.n_parallel = 4096, 2
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
+    params.embedding, params.pooling_type = True, xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
     params.verbosity = -1
     key = secrets.token_hex(16)
     params.api_keys = [key]

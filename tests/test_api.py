@@ -49,7 +49,6 @@ VERBS = (
     "batch",
     "budget",
     "chat",
-    "embed",
     "map",
     "metrics",
     "run",

@@ -42,7 +42,7 @@ def room(what: str, may_import: str = "") -> Room:
     return Room(what, frozenset(may_import.split()))
 
 
-NOUNS = "types events errors wire"
+NOUNS = "types embeddings events errors wire"
 PUBLIC = "(public)"
 """Among the rooms: what users may import too, every module and name of quoth without a leading underscore."""
 
@@ -57,13 +57,13 @@ HOUSE: dict[str, Room] = {
     # The door.
     "quoth": room(
         "the public names and `models`",
-        f"{NOUNS} _api _catalog _listing _options _settings _stream _version providers",
+        f"{NOUNS} _api _catalog _embedding _listing _options _settings _stream _version providers",
     ),
     # The API: the user's words become a ModelRequest. It may use the verbs of instrumentation outside a call.
     "_api": room(
         "ModelsAPI, ModelBinding",
-        f"{NOUNS} _aio _options _prompt _listing _estimating middleware _service _call _stream _settings _scope "
-        "_registry _catalog _costs instrumentation limits providers",
+        f"{NOUNS} _aio _options _prompt _listing _estimating _embedding middleware _service _call _stream _settings "
+        "_scope _registry _catalog _costs instrumentation limits providers",
     ),
     "_aio": room("the verbs of the API for asyncio, loaded when asked for", f"{NOUNS} _options _prompt _stream"),
     "_listing": room(
@@ -73,17 +73,22 @@ HOUSE: dict[str, Room] = {
         "what estimate, compare and reprice answer",
         f"{NOUNS} _catalog _costs _json instrumentation providers transport",
     ),
+    "_embedding": room("what embed takes: texts and their options", f"{NOUNS} _options _call providers"),
     "_options": room("the keyword options and their checks", f"{NOUNS} _catalog _scope _settings providers dialects"),
     "_prompt": room("what a prompt means; dicts in OpenAI's form are read by that dialect", f"{NOUNS} dialects"),
     # The service: one call from its beginning to its record. It alone joins what stands below.
     "_service": room(
         "ModelService: what production needs around one call",
-        f"{NOUNS} middleware _answering _proving _call _stream _settings _scope _registry _costs _flow instrumentation "
-        "limits providers transport",
+        f"{NOUNS} middleware _answering _batching _proving _call _stream _settings _scope _registry _costs _flow "
+        "instrumentation limits providers transport",
     ),
     "_answering": room(
         "the flows of a call: whole, streamed, through middleware",
         f"{NOUNS} middleware _accounting _tries _sending _call _stream _registry _flow providers",
+    ),
+    "_batching": room(
+        "the flow of embed: texts in batches, their answers as one",
+        f"{NOUNS} _accounting _tries _sending _call _flow providers",
     ),
     "_accounting": room("what an answer cost, put on it", f"{NOUNS} _call _costs"),
     "_tries": room("who is asked, how often, until one answers", f"{NOUNS} _call _flow limits"),
@@ -123,6 +128,7 @@ HOUSE: dict[str, Room] = {
     "_scope": room("tags and tallies of a context", "errors"),
     # The nouns, and two mechanisms as pure as they are.
     "_framing": room("bytes to frames: SSE, NDJSON", "errors"),
+    "embeddings": room("texts as vectors: requests and responses", "types _json"),
     "events": room("what a stream says", "types"),
     "types": room("messages, requests, responses; users find usage and cost here too", "_json _money"),
     "_money": room("usage and cost: counts as a partition, exact amounts"),
@@ -141,8 +147,10 @@ COMPOSED = frozenset({"_costs", "instrumentation", "limits"})
 """Only the service joins these into a call; the API may use their verbs outside of one."""
 
 FOR_TYPES = {
+    ("errors", "embeddings"): "an error carries the vectors that had come; only in annotations, as with types",
     ("_aio", "_api"): "each class there is the other half of one here, and says so in its annotations",
     ("_aio", "_listing"): "as the verb of the other half",
+    ("_aio", "_embedding"): "as the verb of the other half",
     ("errors", "types"): "an error carries a Response and Attempts; types raises no errors, so only in annotations",
     ("providers", "transport"): "the embedded model is called by a transport, in the form that this one states",
 }
@@ -335,7 +343,7 @@ def _way(graph: Mapping[str, set[str]], start: str, goal: str) -> list[str] | No
 
 # Law: a dialect is pure, and its client half knows nothing of its server half.
 
-DIALECT_ROOMS = frozenset({"types", "events", "errors", "wire", "_json", "_framing"})
+DIALECT_ROOMS = frozenset({"types", "embeddings", "events", "errors", "wire", "_json", "_framing"})
 PURE_MODULES = frozenset({
     "__future__", "base64", "binascii", "bisect", "collections", "collections.abc", "enum", "functools", "itertools",
     "math", "operator", "re", "string", "struct", "types", "typing",

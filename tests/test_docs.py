@@ -40,6 +40,10 @@ def test_the_examples_of_testing_run():
     run(blocks("docs/testing.md", "python"))
 
 
+def test_the_examples_of_embeddings_run():
+    run(blocks("docs/embeddings.md", "python"))
+
+
 def test_the_examples_of_what_a_call_costs_run():
     run(blocks("docs/costs.md", "python"))
 

@@ -513,7 +513,7 @@ def test_it_stands_behind_every_providers_base_url(monkeypatch):
         fakes, apart, asked = fake.models(), ModelsAPI(), 0
         for row in PROVIDERS:
             wires = [wire for wire in row.dialects if wire in SERVERS and row.wire(wire).rewrite is None]
-            for wire in wires if row.base_url.startswith("http") else ():
+            for wire in wires if row.base_url.startswith("http") and not row.embeds_only else ():
                 apis = (fakes, apart) if row.base_url_variables else (fakes,)
                 assert {api(f"{row.name}/some-model", "Hello", dialect=wire).text for api in apis} == {"Hello"}
                 asked += len(apis)

@@ -22,7 +22,7 @@ from quoth.errors import (
     ContextLengthError,
     QuothError,
 )
-from quoth.providers import ProviderTable
+from quoth.providers import EmbeddingEndpoint, ProviderSpec, ProviderTable
 
 pytestmark = [
     pytest.mark.local,
@@ -241,6 +241,24 @@ def test_the_server_is_asked_for_its_models(llama, model):
     found = llama.list(provider=provider, refresh=True)
     assert [each.id for each in found] == [model]
     assert asyncio.run(llama.aio.list(provider=provider, refresh=True)) == found
+
+
+def test_texts_become_the_same_vectors_as_numbers_and_as_base64(llama, server, monkeypatch):
+    monkeypatch.setenv("CODED_KEY", server["key"])
+    endpoint = EmbeddingEndpoint(dialect="openai_embeddings", base64=True, most_texts=2)
+    url = f"http://127.0.0.1:{server['port']}/v1"
+    llama.register_provider(
+        ProviderSpec(name="coded", base_url=url, key_variables=("CODED_KEY",), embeddings=(endpoint,))
+    )
+    texts = ["Hello", "A colour", "Hello"]
+    plain = llama.embed(CHAT, texts)
+    coded = asyncio.run(llama.aio.embed("coded/smollm2", texts))
+    assert plain.vectors == coded.vectors
+    assert (plain.dimensions, plain[0] == plain[2], plain[0] == plain[1]) == (576, True, False)
+    assert plain.usage.input_tokens == coded.usage.input_tokens > 0
+    assert [len(answer.call.attempts) for answer in (plain, coded)] == [1, 2]
+    with pytest.raises(APIStatusError, match="too large"):
+        llama.embed(CHAT, "word " * 5000, retries=0)
 
 
 def test_tasks_of_one_loop_and_of_the_next_share_one_api(llama):

@@ -33,7 +33,7 @@ from servers import RawServer
 
 EVERY_ROW = [row for row in (*ROWS, *MORE_ROWS) if row.name != "local"]
 every_row = pytest.mark.parametrize("row", EVERY_ROW, ids=lambda row: row.name)
-WIRES = [(row, dialect) for row in EVERY_ROW for dialect in row.dialects if dialect in CLIENTS]
+WIRES = [(row, dialect) for row in EVERY_ROW for dialect in row.dialects if dialect in CLIENTS and not row.embeds_only]
 every_wire = pytest.mark.parametrize(("row", "dialect"), WIRES, ids=lambda each: getattr(each, "name", each))
 
 VARIABLES = sorted({

@@ -9,6 +9,8 @@ import pytest
 
 from quoth.dialects import CLIENTS
 from quoth.providers import PROVIDERS
+from quoth.providers._embedding import Embedder
+from quoth.providers._provider import Provider
 from recordings import SHARED
 
 FACTS = SHARED / "facts" / "providers.json"
@@ -18,12 +20,11 @@ pytestmark = pytest.mark.skipif(not FACTS.is_file(), reason=f"no facts in {FACTS
 ROWS = json.loads(FACTS.read_text("utf-8"))["providers"] if FACTS.is_file() else []
 every_fact = pytest.mark.parametrize("fact", ROWS, ids=lambda fact: fact["name"])
 
-NO_ROW = {
-    "jina": "embeddings and rerank only: no wire of a conversation",
-    "voyage": "embeddings and rerank only: no wire of a conversation",
-}
+NO_ROW: dict[str, str] = {}
 
 DIFFERS = {
+    ("jina", "chat_path"): "no wire of a conversation: the row says that it embeds only",
+    ("voyage", "chat_path"): "no wire of a conversation: the row says that it embeds only",
     ("ollama", "base_url"): "by its compatible API, until its own wire is spoken",
     ("ollama", "dialect"): "by its compatible API, until its own wire is spoken",
     ("ollama", "chat_path"): "by its compatible API, until its own wire is spoken",
@@ -146,6 +147,16 @@ def test_a_row_speaks_every_wire_of_the_facts_where_they_say_it_is(fact):
         if "auth" in place:
             assert auth_of(wire) == place["auth"]
         assert wire.path
+
+
+@every_fact
+def test_a_row_embeds_where_the_facts_say_it_does(fact):
+    row = row_of(fact)
+    named = fact["embeddings_path"]
+    assert bool(row.embeddings) == (named is not None)
+    if row.embeddings:
+        paths = {url_and_query(Embedder(Provider(row, "m"), endpoint).wire) for endpoint in row.embeddings}
+        assert named in paths
 
 
 def test_every_reason_is_needed():

@@ -17,7 +17,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))  # this checkout's tables, whatever is installed
 
 from quoth._settings import SHARED_VARIABLES, VARIABLES  # noqa: E402  # the path comes first
-from quoth.providers import ProviderSpec  # noqa: E402
+from quoth.dialects.embeddings import load_format  # noqa: E402
+from quoth.providers import PROVIDERS, ProviderSpec  # noqa: E402
 from quoth.providers._registry import ROWS  # noqa: E402
 from quoth.providers._rows import clouds, gateways, hosts, makers, servers  # noqa: E402
 from quoth.providers._spec import SHORT_NAMES  # noqa: E402
@@ -55,7 +56,8 @@ def providers(rows: Sequence[ProviderSpec]) -> str:
 
 def _provider(row: ProviderSpec) -> tuple[str, ...]:
     aliases = f" ({_names(row.aliases)})" if row.aliases else ""
-    wires = ", ".join(WIRES.get(dialect, dialect) for dialect in row.dialects)
+    spoken = [] if row.embeds_only else [WIRES.get(dialect, dialect) for dialect in row.dialects]
+    wires = ", ".join([*spoken, *(["embeddings"] if row.embeddings else [])])
     parts = [f"{{{name}}}: {_names(of)}" for name, of in row.parts]
     url = "; ".join([*([_names(row.base_url_variables)] if row.base_url_variables else []), *parts])
     key = _names((*row.token_variables, *row.key_variables))
@@ -73,6 +75,24 @@ def _provider(row: ProviderSpec) -> tuple[str, ...]:
         SURE[row.confidence],
         notes,
     )
+
+
+def embeddings() -> str:
+    """Who embeds, over which format, and how much one request may hold."""
+    head = ("provider", "models", "format", "path", "texts a request", "tokens a request")
+    rows = [
+        (
+            f"`{row.name}`",
+            ", ".join([f"`{part}`" for part in endpoint.models]),
+            f"`{endpoint.dialect}`",
+            f"`{endpoint.path or load_format(endpoint.dialect).path}`",
+            f"{endpoint.most_texts:,}",
+            f"{endpoint.most_tokens:,}" if endpoint.most_tokens else "",
+        )
+        for row in PROVIDERS
+        for endpoint in row.embeddings or ()
+    ]
+    return _table(head, rows)
 
 
 def _names(names: tuple[str, ...]) -> str:
@@ -99,6 +119,7 @@ def pages() -> dict[Path, str]:
     """Each page and the text that it should have."""
     parts = {
         DOCS / "configuration.md": {"variables": variables(), "shared": shared()},
+        DOCS / "embeddings.md": {"embeddings": embeddings()},
         DOCS / "providers.md": {name: providers(rows) for name, rows in GROUPS.items()},
     }
     return {page: filled(page.read_text("utf-8"), own) for page, own in parts.items()}

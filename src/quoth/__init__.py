@@ -40,7 +40,9 @@ from .types import (
 
 if TYPE_CHECKING:
     from ._catalog import ModelInfo
+    from ._embedding import EmbedOptions
     from ._listing import ProviderInfo
+    from .embeddings import EmbeddingRequest, EmbeddingResponse
 
 __all__ = [
     "AsyncStream",
@@ -48,6 +50,9 @@ __all__ = [
     "CallOptions",
     "Cost",
     "Document",
+    "EmbedOptions",
+    "EmbeddingRequest",
+    "EmbeddingResponse",
     "EnvironmentKey",
     "Image",
     "KeySource",
@@ -79,14 +84,19 @@ models = ModelsAPI()
 """The one that most programs need."""
 
 
+_LATE = {
+    "EmbedOptions": "_embedding",
+    "EmbeddingRequest": "embeddings",
+    "EmbeddingResponse": "embeddings",
+    "ModelInfo": "_catalog",
+    "ProviderInfo": "_listing",
+}
+"""The types of what is seldom asked for, and the modules that they are loaded from when they are."""
+
+
 def __getattr__(name: str) -> Any:
-    """The types of what is seldom asked for are loaded when they are."""
-    if name == "ModelInfo":
-        from ._catalog import ModelInfo
+    if name not in _LATE:
+        raise AttributeError(f"module 'quoth' has no attribute {name!r}")
+    from importlib import import_module
 
-        return ModelInfo
-    if name == "ProviderInfo":
-        from ._listing import ProviderInfo
-
-        return ProviderInfo
-    raise AttributeError(f"module 'quoth' has no attribute {name!r}")
+    return getattr(import_module(f".{_LATE[name]}", __name__), name)

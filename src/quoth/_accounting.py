@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
 from ._call import CallScope
 from .types import Cost, Response
 
-__all__ = ["account"]
+if TYPE_CHECKING:
+    from .embeddings import EmbeddingResponse
+
+__all__ = ["account", "account_vectors"]
 
 
 def account(response: Response, scope: CallScope) -> Response:
@@ -20,14 +23,34 @@ def account(response: Response, scope: CallScope) -> Response:
         response,
         provider=provider.spec.name,
         model=response.model or provider.model,
-        cost=_price(response, scope),
+        cost=_price(response, scope, tier=response.service_tier, region=response.region, speed=response.speed),
         call=scope.details(),
     )
     scope.took(answer)
     return answer
 
 
-def _price(response: Response, scope: CallScope) -> Cost:
+def account_vectors(response: EmbeddingResponse, scope: CallScope) -> EmbeddingResponse:
+    """Price the vectors of one request, and count them: a call may take several."""
+    answer = replace(
+        response,
+        provider=scope.target.provider.spec.name,
+        model=response.model or scope.target.provider.model,
+        cost=_price(response, scope),
+    )
+    scope.count(answer.usage, answer.cost)
+    scope.served_model = answer.model
+    return answer
+
+
+def _price(
+    response: Response | EmbeddingResponse,
+    scope: CallScope,
+    *,
+    tier: str | None = None,
+    region: str | None = None,
+    speed: str | None = None,
+) -> Cost:
     """What the answer cost: what the provider states, else what our prices say. Whatever breaks, it is paid for."""
     provider = scope.target.provider
     spec, request = provider.spec, scope.target.request
@@ -37,11 +60,11 @@ def _price(response: Response, scope: CallScope) -> Cost:
             response.model,
             response.usage,
             at=scope.started_at,
-            tier=response.service_tier,
+            tier=tier,
             requested=provider.model,
-            region=response.region,
+            region=region,
             host=scope.host,
-            speed=response.speed,
+            speed=speed,
             asked=_priced_by(request.extra) if request.extra else (),
             price=scope.target.price,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Unpack
 
 from ._options import CallOptions
@@ -11,7 +12,9 @@ from .types import Response
 
 if TYPE_CHECKING:
     from ._api import ModelBinding, ModelList, ModelsAPI
+    from ._embedding import EmbedOptions
     from ._listing import ListOptions
+    from .embeddings import EmbeddingResponse
 
 __all__ = ["AsyncModelBinding", "AsyncModels"]
 
@@ -31,6 +34,11 @@ class AsyncModels:
     def stream(self, model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> AsyncStream:
         """As a call, piece by piece: ``async for piece in models.aio.stream(...)``."""
         return self._bound(model, options).stream(prompt)
+
+    async def embed(self, model: str, texts: str | Iterable[str], **options: Unpack[EmbedOptions]) -> EmbeddingResponse:
+        """As ``models.embed``: texts into vectors, one each, in their order."""
+        binding = self._api.bind(model)
+        return await binding.service.aembed(*binding.embedding(texts, options))
 
     async def list(self, **options: Unpack[ListOptions]) -> ModelList:
         """As ``models.list``: with ``refresh=True`` the provider is asked without holding up the event loop."""
@@ -70,6 +78,10 @@ class AsyncModelBinding:
         """As a call, piece by piece."""
         binding = self.binding.over(options) if options else self.binding
         return binding.service.astream(binding.prepare(prompt))
+
+    async def embed(self, texts: str | Iterable[str], **options: Unpack[EmbedOptions]) -> EmbeddingResponse:
+        """Turn texts into vectors, with these options over the bound ones, all of which must mean something there."""
+        return await self.binding.service.aembed(*self.binding.embedding(texts, options))
 
     def __repr__(self) -> str:
         return f"{self.binding!r}.aio"

@@ -27,8 +27,10 @@ if TYPE_CHECKING:
     from ._aio import AsyncModelBinding, AsyncModels
     from ._catalog import ModelInfo
     from ._costs import OwnPrice
+    from ._embedding import EmbedOptions
     from ._estimating import Estimate, Repricing
     from ._listing import Listing, ListOptions, ProviderInfo, Wanted
+    from .embeddings import EmbeddingRequest, EmbeddingResponse
     from .instrumentation import CallRecord, Hook, HookHandle, Tally, UsageReport
     from .instrumentation._days import Day
     from .instrumentation.ledger import Ledger
@@ -45,7 +47,7 @@ _REQUEST = frozenset({"max_tokens", "temperature", "top_p", "stop", "seed", "too
 """The options that are fields of a ModelRequest under their own name."""
 
 _PLANNED = frozenset({
-    "batch", "budget", "chat", "embed", "map", "metrics", "run", "serve_metrics",
+    "batch", "budget", "chat", "map", "metrics", "run", "serve_metrics",
 })  # fmt: skip
 """Verbs that the design promises and this version does not have."""
 
@@ -91,6 +93,23 @@ class ModelsAPI:
     def bound(self, model: str, options: CallOptions) -> ModelBinding:
         """As ``bind``, of a dict: a plain key in it is hidden there, for its frame is on the way of every error."""
         return ModelBinding(self._service, model, check_options(options))
+
+    def embed(self, model: str, texts: str | Iterable[str], **options: Unpack[EmbedOptions]) -> EmbeddingResponse:
+        """Turn texts into vectors, one each, in their order: ``models.embed("text-embedding-3-small", ["a", "b"])``.
+
+        As many requests as the provider's limits ask for, one after the other, are one call: with one record, and the
+        sums of usage and cost. docs/embeddings.md says how each provider is asked.
+
+        Args:
+            model: ``provider/model``, or a bare id whose provider is known.
+            texts: a str, or a list of str.
+            **options: see ``EmbedOptions``.
+
+        Raises:
+            InputError: what was passed cannot be used; nothing was sent.
+            QuothError: as a call; vectors that had come before are its ``embedded``.
+        """
+        return self._service.embed(*ModelBinding(self._service, model, {}).embedding(texts, options))
 
     @property
     def aio(self) -> AsyncModels:
@@ -403,6 +422,10 @@ class ModelBinding:
         binding = self.over(options) if options else self
         return self.service.stream(binding.prepare(prompt))
 
+    def embed(self, texts: str | Iterable[str], **options: Unpack[EmbedOptions]) -> EmbeddingResponse:
+        """Turn texts into vectors, with these options over the bound ones, all of which must mean something there."""
+        return self.service.embed(*self.embedding(texts, options))
+
     def bind(self, **options: Unpack[CallOptions]) -> ModelBinding:
         """A further binding: these options over the bound ones. This one stays as it is."""
         return self.over(options)
@@ -412,7 +435,17 @@ class ModelBinding:
 
     def prepare(self, prompt: Prompt) -> ModelCall:
         """The call as the service takes it."""
-        messages: tuple[Message, ...] = conversation(prompt, self._system)
+        return self._asking(conversation(prompt, self._system))
+
+    def embedding(self, texts: str | Iterable[str], options: EmbedOptions) -> tuple[ModelCall, EmbeddingRequest]:
+        """The call that embeds, as the service takes it, and what it asks for."""
+        from ._embedding import check_bound, checked, embedding
+
+        own, of_call = checked(options)
+        binding = ModelBinding(self.service, self._model, over(check_bound(self._options), of_call))
+        return embedding(binding._asking(()), texts, own)
+
+    def _asking(self, messages: tuple[Message, ...]) -> ModelCall:
         around = surroundings()
         return ModelCall(
             provider=self.service.registry.get(self._model, quiet=self._check == "off"),

@@ -18,7 +18,7 @@ from .instrumentation._record import CallRecord, Operation, new_call_id
 from .providers._address import Given
 from .providers._provider import AnswerReader, Provider
 from .providers._spec import CheckLevel
-from .types import Attempt, CallDetails, Cost, Ending, ModelRequest, Response, RetryPolicy, Usage
+from .types import Attempt, CallDetails, Cost, CostTotal, Ending, ModelRequest, Response, RetryPolicy, Usage
 from .wire import Headers, WireReply, request_id
 
 if TYPE_CHECKING:
@@ -236,11 +236,15 @@ class CallScope(Scope):
 
     def took(self, response: Response) -> None:
         """Count a priced answer. Middleware may ask more than once: all that it was given is paid."""
-        first = self.cost is None
-        self.usage = response.usage if first or self.usage is None else _sum_of_usages(self.usage, response.usage)
-        self.cost = response.cost if first or self.cost is None else _sum_of_costs(self.cost, response.cost)
+        self.count(response.usage, response.cost)
         self.served_model, self.finish_reason = response.model or None, response.finish_reason
         self.answer = response
+
+    def count(self, usage: Usage, cost: Cost) -> None:
+        """Put what an answer used and cost to what this call has used and cost already."""
+        first = self.cost is None
+        self.usage = usage if first or self.usage is None else _sum_of_usages(self.usage, usage)
+        self.cost = cost if first or self.cost is None else _sum_of_costs(self.cost, cost)
 
     def given(self, response: Response) -> Response:
         """An answer that middleware gives in place of one that was asked for: with what this call has cost."""
@@ -369,6 +373,26 @@ def _sum_of_usages(one: Usage, other: Usage) -> Usage:
 
 
 def _sum_of_costs(one: Cost, other: Cost) -> Cost:
+    """Both together: with its lines, where one rule priced both, and to the last digit, where the provider stated both.
+
+    Where one is unknown, so is the sum, and the lines are those of the part that is known.
+    """
+    rule = one.rule or other.rule
+    alike = all(each.stated is None and each.rule in (None, rule) for each in (one, other))
     if one.femto is None or other.femto is None:
-        return one if one.femto is None else other
-    return Cost(femto=one.femto + other.femto, kind=one.kind)
+        unknown = one if one.femto is None else other
+        return replace(unknown, rule=rule, counts=_sum_of_counts(one, other)) if alike else unknown
+    femto = one.femto + other.femto
+    if one.stated is not None and other.stated is not None and one.computed and other.computed:
+        stated, computed = (CostTotal.of(one) + other).known_usd, _sum_of_costs(one.computed, other.computed)
+        return replace(one, femto=femto, stated=f"{stated:f}", computed=computed)
+    if not alike or one.rule is None or other.rule is None:
+        return Cost(femto=femto, kind=one.kind)
+    return replace(one, femto=femto, counts=_sum_of_counts(one, other), stale=one.stale or other.stale)
+
+
+def _sum_of_counts(one: Cost, other: Cost) -> tuple[tuple[str, int], ...]:
+    counts = dict(one.counts)
+    for bucket, count in other.counts:
+        counts[bucket] = counts.get(bucket, 0) + count
+    return tuple(counts.items())

@@ -103,13 +103,16 @@ class ModelInfo(Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaults=
     def denied(self) -> frozenset[str]:
         """What the catalog says that it cannot do or read: of ``tools image audio`` those that its sources would state.
 
+        ``answers`` is among them where it embeds texts.
+
         A medium is denied where a source states what the model reads; tools where litellm and one more list what it
         can do, and neither a tool nor a choice of one is among it. Silence denies nothing.
         """
         told = {source.partition(" ")[0] for source in self.sources}
         tools = {"tools"} if all(told & group for group in _LISTERS) and not _TOOL_WORDS & {*self.features} else set()
+        answers = {"answers"} if self.kind == "embedding" else set()
         media = {"image", "audio"} - {*self.inputs} if self.inputs and not self.inferred else set()
-        return frozenset(tools | media)
+        return frozenset(answers | tools | media)
 
     def is_retired(self, day: date) -> bool:
         """Whether a source says that it is not served any more on this day."""

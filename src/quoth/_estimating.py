@@ -77,7 +77,8 @@ def estimate(
         raise InputError(f"output_tokens is a number of tokens, not {given!r:.80}")
     count = _count(request)
     most_output = _most_output(provider, request)
-    output = min(EXPECTED_OUTPUT if output_tokens is None else output_tokens, most_output or 10**9)
+    output = EXPECTED_OUTPUT if output_tokens is None else output_tokens
+    output = output if most_output is None else min(output, most_output)
     asked = tuple([(name, value) for name in _ASKED if isinstance(value := request.extra.get(name), str)])
 
     def cost(usage: Usage) -> Cost:
@@ -119,6 +120,8 @@ def _dearest(rule: PriceRule, buckets: tuple[str, ...]) -> str:
 def _most_output(provider: Provider, request: ModelRequest) -> int | None:
     if request.max_tokens is not None:
         return request.max_tokens
+    if "answers" in provider.denied:  # it embeds
+        return 0
     known = model_info(provider.id)
     return known.max_output_tokens if known else None
 

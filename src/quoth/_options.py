@@ -21,7 +21,7 @@ from .providers._spec import SHORT_NAMES, CheckLevel
 from .types import RetryPolicy, Tool, ToolChoice
 from .wire import Headers
 
-__all__ = ["CHECKS", "PLANNED", "CallOptions", "check_options", "over"]
+__all__ = ["CHECKS", "PLANNED", "CallOptions", "Check", "check_options", "over", "whole_number", "wrong"]
 
 
 class Bound(Protocol):
@@ -90,13 +90,13 @@ _OWN_HEADERS = frozenset(_FRAMING.split())
 Check: TypeAlias = Callable[[str, Any], Any]
 
 
-def _wrong(name: str, expected: str, value: object) -> InputTypeError:
+def wrong(name: str, expected: str, value: object) -> InputTypeError:
     return InputTypeError(f"{name} must be {expected}, not {type(value).__name__}")
 
 
 def _text(name: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise _wrong(name, "a str", value)
+        raise wrong(name, "a str", value)
     return value
 
 
@@ -106,10 +106,10 @@ def _system(name: str, value: Any) -> str:
     return str(value)
 
 
-def _whole(least: int) -> Check:
+def whole_number(least: int) -> Check:
     def check(name: str, value: Any) -> int:
         if not isinstance(value, int) or isinstance(value, bool):
-            raise _wrong(name, "an int", value)
+            raise wrong(name, "an int", value)
         if value < least:
             raise InputError(f"{name} must be at least {least}, not {value}")
         return value
@@ -120,7 +120,7 @@ def _whole(least: int) -> Check:
 def _number(least: float, most: float) -> Check:
     def check(name: str, value: Any) -> float:
         if not isinstance(value, (int, float)) or isinstance(value, bool):
-            raise _wrong(name, "a number", value)
+            raise wrong(name, "a number", value)
         if not least <= value <= most:  # NaN is not
             raise InputError(f"{name} must be from {least:g} to {most:g}, not {value}")
         return value
@@ -137,9 +137,9 @@ def _seconds(name: str, value: Any) -> float:
 
 def _reasoning(name: str, value: Any) -> str | int:
     if isinstance(value, int):
-        return int(_whole(0)(name, value))
+        return int(whole_number(0)(name, value))
     if not isinstance(value, str):
-        raise _wrong(name, "an effort such as 'low', or a number of tokens", value)
+        raise wrong(name, "an effort such as 'low', or a number of tokens", value)
     if not re.fullmatch(r"[a-z][a-z_-]*", value):
         raise InputError(f"{name} is an effort such as 'low', or a number of tokens, not {value[:80]!r}")
     return value
@@ -161,7 +161,7 @@ def _check(name: str, value: Any) -> str:
 def _stop(name: str, value: Any) -> tuple[str, ...]:
     texts = (value,) if isinstance(value, str) else value
     if not isinstance(texts, (list, tuple)) or not all(isinstance(text, str) for text in texts):
-        raise _wrong(name, "a str or a list of str", value)
+        raise wrong(name, "a str or a list of str", value)
     if not all(texts):
         raise InputError(f"{name} holds an empty text, at which every answer would end")
     return tuple(texts)
@@ -169,7 +169,7 @@ def _stop(name: str, value: Any) -> tuple[str, ...]:
 
 def _tools(name: str, value: Any) -> tuple[Tool, ...]:
     if not isinstance(value, (list, tuple)):
-        raise _wrong(name, "a list of Tool", value)
+        raise wrong(name, "a list of Tool", value)
     return tuple([_tool(name, tool) for tool in value])
 
 
@@ -182,7 +182,7 @@ def _tool(name: str, tool: Any) -> Tool:
         raise NotBuiltError(
             f"{name}: functions as tools are not built yet in this version; pass quoth.Tool(name=..., ...)"
         )
-    raise _wrong(f"each of {name}", "a Tool or a dict in OpenAI's form", tool)
+    raise wrong(f"each of {name}", "a Tool or a dict in OpenAI's form", tool)
 
 
 def _from_openai(name: str, tool: Mapping[Any, Any]) -> Tool:
@@ -209,9 +209,9 @@ def _usable(name: str, tool: Tool) -> Tool:
     if not isinstance(given, str) or not given:
         raise InputError(f"{name}: a tool needs a name, not {given!r}")
     if not isinstance(tool.description, (str, NoneType)):
-        raise _wrong(f"{name}: the description of {tool.name!r}", "a str", tool.description)
+        raise wrong(f"{name}: the description of {tool.name!r}", "a str", tool.description)
     if not isinstance(tool.parameters, (Mapping, NoneType)):
-        raise _wrong(f"{name}: the parameters of {tool.name!r}", "a JSON Schema as a dict", tool.parameters)
+        raise wrong(f"{name}: the parameters of {tool.name!r}", "a JSON Schema as a dict", tool.parameters)
     return tool
 
 
@@ -241,7 +241,7 @@ def _tool_choice(name: str, value: Any) -> ToolChoice:
 
 def _headers(name: str, value: Any) -> Headers:
     if not isinstance(value, Mapping):
-        raise _wrong(name, "a mapping of str to str", value)
+        raise wrong(name, "a mapping of str to str", value)
     return tuple([_header(name, key, text) for key, text in value.items()])
 
 
@@ -279,26 +279,26 @@ def _base_url(name: str, value: Any) -> str:
 def _price(name: str, value: Any) -> Mapping[str, Any]:
     """The shape; what stands in it is checked where prices are understood."""
     if not isinstance(value, Mapping) or not all(isinstance(field, str) for field in value):
-        raise _wrong(name, "a mapping such as {'input': '2', 'output': '10'}", value)
+        raise wrong(name, "a mapping such as {'input': '2', 'output': '10'}", value)
     return {field: _copied(each) for field, each in value.items()}
 
 
 def _fallback(name: str, value: Any) -> tuple[Any, ...]:
     if not isinstance(value, (list, tuple)):
-        raise _wrong(name, "a list of model ids and bindings", value)
+        raise wrong(name, "a list of model ids and bindings", value)
     for each in value:
         if not isinstance(each, str) and not callable(getattr(each, "bind", None)):
-            raise _wrong(f"each of {name}", "a model id or a binding", each)
+            raise wrong(f"each of {name}", "a model id or a binding", each)
     return tuple(value)
 
 
 CHECKS: dict[str, Check] = {
     "system": _system,
-    "max_tokens": _whole(1),
+    "max_tokens": whole_number(1),
     "temperature": _number(0, 2),
     "top_p": _number(0, 1),
     "stop": _stop,
-    "seed": _whole(-(2**63)),
+    "seed": whole_number(-(2**63)),
     "tools": _tools,
     "tool_choice": _tool_choice,
     "reasoning": _reasoning,
@@ -317,7 +317,7 @@ CHECKS: dict[str, Check] = {
 """Every option there is, and what checks it: it gives the value as a request holds it, or raises."""
 
 
-def check_options(options: Any) -> dict[str, Any]:
+def check_options(options: Any, checks: Mapping[str, Check] = CHECKS) -> dict[str, Any]:
     """The options as a request holds them, without those that are None (which means: not given).
 
     ``options`` is the dict of a call's own keywords. A plain key in it is hidden there, before anything can fail: the
@@ -327,9 +327,9 @@ def check_options(options: Any) -> dict[str, Any]:
     if "api_key" in options:
         options["api_key"] = _hidden(options.pop("api_key"))
     for name, value in options.items():
-        check = CHECKS.get(name)
+        check = checks.get(name)
         if check is None:
-            raise _no_such(name)
+            raise _no_such(name, checks)
         if value is not None:
             checked[name] = _checked(check, name, value)
     return checked
@@ -350,15 +350,15 @@ def over(options: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _no_such(name: str) -> Exception:
+def _no_such(name: str, checks: Mapping[str, Check]) -> Exception:
     if name in PLANNED:
         return NotBuiltError(f"the option {name!r} is not built yet in this version of quoth")
     if name == "stream":
         return InputTypeError("there is no option 'stream': models.stream(...) is the verb")
     from ._catalog import closest
 
-    near = closest(name, CHECKS)
-    meant = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(CHECKS))}"
+    near = closest(name, checks)
+    meant = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(checks))}."
     return InputTypeError(
         f"there is no option {name!r}: {meant} A provider's own field goes into extra={{'provider': {{...}}}}"
     )

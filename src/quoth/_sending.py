@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from .limits._health import Lane, Ticket
     from .providers.credentials import Credentials
 
-__all__ = ["OPENED", "FirstPiece", "first_piece", "read_on", "send", "whole_answer"]
+__all__ = ["OPENED", "FirstPiece", "first_piece", "read_on", "send", "told_of", "whole_answer"]
 
 FirstPiece: TypeAlias = tuple[AnswerReader, list[StreamEvent], bytes]
 """The reader of a stream, the events up to its first piece, and the chunk that completed them."""
@@ -101,7 +101,7 @@ def _choose(target: ModelCall, scope: CallScope) -> ModelCall:
     spec = target.provider.spec
 
     def foreign() -> bool:
-        return is_foreign(spec, target.given, _told_of(spec, scope.settings), os.environ)
+        return is_foreign(spec, target.given, told_of(spec, scope.settings), os.environ)
 
     provider, change = choose_wire(target.provider, target.request, target.dialect, foreign)
     scope.changes = (change,) if change else ()
@@ -160,7 +160,7 @@ def _address(
     call: ModelCall, scope: CallScope, wire: WireRequest
 ) -> Generator[Step, Any, tuple[HTTPRequest, Proof | None]]:
     provider, settings = call.provider, scope.settings
-    own, given = call.given, _told_of(provider.spec, settings)
+    own, given = call.given, told_of(provider.spec, settings)
     if own.api_key:
         own = replace(own, api_key=(yield from _key_now(own.api_key, "api_key")))
     elif given.api_key:
@@ -194,7 +194,7 @@ def _proof(credentials: Credentials, address: Address) -> Proof:
     return lambda request, at: proved(request, credentials, address.parts, at)
 
 
-def _told_of(spec: ProviderSpec, settings: Settings) -> Given:
+def told_of(spec: ProviderSpec, settings: Settings) -> Given:
     """What the settings say of a provider's address, under its name or an alias."""
     if not settings.api_keys and not settings.base_urls:
         return _NOTHING

@@ -8,8 +8,9 @@ price that is unknown, or breaks, leaves the answer with an unknown cost.
 A try ends where something of its answer would be shown: with the whole answer of a call, with the first piece of a
 stream. Before, an error may lead to another try; behind it never.
 
-Here stand what lasts from call to call, and the verbs. The flows of one call are in ``_answering``; they put together
-who is asked and how often (``_tries``), one try (``_sending``), and what the answer cost (``_accounting``).
+Here stand what lasts from call to call, and the verbs. The flows of one call are in ``_answering``, that of texts as
+vectors in ``_batching``; they put together who is asked and how often (``_tries``), one try (``_sending``), and what
+the answer cost (``_accounting``).
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from .types import Response
 if TYPE_CHECKING:
     from ._costs import Prices
     from ._proving import Prover
+    from .embeddings import EmbeddingRequest, EmbeddingResponse
     from .instrumentation._hooks import Hook, HookHandle, Hooks
     from .instrumentation.ledger import Ledger
     from .limits._health import Health
@@ -224,6 +226,14 @@ class ModelService:
         scope = self._scope(call, stream=False)
         return await arun(self._listing(call, scope), self._routed()[1], scope)
 
+    def embed(self, call: ModelCall, request: EmbeddingRequest) -> EmbeddingResponse:
+        scope = self._scope(call, stream=False)
+        return run(self._embedding(call, request, scope), self._routed()[0], scope)
+
+    async def aembed(self, call: ModelCall, request: EmbeddingRequest) -> EmbeddingResponse:
+        scope = self._scope(call, stream=False)
+        return await arun(self._embedding(call, request, scope), self._routed()[1], scope)
+
     # The flows. They are loaded by the first call.
 
     def _answer(self, call: ModelCall, scope: CallScope) -> Flow[StreamOutput, Response]:
@@ -235,6 +245,13 @@ class ModelService:
         from ._answering import list_models
 
         return list_models(call, scope)
+
+    def _embedding(
+        self, call: ModelCall, request: EmbeddingRequest, scope: CallScope
+    ) -> Flow[Never, EmbeddingResponse]:
+        from ._batching import embed
+
+        return embed(call, request, scope)
 
     # What carries it.
 

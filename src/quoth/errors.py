@@ -50,6 +50,7 @@ import re
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 if TYPE_CHECKING:
+    from .embeddings import EmbeddingResponse
     from .types import Attempt, Response
 
 __all__ = [
@@ -145,6 +146,7 @@ class QuothError(Exception):
         phase: where a transport failed: ``dns connect tls proxy send first_byte read``.
         attempts: what was tried, in order; where it was more than one thing, the text tells it too.
         partial: the answer as far as it came.
+        embedded: the vectors that had come, of the first texts, where texts were embedded in several requests.
         body: the first bytes of a reply that could not be read.
     """
 
@@ -189,6 +191,7 @@ class QuothError(Exception):
         self.phase: Phase | None = phase
         self.attempts = attempts
         self.partial = partial
+        self.embedded: EmbeddingResponse | None = None
         self.body = body
 
     def redact(self, secret: str) -> None:

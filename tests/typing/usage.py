@@ -36,6 +36,7 @@ from quoth import (
 )
 from quoth._estimating import Estimate, Repricing
 from quoth._options import CallOptions
+from quoth.embeddings import EmbeddingResponse
 from quoth.errors import QuothError, RateLimitError
 from quoth.events import StreamEvent, TextDelta, ToolCallStart
 from quoth.instrumentation import CallRecord, HookHandle, Tally, UsageReport, UsageTotals
@@ -439,6 +440,30 @@ def middleware(request: ModelRequest, next: Next) -> Flow:
 def use_middleware() -> None:
     remove = models.use(middleware)
     remove()
+
+
+# Embeddings.
+
+
+def embeddings(error: QuothError) -> None:
+    answer = models.embed("text-embedding-3-small", ["a", "b"], dimensions=256, input_type="query", truncate=True)
+    assert_type(answer, EmbeddingResponse)
+    assert_type(answer.vectors, tuple[tuple[float, ...], ...])
+    assert_type(answer[0], tuple[float, ...])
+    assert_type(list(answer), list[tuple[float, ...]])
+    assert_type(models.bind("text-embedding-3-small").embed("a").vector, tuple[float, ...])
+    assert_type(error.embedded, EmbeddingResponse | None)
+    models.embed("text-embedding-3-small", "a", input_type="search")  # type: ignore[arg-type]
+    models.embed("text-embedding-3-small", "a", fallback=["x"])  # type: ignore[call-arg]
+    models.embed("text-embedding-3-small", [1])  # type: ignore[list-item]
+
+
+async def async_embeddings() -> None:
+    assert_type(await models.aio.embed("text-embedding-3-small", ("a", "b")), EmbeddingResponse)
+    assert_type(await models.aio.bind("text-embedding-3-small").embed("a"), EmbeddingResponse)
+
+
+# The ledger.
 
 
 def of_the_ledger(api: ModelsAPI) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Context, Decimal, InvalidOperation
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
 from ..types import Cost, Response
+
+if TYPE_CHECKING:
+    from ..embeddings import EmbeddingResponse
 
 __all__ = ["stated_amount", "with_stated"]
 
@@ -17,7 +20,7 @@ _PRECISE = Context(prec=4 * _MOST_DIGITS)
 """Reckons with stated amounts without rounding."""
 
 
-def with_stated(computed: Cost, response: Response, path: str, units: int) -> Cost:
+def with_stated(computed: Cost, response: Response | EmbeddingResponse, path: str, units: int) -> Cost:
     """The cost of an answer whose provider states it under ``path`` (``usage.cost``), in ``units`` to a US dollar.
 
     The stated amount wins, whatever it is; where none can be read, the computed one stays, and says so if it is
@@ -40,7 +43,7 @@ def with_stated(computed: Cost, response: Response, path: str, units: int) -> Co
     )
 
 
-def _body(response: Response) -> Any:
+def _body(response: Response | EmbeddingResponse) -> Any:
     """The answer as the provider wrote it; of a stream, what the wire kept of it."""
     if response.body is not None:
         return response.raw

@@ -10,10 +10,21 @@ from ..errors import InputError
 from ..wire import WireRequest
 from ._kept import Wire
 
-__all__ = ["Fields", "flag", "number", "read_body", "read_fields", "stops", "whole"]
+__all__ = ["Fields", "flag", "json_object", "number", "read_body", "read_fields", "stops", "whole"]
 
 Fields: TypeAlias = Mapping[str, tuple[str, Callable[[Any], Any]]]
 """The fields of a body that a ModelRequest names, and how each is read: None for a value that is not ours."""
+
+
+def json_object(request: WireRequest) -> Wire:
+    """The JSON object that a body is. Raises InputError where it is none."""
+    try:
+        body = _json.decode(request.body)
+    except ValueError:
+        raise InputError("the request's body is no JSON") from None
+    if not isinstance(body, dict):
+        raise InputError("the request's body is no JSON object")
+    return body
 
 
 def read_body(request: WireRequest, *, instead: str = "") -> tuple[str, Wire]:
@@ -22,12 +33,7 @@ def read_body(request: WireRequest, *, instead: str = "") -> tuple[str, Wire]:
     Raises:
         InputError: the body is no JSON object, or names no model.
     """
-    try:
-        body = _json.decode(request.body)
-    except ValueError:
-        raise InputError("the request's body is no JSON") from None
-    if not isinstance(body, dict):
-        raise InputError("the request's body is no JSON object")
+    body = json_object(request)
     model = body.pop("model", "" if body.get(instead) else None)
     if not isinstance(model, str):
         raise InputError("the request names no model: 'model' must be a string")

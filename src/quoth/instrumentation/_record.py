@@ -19,7 +19,7 @@ SCHEMA = 1
 """The version of the record's fields; it goes up when one changes its meaning."""
 
 
-Operation: TypeAlias = Literal["generate", "list_models"]
+Operation: TypeAlias = Literal["generate", "embed", "list_models"]
 """What a call was for. Asking for a list costs nothing and stands in no totals."""
 
 

@@ -16,7 +16,7 @@ from ..types import Audio, Image, ModelRequest
 from ._provider import Provider
 from ._spec import CheckLevel
 
-__all__ = ["advise", "check_dialect", "choose_wire"]
+__all__ = ["advise", "check_dialect", "choose_wire", "say"]
 
 _CHAT, _RESPONSES = "openai_chat", "openai_responses"
 
@@ -83,10 +83,18 @@ def advise(provider: Provider, request: ModelRequest, level: CheckLevel) -> None
         words = finds(provider, request)
         if words is None or (matter == _RETIRED and level == "warn"):  # of that the registry warns
             continue
-        if level == "strict":
-            error = UnsupportedContentError if matter == _CONTENT else UnsupportedParameterError
-            raise error(f'{provider.id}: {words}; check="warn" sends it all the same', provider=provider.spec.name)
-        _warn(provider.id, matter, words)
+        say(provider, matter, words, level)
+
+
+def say(provider: Provider, matter: str, words: str, level: CheckLevel) -> None:
+    """Say what is known to be refused: an error under ``strict``, else a warning, once.
+
+    Raises UnsupportedParameterError or UnsupportedContentError.
+    """
+    if level == "strict":
+        error = UnsupportedContentError if matter == _CONTENT else UnsupportedParameterError
+        raise error(f'{provider.id}: {words}; check="warn" sends it all the same', provider=provider.spec.name)
+    _warn(provider.id, matter, words)
 
 
 def _is_to_look_at(provider: Provider, request: ModelRequest) -> bool:
@@ -97,6 +105,12 @@ def _is_to_look_at(provider: Provider, request: ModelRequest) -> bool:
 
 def _retired(provider: Provider, request: ModelRequest) -> str | None:  # noqa: ARG001  # one form for all matters
     return "according to the catalog the model is retired" if provider.retired else None
+
+
+def _answers(provider: Provider, request: ModelRequest) -> str | None:  # noqa: ARG001  # one form for all matters
+    if "answers" in provider.denied:
+        return f"the model embeds texts and answers none: models.embed({provider.id!r}, texts)"
+    return None
 
 
 def _tools(provider: Provider, request: ModelRequest) -> str | None:
@@ -147,6 +161,7 @@ _RETIRED, _CONTENT = "retired", "content"
 
 _MATTERS: dict[str, Callable[[Provider, ModelRequest], str | None]] = {
     _RETIRED: _retired,
+    "answers": _answers,
     "tools": _tools,
     "tools on Chat": _tools_on_chat,
     "temperature": _temperature,

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from .._catalog import ModelInfo
     from ..dialects._models import ModelPage
 
-__all__ = ["AnswerReader", "Provider"]
+__all__ = ["AnswerReader", "Provider", "is_error", "told"]
 
 Read = TypeVar("Read")
 
@@ -47,7 +47,7 @@ class Provider:
 
     def __init__(self, spec: ProviderSpec, model: str, version: int = 0, dialect: str | None = None) -> None:
         self.dialects = spec.dialects
-        if not any(wire in CLIENTS for wire in self.dialects):
+        if not spec.embeddings and not any(wire in CLIENTS for wire in self.dialects):
             load_client(spec.dialect, spec.name)
         self.spec = spec
         self.model = model
@@ -56,7 +56,7 @@ class Provider:
         self.version = version
         self.known: ModelInfo | None = None
         """What the catalog has of the model; see ``learn``."""
-        self.denied: frozenset[str] = frozenset()
+        self.denied: frozenset[str] = _ONLY_EMBEDS if spec.embeds_only else frozenset()
         """What it says that the model cannot do or read."""
         self.retired = False
         """Whether a source says that it is not served any more."""
@@ -72,7 +72,7 @@ class Provider:
         """Take what the catalog has of the model, so that no call has to ask it."""
         if known is None:
             return
-        self.known, self.denied = known, known.denied()
+        self.known, self.denied = known, self.denied | known.denied()
         self.warns, self.retired = known.retires is not None, known.is_retired(today)
         self.demanded = _wire_of_model(self.spec, self.model, known.features)
 
@@ -161,6 +161,8 @@ class Provider:
         return error_from(self.dialect.parse_error(reply))
 
 
+_ONLY_EMBEDS = frozenset({"answers"})
+
 _ONE_WIRE = (("responses_only", "openai_responses"), ("chat_only", "openai_chat"))
 """Features of the catalog that say so."""
 
@@ -189,7 +191,7 @@ def _percent(match: re.Match[str]) -> str:
     return "".join([f"%{byte:02X}" for byte in match[0].encode("utf-8", "surrogatepass")])
 
 
-def _told(error: Exception) -> str:
+def told(error: Exception) -> str:
     """What broke in our reading, and where: the error itself stays behind, with all that its frames hold."""
     trace, place = error.__traceback__, ""
     while trace is not None:
@@ -198,7 +200,7 @@ def _told(error: Exception) -> str:
     return f"{type(error).__name__}: {error}{place}"
 
 
-def _is_error(body: bytes) -> bool:
+def is_error(body: bytes) -> bool:
     """Whether a body that holds no answer says an error: some servers say it with a 200."""
     try:
         decoded = _json.decode(body)
@@ -295,7 +297,7 @@ class AnswerReader:
         try:
             return self._provider.dialect.parse_response(reply, self._provider.wire.quirks)
         except ResponseParseError:
-            if not _is_error(body):
+            if not is_error(body):
                 raise
             error = self._provider.error(reply)
             error.body = body
@@ -315,7 +317,7 @@ class AnswerReader:
             raise
         except Exception as error:  # whatever our reading breaks on, the bytes were paid for
             raise ResponseParseError(
-                f"{self._provider.spec.name} answered in a form that cannot be read ({_told(error)}); "
+                f"{self._provider.spec.name} answered in a form that cannot be read ({told(error)}); "
                 "the bytes are in .body",
                 body=body,
             ) from error

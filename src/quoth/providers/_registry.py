@@ -25,7 +25,7 @@ import msgspec
 
 from ..errors import ConfigurationError, InputError, InputTypeError, UnknownModelError
 from ._address import check_base_url
-from ._spec import Endpoint, ProviderSpec, Quirks
+from ._spec import EmbeddingEndpoint, Endpoint, ProviderSpec, Quirks
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -50,6 +50,9 @@ ROWS = (
         hosts=("{region}.api.openai.com",),
         dialect="openai_responses",
         endpoints=(Endpoint(dialect="openai_chat"),),
+        embeddings=(  # its API reference of /embeddings: 2,048 inputs, 300,000 tokens
+            EmbeddingEndpoint(dialect="openai_embeddings", most_texts=2_048, most_tokens=300_000, base64=True),
+        ),
         key_variables=("OPENAI_API_KEY",),
         base_url_variables=("OPENAI_BASE_URL",),
         model_prefixes=("gpt-", "chatgpt-", "o1", "o3", "o4", "codex-", "computer-use-", *_EARLY_MODELS),
@@ -70,6 +73,7 @@ ROWS = (
         aliases=("claude",),
         base_url="https://api.anthropic.com",
         dialect="anthropic_messages",
+        embeddings=None,
         key_variables=("ANTHROPIC_API_KEY",),
         base_url_variables=("ANTHROPIC_BASE_URL", "ANTHROPIC_API_BASE"),
         auth_header="x-api-key",
@@ -87,6 +91,7 @@ ROWS = (
         aliases=("gemini", "deepmind", "google-genai", "google_genai", "google-ai-studio", "google-gla"),
         base_url="https://generativelanguage.googleapis.com",
         dialect="gemini",
+        embeddings=(EmbeddingEndpoint(dialect="gemini_batch_embed", most_texts=100),),  # above it says so itself
         key_variables=("GOOGLE_API_KEY", "GEMINI_API_KEY"),
         base_url_variables=("GOOGLE_GEMINI_BASE_URL",),
         auth_header="x-goog-api-key",
@@ -103,6 +108,7 @@ ROWS = (
         name="local",
         display_name="the embedded model",
         base_url="local://embedded",
+        embeddings=None,
         default_model="smollm2",
         model_prefixes=("smollm2",),
         quirks=Quirks(

@@ -8,7 +8,18 @@ from msgspec import Struct
 
 from ..wire import Headers, Quirks
 
-__all__ = ["PATHS", "SHORT_NAMES", "CheckLevel", "Confidence", "Endpoint", "ProviderSpec", "Query", "Quirks", "Wire"]
+__all__ = [
+    "PATHS",
+    "SHORT_NAMES",
+    "CheckLevel",
+    "Confidence",
+    "EmbeddingEndpoint",
+    "Endpoint",
+    "ProviderSpec",
+    "Query",
+    "Quirks",
+    "Wire",
+]
 
 Confidence: TypeAlias = Literal["recorded", "two_sources", "one_source"]
 """What a row rests on: recorded traffic of its host, two independent packages that agree, or one."""
@@ -47,6 +58,19 @@ class Endpoint(Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaults=T
     """The function of ``_rewrites.py`` that changes each request; None: none does."""
 
 
+class EmbeddingEndpoint(Endpoint, frozen=True, kw_only=True, gc=False, repr_omit_defaults=True):
+    """Where a provider embeds: ``dialect`` is the name of a format of ``dialects/embeddings``; its path, if None."""
+
+    models: tuple[str, ...] = ()
+    """Parts of the ids that it is for; empty for all that no other is for."""
+    most_texts: int = 256
+    """How many texts one request may have; unless a source says more, a number that servers take."""
+    most_tokens: int | None = None
+    """How many tokens they may have together."""
+    base64: bool = False
+    """Whether it sends vectors as base64, which is a third of the size, where it is asked to."""
+
+
 class Wire(Struct, frozen=True, kw_only=True, gc=False):
     """One wire of a provider with all that it needs; ``Endpoint`` and ``ProviderSpec`` say what the fields are."""
 
@@ -77,6 +101,11 @@ class ProviderSpec(Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaul
     """The wire that is spoken unless a call, a foreign base URL or the model says otherwise."""
     endpoints: tuple[Endpoint, ...] = ()
     """The other wires that it speaks."""
+    embeddings: tuple[EmbeddingEndpoint, ...] | None = ()
+    """Where it embeds, for its models in turn. Empty: nobody says, and OpenAI's format is tried where it speaks one of
+    OpenAI's wires. None: nowhere."""
+    embeds_only: bool = False
+    """Whether its models embed, and none answers."""
     foreign_dialect: str = "openai_chat"
     """The wire that is spoken at a foreign base URL, where it is one of these: what others understand too."""
     aliases: tuple[str, ...] = ()
@@ -160,11 +189,14 @@ class ProviderSpec(Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaul
         own = next((each for each in self.endpoints if each.dialect == dialect), None)
         if own is None and dialect != self.dialect:
             raise KeyError(dialect)
-        there: ProviderSpec | Endpoint = own or self
+        return self.joined(dialect, own or self, PATHS.get(dialect, ""))
+
+    def joined(self, dialect: str, there: ProviderSpec | Endpoint, path: str) -> Wire:
+        """A wire that is spoken there, at ``path`` where that says no other; what it leaves open is as in the row."""
         return Wire(
             dialect=dialect,
             base_url=there.base_url or self.base_url,
-            path=there.path or PATHS.get(dialect, ""),
+            path=there.path or path,
             query=there.query,
             headers=there.headers,
             auth_header=there.auth_header or self.auth_header,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from .._spec import Endpoint
+from .._spec import EmbeddingEndpoint, Endpoint
 
-__all__ = ["RESPONSES", "VERSION"]
+__all__ = ["EMBEDDINGS", "RESPONSES", "VERSION"]
+
+EMBEDDINGS = (EmbeddingEndpoint(dialect="openai_embeddings"),)
+"""Embeddings in OpenAI's format under the same base URL as Chat Completions, as a source says."""
 
 RESPONSES = Endpoint(dialect="openai_responses")
 """Responses under the same base URL as Chat Completions."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .._spec import Endpoint, ProviderSpec, Quirks
-from ._wires import VERSION
+from .._spec import EmbeddingEndpoint, Endpoint, ProviderSpec, Quirks
+from ._wires import EMBEDDINGS, VERSION
 
 __all__ = ["CLOUDS"]
 
@@ -13,6 +13,8 @@ PROJECT = ("project", ("GOOGLE_CLOUD_PROJECT", "ANTHROPIC_VERTEX_PROJECT_ID"))
 LOCATION = ("region", ("GOOGLE_CLOUD_LOCATION", "CLOUD_ML_REGION"))
 VERTEX_HOSTS = ("aiplatform.googleapis.com", "aiplatform.{region}.rep.googleapis.com")
 """Where ``global``, ``us`` and ``eu`` are."""
+
+VERTEX_MODEL = "/v1/projects/{project}/locations/{region}/publishers/google/models/{model}"
 
 # fmt: off
 CLOUDS = (
@@ -26,6 +28,7 @@ CLOUDS = (
         base_url_variables=("AZURE_OPENAI_ENDPOINT",), root_variables=("AZURE_OPENAI_ENDPOINT",),
         parts=(RESOURCE,),
         endpoints=(Endpoint(dialect="openai_chat"),),
+        embeddings=(EmbeddingEndpoint(dialect="openai_embeddings", most_texts=2_048, most_tokens=300_000),),
         quirks=Quirks(max_tokens_field="max_completion_tokens"),
         otel_name="azure.ai.openai", confidence="recorded",
         note="The model is the name of your deployment. An Entra token is taken in place of a key.",
@@ -39,6 +42,13 @@ CLOUDS = (
         key_variables=("AZURE_OPENAI_API_KEY", "AZURE_API_KEY"), auth_header="api-key", auth_prefix="",
         token_variables=("AZURE_OPENAI_AD_TOKEN",), takes_tokens=True,
         base_url_variables=("AZURE_OPENAI_ENDPOINT",), root_variables=("AZURE_OPENAI_ENDPOINT",),
+        embeddings=(
+            EmbeddingEndpoint(
+                dialect="openai_embeddings",
+                path="/deployments/{model}/embeddings", query=(("api-version", "{api_version}"),),
+                most_texts=2_048, most_tokens=300_000, base64=True,
+            ),
+        ),
         parts=(RESOURCE, ("api_version", ("OPENAI_API_VERSION", "AZURE_API_VERSION"))),
         quirks=Quirks(max_tokens_field="max_completion_tokens"),
         models_path=None,
@@ -58,6 +68,7 @@ CLOUDS = (
         base_url_variables=("AZURE_AI_API_BASE", "AZURE_AI_CHAT_ENDPOINT"),
         root_variables=("AZURE_AI_API_BASE", "AZURE_AI_CHAT_ENDPOINT"),
         parts=(("resource", ("AZURE_AI_RESOURCE_NAME", "AZURE_RESOURCE_NAME")),),
+        embeddings=(EmbeddingEndpoint(dialect="openai_embeddings", query=(("api-version", "2024-05-01-preview"),)),),
         models_path=None,
         otel_name="azure.ai.inference", confidence="recorded",
         note="An Entra token is taken in place of a key.",
@@ -99,6 +110,18 @@ CLOUDS = (
                 path="/v1/projects/{project}/locations/{region}/endpoints/openapi/chat/completions",
             ),
         ),
+        embeddings=(  # Google's page of the text embeddings API: a text of Gemini's, 250 and 20,000 tokens of others'
+            EmbeddingEndpoint(
+                dialect="gemini_embed", path=f"{VERTEX_MODEL}:embedContent",
+                models=("gemini-embedding-2",), most_texts=1,
+            ),
+            EmbeddingEndpoint(
+                dialect="vertex_predict", path=f"{VERTEX_MODEL}:predict", models=("gemini-embedding",), most_texts=1,
+            ),
+            EmbeddingEndpoint(
+                dialect="vertex_predict", path=f"{VERTEX_MODEL}:predict", most_texts=250, most_tokens=20_000,
+            ),
+        ),
         models_path=None,
         otel_name="gcp.vertex_ai", confidence="recorded",
         hint="an access token, which lives an hour: gcloud auth print-access-token",
@@ -137,6 +160,11 @@ CLOUDS = (
         parts=(REGION,),
         endpoints=(
             Endpoint(dialect="openai_chat", base_url="https://bedrock-runtime.{region}.amazonaws.com/openai/v1"),
+        ),
+        embeddings=(  # each maker's body of InvokeModel; Amazon's pages of them
+            EmbeddingEndpoint(dialect="titan_embed", models=("titan-embed",), most_texts=1),
+            EmbeddingEndpoint(dialect="nova_embed", models=("multimodal-embeddings",), most_texts=1),
+            EmbeddingEndpoint(dialect="bedrock_cohere_embed", models=("cohere.embed",), most_texts=96),
         ),
         models_path=None,
         otel_name="aws.bedrock", confidence="recorded",
@@ -200,6 +228,7 @@ CLOUDS = (
         key_variables=("CLOUDFLARE_API_KEY", "CLOUDFLARE_API_TOKEN"),
         base_url_variables=("CLOUDFLARE_API_BASE",),
         parts=(("account", ("CLOUDFLARE_ACCOUNT_ID",)),),
+        embeddings=EMBEDDINGS,
         models_path=None,
         confidence="two_sources",
         note="Ids begin with @cf/.",

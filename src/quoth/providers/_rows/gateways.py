@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .._spec import Endpoint, ProviderSpec, Quirks
-from ._wires import RESPONSES, VERSION
+from ._wires import EMBEDDINGS, RESPONSES, VERSION
 
 __all__ = ["GATEWAYS"]
 
@@ -15,6 +15,7 @@ GATEWAYS = (
         key_variables=("OPENROUTER_API_KEY",),
         base_url_variables=("OPENROUTER_API_BASE",),
         endpoints=(RESPONSES,),
+        embeddings=EMBEDDINGS,
         quirks=Quirks(stream_usage_option=False, reasoning_dial="reasoning"),
         reported_cost="usage.cost", confidence="recorded",
     ),
@@ -42,6 +43,7 @@ GATEWAYS = (
         base_url="https://models.github.ai/inference",
         key_variables=("GITHUB_TOKEN", "GITHUB_API_KEY"),
         base_url_variables=("GITHUB_MODELS_API_BASE", "GITHUB_API_BASE"),
+        embeddings=EMBEDDINGS,
         models_path=None,
         confidence="two_sources",
     ),

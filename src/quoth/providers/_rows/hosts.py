@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .._spec import Endpoint, ProviderSpec, Quirks
-from ._wires import RESPONSES, VERSION
+from ._wires import EMBEDDINGS, RESPONSES, VERSION
 
 __all__ = ["HOSTS"]
 
@@ -23,6 +23,7 @@ HOSTS = (
         base_url="https://api.together.ai/v1", hosts=("api.together.xyz",),
         key_variables=("TOGETHER_API_KEY", "TOGETHER_AI_API_KEY"),
         base_url_variables=("TOGETHER_BASE_URL", "TOGETHER_API_BASE"), root_variables=("TOGETHER_BASE_URL",),
+        embeddings=EMBEDDINGS,
         quirks=Quirks(reasoning_field="reasoning_content"),
         confidence="recorded",
     ),
@@ -35,6 +36,7 @@ HOSTS = (
             RESPONSES,
             Endpoint(dialect="anthropic_messages", base_url="https://api.fireworks.ai/inference", headers=VERSION),
         ),
+        embeddings=EMBEDDINGS,
         quirks=Quirks(max_tokens_field="max_completion_tokens", reasoning_field="reasoning_content"),
         confidence="two_sources",
     ),
@@ -51,6 +53,7 @@ HOSTS = (
         base_url="https://api.deepinfra.com/v1/openai",
         key_variables=("DEEPINFRA_API_KEY",),
         base_url_variables=("DEEPINFRA_API_BASE",),
+        embeddings=EMBEDDINGS,
         reported_cost="usage.estimated_cost",
         quirks=Quirks(max_tokens_field="max_completion_tokens", reasoning_field="reasoning_content"),
         confidence="two_sources",
@@ -67,6 +70,7 @@ HOSTS = (
         key_variables=("NEBIUS_API_KEY",),
         base_url_variables=("NEBIUS_API_BASE",),
         endpoints=(RESPONSES,),
+        embeddings=EMBEDDINGS,
         confidence="one_source",
     ),
     ProviderSpec(
@@ -88,6 +92,7 @@ HOSTS = (
         name="scaleway", display_name="Scaleway Generative APIs",
         base_url="https://api.scaleway.ai/v1",
         key_variables=("SCW_SECRET_KEY", "SCALEWAY_API_KEY"),
+        embeddings=EMBEDDINGS,
         confidence="two_sources",
     ),
     ProviderSpec(
@@ -108,6 +113,7 @@ HOSTS = (
         name="venice", display_name="Venice AI", aliases=("veniceai",),
         base_url="https://api.venice.ai/api/v1",
         key_variables=("VENICE_API_KEY", "VENICE_AI_API_KEY"),
+        embeddings=EMBEDDINGS,
         reported_cost="cost.usd", confidence="recorded",
     ),
     ProviderSpec(
@@ -115,6 +121,7 @@ HOSTS = (
         base_url="https://integrate.api.nvidia.com/v1",
         key_variables=("NVIDIA_API_KEY", "NVIDIA_NIM_API_KEY"),
         base_url_variables=("NVIDIA_NIM_API_BASE",),
+        embeddings=EMBEDDINGS,
         confidence="two_sources",
     ),
     ProviderSpec(
@@ -122,6 +129,7 @@ HOSTS = (
         base_url="https://api.sambanova.ai/v1",
         key_variables=("SAMBANOVA_API_KEY",),
         base_url_variables=("SAMBANOVA_BASE_URL", "SAMBANOVA_API_BASE"),
+        embeddings=EMBEDDINGS,
         confidence="two_sources",
     ),
     ProviderSpec(
@@ -145,6 +153,7 @@ HOSTS = (
         base_url="https://api.doubleword.ai/v1",
         key_variables=("DOUBLEWORD_API_KEY",),
         endpoints=(RESPONSES,),
+        embeddings=EMBEDDINGS,
         confidence="recorded",
     ),
     ProviderSpec(

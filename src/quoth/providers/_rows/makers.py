@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .._spec import Endpoint, ProviderSpec, Quirks
-from ._wires import RESPONSES, VERSION
+from .._spec import EmbeddingEndpoint, Endpoint, ProviderSpec, Quirks
+from ._wires import EMBEDDINGS, RESPONSES, VERSION
 
 __all__ = ["MAKERS"]
 
@@ -15,6 +15,9 @@ MAKERS = (
         rewrite="random_seed",
         key_variables=("MISTRAL_API_KEY",),
         base_url_variables=("MISTRAL_API_BASE",),
+        embeddings=(  # with more it asks for smaller batches: 257 texts were refused, and 17,555 tokens
+            EmbeddingEndpoint(dialect="mistral_embeddings", most_texts=256, most_tokens=16_384),
+        ),
         quirks=Quirks(stream_usage_option=False),
         model_prefixes=(
             "mistral-", "ministral-", "magistral-", "devstral-", "codestral-", "pixtral-", "voxtral-", "open-mistral-",
@@ -74,7 +77,8 @@ MAKERS = (
         dialect="cohere_chat",
         key_variables=("CO_API_KEY", "COHERE_API_KEY"),
         base_url_variables=("CO_API_URL", "CO_BASE_URL", "COHERE_BASE_URL"),
-        models_path="/v1/models", model_prefixes=("command-", "c4ai-"),
+        embeddings=(EmbeddingEndpoint(dialect="cohere_embed", most_texts=96),),  # its reference of /v2/embed
+        models_path="/v1/models", model_prefixes=("command-", "c4ai-", "embed-"),
         confidence="recorded",
         note="Its own wire, which this version does not speak yet.",
     ),
@@ -84,6 +88,9 @@ MAKERS = (
         key_variables=("PERPLEXITY_API_KEY", "PERPLEXITYAI_API_KEY"),
         base_url_variables=("PERPLEXITY_BASE_URL", "PERPLEXITY_API_BASE"),
         endpoints=(Endpoint(dialect="openai_responses", base_url="https://api.perplexity.ai/v1"),),
+        embeddings=(  # its SDK: 512 texts, 120,000 tokens
+            EmbeddingEndpoint(dialect="perplexity_embeddings", most_texts=512, most_tokens=120_000),
+        ),
         quirks=Quirks(stream_usage_option=False, stream_end="finish_reason"),
         models_path=None, model_prefixes=("sonar",),
         reported_cost="usage.cost.total_cost", confidence="recorded",
@@ -153,6 +160,7 @@ MAKERS = (
         base_url="https://dashscope-intl.aliyuncs.com/compatible-mode/v1", hosts=("dashscope-us.aliyuncs.com",),
         key_variables=("DASHSCOPE_API_KEY", "ALIBABA_API_KEY"),
         base_url_variables=("DASHSCOPE_API_BASE",),
+        embeddings=EMBEDDINGS,
         quirks=Quirks(reasoning_field="reasoning_content", reasoning_dial="enable_thinking"),
         confidence="two_sources",
         note="Keys belong to a region: China is qwen-cn.",
@@ -161,6 +169,7 @@ MAKERS = (
         name="qwen-cn", display_name="Alibaba Model Studio (China)", aliases=("alibaba-cn", "dashscope-cn"),
         base_url="https://dashscope.aliyuncs.com/compatible-mode/v1",
         key_variables=("DASHSCOPE_API_KEY", "TONGYI_API_KEY"),
+        embeddings=EMBEDDINGS,
         quirks=Quirks(reasoning_field="reasoning_content", reasoning_dial="enable_thinking"),
         confidence="two_sources",
     ),
@@ -207,6 +216,30 @@ MAKERS = (
         note="Newer packages use meta.",
     ),
     ProviderSpec(
+        name="voyage", display_name="Voyage AI", aliases=("voyageai",),
+        base_url="https://api.voyageai.com/v1",
+        key_variables=("VOYAGE_API_KEY",),
+        base_url_variables=("VOYAGE_API_BASE",),
+        embeddings=(  # its reference: 1,000 texts, and of its models' limits of tokens the least
+            EmbeddingEndpoint(dialect="voyage_embeddings", most_texts=1_000, most_tokens=120_000, base64=True),
+        ),
+        embeds_only=True,
+        models_path=None, model_prefixes=("voyage-",),
+        confidence="recorded",
+        note="It embeds, and answers nothing.",
+    ),
+    ProviderSpec(
+        name="jina", display_name="Jina AI", aliases=("jina_ai", "jinaai"),
+        base_url="https://api.jina.ai/v1",
+        key_variables=("JINA_API_KEY", "JINA_AI_API_KEY"),
+        base_url_variables=("JINA_AI_API_BASE",),
+        embeddings=(EmbeddingEndpoint(dialect="jina_embeddings"),),
+        embeds_only=True,
+        models_path=None,
+        confidence="one_source",
+        note="It embeds, and answers nothing.",
+    ),
+    ProviderSpec(
         name="ai21", display_name="AI21 Labs",
         base_url="https://api.ai21.com/studio/v1",
         key_variables=("AI21_API_KEY",),
@@ -237,6 +270,7 @@ MAKERS = (
         base_url="https://ark.cn-beijing.volces.com/api/v3",
         key_variables=("ARK_API_KEY", "VOLCENGINE_API_KEY"),
         base_url_variables=("ARK_API_BASE", "VOLCENGINE_API_BASE"),
+        embeddings=EMBEDDINGS,
         confidence="one_source",
     ),
     ProviderSpec(

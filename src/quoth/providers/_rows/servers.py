@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .._spec import Endpoint, ProviderSpec, Quirks
-from ._wires import RESPONSES, VERSION
+from .._spec import EmbeddingEndpoint, Endpoint, ProviderSpec, Quirks
+from ._wires import EMBEDDINGS, RESPONSES, VERSION
 
 __all__ = ["SERVERS"]
 
@@ -17,6 +17,7 @@ SERVERS = (
         root_variables=("OLLAMA_HOST", "OLLAMA_BASE_URL", "OLLAMA_API_BASE"),
         relocate="ollama_host",
         endpoints=(RESPONSES,),
+        embeddings=(EmbeddingEndpoint(dialect="ollama_embed", base_url="http://localhost:11434", most_texts=512),),
         quirks=Quirks(reasoning_field="reasoning"),
         confidence="recorded",
         note="By its compatible API; OLLAMA_HOST is read as Ollama reads it.",
@@ -27,6 +28,7 @@ SERVERS = (
         key_variables=("VLLM_API_KEY", "HOSTED_VLLM_API_KEY"), key_optional=True,
         base_url_variables=("VLLM_BASE_URL", "VLLM_API_BASE", "HOSTED_VLLM_API_BASE"),
         endpoints=(RESPONSES,),
+        embeddings=EMBEDDINGS,
         quirks=Quirks(reasoning_field="reasoning"),
         confidence="recorded",
     ),
@@ -43,6 +45,7 @@ SERVERS = (
         key_variables=("LM_STUDIO_API_KEY", "LMSTUDIO_API_KEY"), key_optional=True,
         base_url_variables=("LM_STUDIO_API_BASE", "LMSTUDIO_BASE_URL"),
         endpoints=(RESPONSES,),
+        embeddings=EMBEDDINGS,
         confidence="recorded",
     ),
     ProviderSpec(
@@ -51,6 +54,7 @@ SERVERS = (
         key_variables=("LLAMACPP_API_KEY",), key_optional=True,
         base_url_variables=("LLAMACPP_API_BASE",),
         endpoints=(RESPONSES,),
+        embeddings=EMBEDDINGS,
         quirks=Quirks(reasoning_field="reasoning_content"),
         confidence="recorded",
     ),
@@ -82,6 +86,7 @@ SERVERS = (
         key_variables=("LITELLM_PROXY_API_KEY", "LITELLM_API_KEY"),
         base_url_variables=("LITELLM_PROXY_API_BASE",),
         endpoints=(RESPONSES, Endpoint(dialect="anthropic_messages", headers=VERSION)),
+        embeddings=EMBEDDINGS,
         confidence="recorded",
     ),
 )

@@ -13,10 +13,12 @@ from msgspec.structs import replace
 
 from ... import ModelsAPI, Settings, _json
 from ...dialects.server import build_models
+from ...embeddings import EmbeddingRequest
 from ...errors import ClosedError, InputError
 from ...providers import PROVIDERS, ProviderTable
 from ...types import ModelRequest
 from ...wire import Headers, WireRequest
+from ._embeddings import EMBEDDING_PATHS, errors_of, format_of, format_server, spell_vectors
 from ._play import Step, steps
 from ._script import LOAD_FAULTS, Answer, Fault, Script, as_fault, failed, filled
 from ._wires import PATHS, Reply, server_of, spell, wire_of
@@ -55,6 +57,8 @@ class Received(Struct, frozen=True, kw_only=True, gc=False):
     """What the body asks for, as the server half of the dialect reads it; None where it cannot be read."""
     connection: int
     """The number of the connection that it came over, from 1."""
+    embedding: EmbeddingRequest | None = None
+    """What the body asks to embed, where the path is one of embeddings; ``wire`` is then the format's name."""
 
     @property
     def json(self) -> Any:
@@ -79,7 +83,8 @@ class FakeProvider:
         script: what requests are answered with, in the order in which they come. A list or another iterable is
             used up, and then every further request is refused with status 501; what stands alone (a str, a
             Response, a Fault, a status, an error, a function of the ModelRequest) answers every request. Without
-            a script, what the user said last is said again, and tokens are counted: four characters each.
+            a script, what the user said last is said again, each text has a vector of its own, always the same
+            (``vector_of``), and tokens are counted: four characters each.
         key: the key that must be sent; None accepts any, and none.
         model_ids: what it says when it is asked for its models.
         delay, pace: seconds before each reply, and between the pieces of its body.
@@ -245,10 +250,15 @@ class FakeProvider:
     def _read(self, message: Message) -> tuple[Received, str]:
         """What came, and why it asks for nothing, where that is so."""
         path, _, query = message.target.partition("?")
-        wire, request, why = wire_of(path), None, ""
-        if wire is not None and message.method == "POST":
+        wire, request, embedding, why = wire_of(path), None, None, ""
+        format_ = format_of(path) if wire is None else None
+        if message.method == "POST":
+            sent = WireRequest(path=path, body=message.body)
             try:
-                request = server_of(wire).parse_request(WireRequest(path=path, body=message.body))
+                if wire is not None:
+                    request = server_of(wire).parse_request(sent)
+                elif format_ is not None:
+                    embedding = format_server(format_).parse_request(sent)
             except InputError as error:
                 why = error.message
             except Exception as error:  # noqa: BLE001  # whatever reading breaks on, the client must hear of it
@@ -259,18 +269,23 @@ class FakeProvider:
             query=query,
             headers=tuple([(name, "[redacted]" if is_secret(name) else text) for name, text in message.headers]),
             body=message.body,
-            wire=wire,
+            wire=wire or format_,
             request=request,
             connection=message.connection,
+            embedding=embedding,
         )
         return received, why
 
     def _reply(self, message: Message, received: Received, why: str) -> tuple[Fault, Reply]:
-        wire, request = received.wire or "openai_chat", received.request or ModelRequest(model="", messages=())
+        format_, embedding = format_of(received.path), received.embedding
+        wire = received.wire or "openai_chat" if format_ is None else errors_of(format_)
+        request = received.request or ModelRequest(model="", messages=())
         try:
             if received.method == "GET" and received.path.rstrip("/").endswith("/models") and self._admits(message):
                 return Fault(), Reply.whole(build_models(self._model_ids))
             fault = self._answer(message, received, why)
+            if format_ is not None and embedding is not None:
+                return fault, spell_vectors(format_, embedding, fault, self.received)
             return fault, spell(wire, request, fault, self.received)
         except Exception as error:  # noqa: BLE001  # a script that fails is told to the client, which waits for it
             fault = failed(f"the script of this FakeProvider failed: {type(error).__name__}: {error}")
@@ -279,9 +294,10 @@ class FakeProvider:
     def _answer(self, message: Message, received: Received, why: str) -> Fault:
         if not self._admits(message):
             return Fault(kind="authentication", message="the key is not the one that this FakeProvider has")
-        if received.request is None:
+        asked = received.request or received.embedding
+        if asked is None:
             return self._not_understood(received, why)
-        return filled(as_fault(self._script.next(), received.request), self._defaults)
+        return filled(as_fault(self._script.next(), asked), self._defaults)
 
     def _admits(self, message: Message) -> bool:
         """Whether the request has the key, or none is demanded."""
@@ -291,11 +307,15 @@ class FakeProvider:
     def _not_understood(self, received: Received, why: str) -> Fault:
         if received.wire is not None and received.method == "POST":
             return Fault(kind="bad_request", message=f"FakeProvider cannot read the request: {why}")
-        known = ", ".join([f"POST .../{path.strip('/')}" for path in PATHS])
+        known = ", ".join([f"POST .../{path.strip('/')}" for path in (*PATHS, *_SHOWN)])
         return Fault(
             kind="not_found",
             message=f"FakeProvider has nothing at {received.method} {received.path}; it has GET .../models, {known}",
         )
+
+
+_SHOWN = [path for path in EMBEDDING_PATHS if "[" not in path]
+"""Those of the paths of embeddings that name no model."""
 
 
 def closed(text: str) -> str:

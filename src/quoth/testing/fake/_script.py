@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
+from ...embeddings import EmbeddingRequest, EmbeddingResponse
 from ...errors import KINDS, APIStatusError, InputError, InputTypeError
 from ...types import ModelRequest, Response
 from ...wire import Headers
@@ -47,6 +48,8 @@ class Fault(Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaults=True
 
     answer: str | Response | None = None
     """The answer that is given, or would be but for the fault; None: what the FakeProvider says without a script."""
+    vectors: EmbeddingResponse | None = None
+    """The same, to who asks for vectors."""
     status: int | None = None
     """From 400 on an error; below it, and not 200, a reply without a body."""
     kind: str | None = None
@@ -118,9 +121,9 @@ def _check(name: str, value: object, types: tuple[type, ...], least: int) -> Non
         raise InputError(f"a Fault's {name} is {least} or more, not {value}")
 
 
-Answer: TypeAlias = str | Response | Fault | int | APIStatusError | Callable[[ModelRequest], object]
-"""What one request is answered with: a text, a Response, a status, an error, a fault, or what a function makes of
-the request that was read (any of the others)."""
+Answer: TypeAlias = str | Response | EmbeddingResponse | Fault | int | APIStatusError | Callable[[ModelRequest], object]
+"""What one request is answered with: a text, a Response, vectors, a status, an error, a fault, or what a function makes
+of the request that was read (any of the others); where vectors were asked for, that is an EmbeddingRequest."""
 
 LOAD_FAULTS: tuple[Fault, ...] = (
     Fault(status=429, retry_after=0.01),
@@ -165,7 +168,7 @@ class Script:
 
 def _endless(answers: Answer | Iterable[Answer]) -> Iterator[Answer]:
     """The answers in order; one that stands alone is given to every request."""
-    if isinstance(answers, Iterable) and not isinstance(answers, str):
+    if isinstance(answers, Iterable) and not isinstance(answers, (str, EmbeddingResponse)):
         return iter(answers)
     if not callable(answers):
         as_fault(answers)  # said now rather than to the first client
@@ -177,7 +180,7 @@ def failed(message: str) -> Fault:
     return Fault(status=501, kind="server", message=message, headers=(("x-should-retry", "false"),))
 
 
-def as_fault(answer: object, request: ModelRequest | None = None) -> Fault:
+def as_fault(answer: object, request: ModelRequest | EmbeddingRequest | None = None) -> Fault:
     """Bring any answer into the one form; a function is asked.
 
     Raises InputTypeError for what is no answer, and what the function raises.
@@ -189,6 +192,8 @@ def as_fault(answer: object, request: ModelRequest | None = None) -> Fault:
             return answer
         case str() | Response():
             return Fault(answer=answer)
+        case EmbeddingResponse():
+            return Fault(vectors=answer)
         case int() if not isinstance(answer, bool):
             return Fault(status=answer)
         case APIStatusError():

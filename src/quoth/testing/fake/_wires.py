@@ -14,7 +14,18 @@ from ...types import Document, Message, ModelRequest, Part, Response, Text, Tool
 from ...wire import ErrorInfo, Headers, WireReply
 from ._script import Fault
 
-__all__ = ["PATHS", "Reply", "error_of", "server_of", "spell", "wire_of"]
+__all__ = [
+    "PATHS",
+    "Reply",
+    "bare_reply",
+    "error_of",
+    "id_header",
+    "labelled",
+    "server_of",
+    "spell",
+    "tokens",
+    "wire_of",
+]
 
 PATHS: Mapping[str, str] = {
     "/chat/completions": "openai_chat",
@@ -64,14 +75,14 @@ def server_of(wire: str) -> ServerDialect:
 
 def spell(wire: str, request: ModelRequest, fault: Fault, number: int) -> Reply:
     """The reply to a request, complete: what breaks it off comes later."""
-    return _labelled(_spelled(wire, request, fault, number), fault)
+    return labelled(_spelled(wire, request, fault, number), fault)
 
 
 def _spelled(wire: str, request: ModelRequest, fault: Fault, number: int) -> Reply:
     server = server_of(wire)
-    if fault.body is not None or (fault.status not in (None, 200) and not fault.refuses and fault.cut != "error"):
-        kind = "text/html" if (fault.body or b"").lstrip()[:1] == b"<" else "application/json"
-        return Reply(status=fault.status or 200, headers=(("content-type", kind),), pieces=[fault.body or b""])
+    bare = bare_reply(fault)
+    if bare is not None:
+        return bare
     if fault.refuses:
         return Reply.whole(server.build_error(error_of(wire, fault)))
     response = ready(request, fault, number)
@@ -91,7 +102,15 @@ def _spelled(wire: str, request: ModelRequest, fault: Fault, number: int) -> Rep
     )
 
 
-def _labelled(reply: Reply, fault: Fault) -> Reply:
+def bare_reply(fault: Fault) -> Reply | None:
+    """The reply that a fault spells out itself, body or status; None where the wire does."""
+    if fault.body is None and (fault.status in (None, 200) or fault.refuses or fault.cut == "error"):
+        return None
+    kind = "text/html" if (fault.body or b"").lstrip()[:1] == b"<" else "application/json"
+    return Reply(status=fault.status or 200, headers=(("content-type", kind),), pieces=[fault.body or b""])
+
+
+def labelled(reply: Reply, fault: Fault) -> Reply:
     """The reply with the headers that the fault names, each in place of its own of that name."""
     own = tuple([(name.lower(), value) for name, value in fault.headers])
     if fault.content_type is not None:

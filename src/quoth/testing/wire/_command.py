@@ -12,11 +12,14 @@ from ._mutation import mutate_file
 from ._report import as_json, mutation_lines, mutation_passed, passed, report_lines
 from ._run import Halves, Plan, halves_of, run_file
 from ._streams import Cutting
+from ._vectors import VECTOR_WIRES
 from ._wires import WIRES
 
 __all__ = ["main"]
 
 FAILED, MISUSED = 1, 2
+
+NAMES = [wire.name for wire in (*WIRES, *VECTOR_WIRES)]
 
 
 def main(arguments: Sequence[str] | None = None, *, halves: Callable[[str], Halves] = halves_of) -> int:
@@ -29,7 +32,7 @@ def main(arguments: Sequence[str] | None = None, *, halves: Callable[[str], Halv
     if not files:
         sys.stderr.write(f"no recordings in {options.folder}: a folder of *.jsonl files is asked for\n")
         return MISUSED
-    wires = frozenset(options.wire or [wire.name for wire in WIRES])
+    wires = frozenset(options.wire or NAMES)
     plan = Plan(wires=wires, cutting=Cutting(seed=options.seed), halves=halves)
     if options.mutate:
         mutations = [mutate_file(path, plan, options.seed) for path in files]
@@ -56,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("folder", type=Path, metavar="DIR", help="a folder of recordings, one exchange a line")
     parser.add_argument("--only", action="append", default=[], metavar="FILE", help="this file of it; may be repeated")
-    parser.add_argument("--wire", action="append", choices=[wire.name for wire in WIRES], help="this wire alone")
+    parser.add_argument("--wire", action="append", choices=NAMES, help="this wire alone")
     parser.add_argument("--failures", type=int, default=10, metavar="N", help="how many failures to tell (10)")
     parser.add_argument("--seed", type=int, default=0, help="chooses where long streams are cut, and the mutants (0)")
     parser.add_argument("--mutate", action="store_true", help="change recorded answers, and see whether it is noticed")

@@ -29,6 +29,7 @@ from ._files import Exchange, read_file
 from ._rows import provider_of
 from ._run import Plan
 from ._scope import wire_of
+from ._vectors import VectorsExpected, VectorWire, expect_vectors, meet_vectors
 from ._wires import Wire
 from .readers._events import Event, events_of
 from .readers._json import object_in
@@ -82,6 +83,9 @@ def mutate_file(path: Path, plan: Plan, seed: int, most: int = PER_RECORDING) ->
         if plan.keep is not None and not plan.keep(exchange):
             continue
         chance = random.Random(f"{seed}:{exchange.id}")  # noqa: S311  # no secret
+        if isinstance(wire, VectorWire):
+            _mutate_vectors(exchange, wire, plan, found, chance=chance, most=most)
+            continue
         _mutate(exchange, wire, plan, found, chance=chance, most=most)
     return found
 
@@ -103,6 +107,22 @@ def _mutate(
         )
 
 
+def _mutate_vectors(
+    exchange: Exchange, wire: VectorWire, plan: Plan, found: MutationResult, *, chance: random.Random, most: int
+) -> None:
+    halves, expected = plan.vector_halves(wire.name), expect_vectors(wire, exchange)
+    for mutant in mutants(exchange, wire, expected, chance, most):
+        found.made[wire.name] += 1
+        if meet_vectors(expected, wire, exchange, mutant.reply, halves)[0]:
+            found.noticed[wire.name] += 1
+            continue
+        again = expect_vectors(wire, replace(exchange, reply=mutant.reply))
+        reason = NOT_READ if again == expected else DEAF
+        found.survivors.append(
+            Survivor(file=exchange.file, id=exchange.id, wire=wire.name, path=mutant.path, reason=reason)
+        )
+
+
 def _reason(expected: Expected, again: Expected) -> str:
     """Why nobody noticed: the leaf changes nothing that is compared, or the dialect is deaf to it."""
     for each in (expected, again):
@@ -114,13 +134,23 @@ def _reason(expected: Expected, again: Expected) -> str:
 # Making mutants.
 
 
-def mutants(exchange: Exchange, wire: Wire, expected: Expected, chance: random.Random, most: int) -> Iterator[Mutant]:
-    """Some mutants of a recorded reply, by chance."""
+def mutants(
+    exchange: Exchange,
+    wire: Wire | VectorWire,
+    expected: Expected | VectorsExpected,
+    chance: random.Random,
+    most: int,
+) -> Iterator[Mutant]:
+    """Some mutants of a recorded reply, by chance; of vectors, whose numbers are many, one of each path first."""
     if expected.form == "unreadable":  # nothing is read of it
         return
     body = exchange.reply.body
     made = list(_places(exchange.reply, wire.reader.MUTABLE, expected))
-    for place in chance.sample(made, min(most, len(made))):
+    chosen = chance.sample(made, min(most, len(made)))
+    if isinstance(wire, VectorWire):
+        first = list({place.path(): place for place in chance.sample(made, len(made))}.values())
+        chosen = [*first, *[place for place in chosen if all(place is not other for other in first)]][:most]
+    for place in chosen:
         event = place.event
         text = json.dumps(_changed(place.value, place.steps), ensure_ascii=False).encode("utf-8", "surrogatepass")
         new = text if event is None else body[: event.start] + b"data: " + text + body[event.end :]
@@ -160,7 +190,7 @@ class Place(Struct, frozen=True, kw_only=True):
         return value
 
 
-def _places(reply: WireReply, leaves: MutableLeaves, expected: Expected) -> Iterator[Place]:
+def _places(reply: WireReply, leaves: MutableLeaves, expected: Expected | VectorsExpected) -> Iterator[Place]:
     """The leaves that count."""
     body = reply.body
     if expected.error is not None:

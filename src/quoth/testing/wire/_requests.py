@@ -10,15 +10,14 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 from urllib.parse import parse_qsl, urlsplit
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from ...dialects.server import ServerDialect
 from ...errors import InputError, QuothError
-from ...providers._provider import Provider
+from ...providers._spec import Wire
 from ...wire import HTTPRequest, WireReply, WireRequest, header
 from ._reading import Difference, same_json
 
@@ -129,6 +128,21 @@ MEANT = ("anthropic-beta", "anthropic-version", "openai-beta")
 """Headers of a request that change what it asks for."""
 
 
+class Builds(Protocol):
+    """A provider, as far as its requests are looked at."""
+
+    model: str
+    wire: Wire
+
+    def build(self, request: Any) -> WireRequest: ...
+
+
+class Reads(Protocol):
+    """A server half, as far as it reads requests."""
+
+    def parse_request(self, request: WireRequest) -> Any: ...
+
+
 class RequestCheck(Struct, kw_only=True):
     """What came of one request: what differs, what was spelled otherwise on purpose, or why it was not compared."""
 
@@ -153,8 +167,8 @@ def check_request(
     request: HTTPRequest,
     reply: WireReply,
     *,
-    provider: Provider,
-    server: ServerDialect,
+    provider: Builds,
+    server: Reads,
     known: tuple[Normalisation, ...],
 ) -> RequestCheck:
     """Read a recorded request and build it again."""
@@ -226,7 +240,7 @@ def _compare_envelope(request: HTTPRequest, built: WireRequest) -> Iterator[Diff
             yield Difference(check=CHECK, what=what, expected=one, found=other)
 
 
-def _carried_beside(request: HTTPRequest, provider: Provider) -> Iterator[str]:
+def _carried_beside(request: HTTPRequest, provider: Builds) -> Iterator[str]:
     """Headers that mean something and are neither the dialect's nor the row's: a call gives them as ``headers=``."""
     for name in MEANT:
         said = header(request.headers, name)

@@ -22,6 +22,7 @@ from ._rows import provider_of
 from ._scope import missing, out_of_scope, wire_of
 from ._server import check_server
 from ._streams import Cutting, check_cuts
+from ._vectors import VectorHalves, VectorWire, check_vectors, vector_halves
 from ._wires import Wire
 
 __all__ = ["ExchangeResult", "FileResult", "Halves", "Plan", "check_exchange", "halves_of", "run_file"]
@@ -46,6 +47,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     cutting: Cutting | None
     """None: a stream is read in one piece only."""
     halves: Callable[[str], Halves] = halves_of
+    vector_halves: Callable[[str], VectorHalves] = vector_halves
     keep: Callable[[Exchange], bool] | None = None
     """Which exchanges; None for all."""
 
@@ -158,15 +160,31 @@ def run_file(path: Path, plan: Plan) -> FileResult:
     return found
 
 
-def _check(exchange: Exchange, wire: Wire, plan: Plan) -> ExchangeResult:
+def _check(exchange: Exchange, wire: Wire | VectorWire, plan: Plan) -> ExchangeResult:
     try:
+        if isinstance(wire, VectorWire):
+            return _check_vectors(exchange, wire, plan.vector_halves(wire.name))
         return check_exchange(exchange, wire, plan.halves(wire.name), plan.cutting)
     except Exception as error:  # noqa: BLE001  # what breaks on one recording fails it, and the others still run
         broken = Difference(check="tool", what=f"broke on it: {type(error).__name__}: {error}")
         return ExchangeResult(id=exchange.id, wire=wire.name, form="broken", differences=[broken])
 
 
-def _in_scope(path: Path, found: FileResult) -> Iterator[tuple[Exchange, Wire]]:
+def _check_vectors(exchange: Exchange, wire: VectorWire, halves: VectorHalves) -> ExchangeResult:
+    outcome = check_vectors(exchange, wire, halves)
+    return ExchangeResult(
+        id=exchange.id,
+        wire=wire.name,
+        form=outcome.form,
+        differences=outcome.differences,
+        normalised=outcome.normalised,
+        notes=outcome.notes,
+        suspect=outcome.suspect,
+        unreviewed=outcome.unreviewed,
+    )
+
+
+def _in_scope(path: Path, found: FileResult) -> Iterator[tuple[Exchange, Wire | VectorWire]]:
     for exchange in read_file(path):
         if isinstance(exchange, str):
             found.complaints.append(exchange)
