@@ -137,6 +137,6 @@ def _reckoned_anew(cost: Cost) -> int | None:
 
 
 def _differs(record: CallRecord, bucket: str, count: int) -> bool:
-    """Whether a cost was reckoned from another count than the usage has. An answer is one request where it says none."""
+    """Whether a cost was reckoned from another count than the usage has; an answer that says none is one request."""
     used = getattr(record.usage, bucket, 0) if record.usage is not None else 0
     return bool(count != used and (used or bucket != "requests"))
