@@ -47,7 +47,6 @@ from tables import chat_table
 HELLO = Response(message=Message.assistant("Hello"), finish_reason="stop", model="gpt-4")
 VERBS = (
     "batch",
-    "budget",
     "chat",
     "map",
     "metrics",
@@ -132,6 +131,8 @@ def test_every_option_was_tried_and_is_typed():
             "reasoning",
             "retries",
             "fallback",
+            "budget",
+            "on_budget",
         }
         == set(CHECKS)
         == set(CallOptions.__annotations__)
@@ -183,6 +184,8 @@ GOOD = {
     "tags": [{}, {"a": "b"}, {"x" * 64: "é" * 256}, {f"t{n}": "v" for n in range(32)}],
     "retries": [0, 5, RetryPolicy(), RetryPolicy(retries=0, backoff=0.1)],
     "fallback": [[], ["claude-sonnet-5-5"], ("gpt-4", "local/smollm2"), [ModelsAPI().bind("gpt-4")]],
+    "budget": [ModelsAPI().budget("5"), [], (ModelsAPI().budget("5"), ModelsAPI().budget("1", per="day"))],
+    "on_budget": ["raise", "cap"],
 }
 BAD = {
     "system": [5, "", " \n", ["x"], b"x"],
@@ -209,6 +212,8 @@ BAD = {
     "retries": [-1, 1.5, "2", True, [2], 10**9, RetryPolicy(retries=-1), RetryPolicy(retries=1.5),
                 RetryPolicy(backoff=float("nan")), RetryPolicy(longest_wait="long")],
     "fallback": ["gpt-4", 5, [5], [None], {"gpt-4": 1}, ["gpt-4", b"x"]],
+    "budget": ["5.00", 5, 5.0, ["5"], {"limit": "5"}, [None]],
+    "on_budget": [5, "", "ignore", True],
 }  # fmt: skip
 
 

@@ -57,13 +57,13 @@ HOUSE: dict[str, Room] = {
     # The door.
     "quoth": room(
         "the public names and `models`",
-        f"{NOUNS} _api _catalog _embedding _listing _options _settings _stream _version providers",
+        f"{NOUNS} _api _budgets _catalog _embedding _listing _options _settings _stream _version providers",
     ),
     # The API: the user's words become a ModelRequest. It may use the verbs of instrumentation outside a call.
     "_api": room(
         "ModelsAPI, ModelBinding",
-        f"{NOUNS} _aio _options _prompt _listing _estimating _embedding middleware _service _call _stream _settings "
-        "_scope _registry _catalog _costs instrumentation limits providers",
+        f"{NOUNS} _aio _options _prompt _listing _estimating _embedding middleware _service _call _stream _budgets "
+        "_settings _scope _registry _catalog _costs instrumentation limits providers",
     ),
     "_aio": room("the verbs of the API for asyncio, loaded when asked for", f"{NOUNS} _options _prompt _stream"),
     "_listing": room(
@@ -73,14 +73,16 @@ HOUSE: dict[str, Room] = {
         "what estimate, compare and reprice answer",
         f"{NOUNS} _catalog _costs _json instrumentation providers transport",
     ),
-    "_embedding": room("what embed takes: texts and their options", f"{NOUNS} _options _call providers"),
-    "_options": room("the keyword options and their checks", f"{NOUNS} _catalog _scope _settings providers dialects"),
+    "_embedding": room("what embed takes: texts and their options", f"{NOUNS} _options _call _budgets providers"),
+    "_options": room(
+        "the keyword options and their checks", f"{NOUNS} _budgets _catalog _scope _settings providers dialects"
+    ),
     "_prompt": room("what a prompt means; dicts in OpenAI's form are read by that dialect", f"{NOUNS} dialects"),
     # The service: one call from its beginning to its record. It alone joins what stands below.
     "_service": room(
         "ModelService: what production needs around one call",
-        f"{NOUNS} middleware _answering _batching _proving _call _stream _settings _scope _registry _costs _flow "
-        "instrumentation limits providers transport",
+        f"{NOUNS} middleware _answering _batching _proving _call _stream _budgets _settings _scope _registry _costs "
+        "_flow instrumentation limits providers transport _database",
     ),
     "_answering": room(
         "the flows of a call: whole, streamed, through middleware",
@@ -90,15 +92,22 @@ HOUSE: dict[str, Room] = {
         "the flow of embed: texts in batches, their answers as one",
         f"{NOUNS} _accounting _tries _sending _call _flow providers",
     ),
-    "_accounting": room("what an answer cost, put on it", f"{NOUNS} _call _costs"),
     "_tries": room("who is asked, how often, until one answers", f"{NOUNS} _call _flow limits"),
     "_sending": room(
         "one try of one target: chosen, spelled, addressed, admitted, sent, read",
-        f"{NOUNS} _proving _call _stream _settings _flow limits providers",
+        f"{NOUNS} _spending _proving _call _stream _settings _flow limits providers",
     ),
+    "_spending": room(
+        "what an attempt may cost, reserved before it is sent",
+        f"{NOUNS} _accounting _call _budgets _scope _flow limits _costs _catalog dialects",
+    ),
+    "_accounting": room("what an answer cost, put on it", f"{NOUNS} _call _costs"),
     "_call": room(
         "one call: what was asked, by whom it may be answered, and all that its record is made from",
-        f"{NOUNS} _proving _settings _scope _costs _flow instrumentation limits providers",
+        f"{NOUNS} _budgets _proving _settings _scope _costs _flow instrumentation limits providers",
+    ),
+    "_budgets": room(
+        "Budget: what may be spent, and where that is kept", f"{NOUNS} _scope _catalog limits transport _database"
     ),
     "_proving": room("who calls, proved by credentials where there is no key", f"{NOUNS} providers transport"),
     "_stream": room("Stream, AsyncStream: what a flow puts out, for the user's loop", f"{NOUNS} _flow"),
@@ -115,7 +124,7 @@ HOUSE: dict[str, Room] = {
     "dialects": room("HOW IT IS SPELLED: one folder a wire, pure functions", f"{NOUNS} _json _framing"),
     # What the service composes, none of which knows the others.
     "instrumentation": room("what happened: records, journal, totals, the ledger", f"{NOUNS} _database"),
-    "limits": room("what may happen: retries, gates, budgets", f"{NOUNS} _flow"),
+    "limits": room("what may happen: retries, gates, budgets", f"{NOUNS} _flow _database _json"),
     "_costs": room("what it cost, exactly, and why", f"{NOUNS} data"),
     "_catalog": room("what is known of models without asking anybody", "data errors types"),
     "data": room("generated: prices, catalog"),
@@ -125,7 +134,7 @@ HOUSE: dict[str, Room] = {
     # What keeps.
     "_database": room("the file or server that keeps tables: opening, schema, transactions", "errors"),
     # What surrounds a call.
-    "_scope": room("tags and tallies of a context", "errors"),
+    "_scope": room("tags, tallies and budgets of a context", "errors"),
     # The nouns, and two mechanisms as pure as they are.
     "_framing": room("bytes to frames: SSE, NDJSON", "errors"),
     "embeddings": room("texts as vectors: requests and responses", "types _json"),
@@ -500,6 +509,9 @@ WAITS: dict[tuple[str, str], str] = {
     ("quoth._registry", "quoth.transport._clock"): "the day: when a provider is built, its model may be retired",
     ("quoth._listing", "quoth.transport._clock"): "what is retired and what it costs, today",
     ("quoth._estimating", "quoth.transport._clock"): "what a call would cost now",
+    ("quoth._budgets", "quoth.transport._clock"): "the clock of the budgets of a process: its days and months",
+    ("quoth.limits._till", "queue"): "the till before the thread of a database; a call waits for it in a step",
+    ("quoth.limits._till", "threading"): "that thread: it alone waits for the database",
     ("quoth.instrumentation.ledger._pump", "queue"): "records wait there for the ledger's thread: no call does",
     ("quoth.instrumentation.ledger._pump", "threading"): "that thread, which alone writes",
     ("quoth.testing.fake._server", "asyncio"): "a server, on a loop of its own: no call of ours waits in it",
@@ -715,7 +727,9 @@ def test_a_room_that_is_built_is_planned_no_more():
 
 def test_only_the_service_composes_and_only_the_api_uses_the_verbs():
     outside_of_calls = {"_api", "_estimating", "testing"}
-    assert composers(HOUSE) == {"_service", "_accounting", "_tries", "_sending", "_call"} | outside_of_calls
+    assert composers(HOUSE) == {
+        "_service", "_accounting", "_spending", "_tries", "_sending", "_budgets", "_call",
+    } | outside_of_calls  # fmt: skip
 
 
 def test_only_the_costs_and_the_catalog_read_the_data():

@@ -24,7 +24,9 @@ def blocks(page, language):
 
 @pytest.mark.local
 @needs_model
-@pytest.mark.parametrize("page", ["README.md", "docs/local-model.md", "docs/errors.md", "docs/reliability.md"])
+@pytest.mark.parametrize("page", [
+    "README.md", "docs/budgets.md", "docs/local-model.md", "docs/errors.md", "docs/reliability.md",
+])  # fmt: skip
 def test_the_examples_run_on_the_embedded_model(page):
     examples = blocks(page, "python")
     assert examples

@@ -39,6 +39,7 @@ from .types import (
 )
 
 if TYPE_CHECKING:
+    from ._budgets import Budget, BudgetState
     from ._catalog import ModelInfo
     from ._embedding import EmbedOptions
     from ._listing import ProviderInfo
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
 __all__ = [
     "AsyncStream",
     "Audio",
+    "Budget",
+    "BudgetState",
     "CallOptions",
     "Cost",
     "Document",
@@ -85,6 +88,8 @@ models = ModelsAPI()
 
 
 _LATE = {
+    "Budget": "_budgets",
+    "BudgetState": "_budgets",
     "EmbedOptions": "_embedding",
     "EmbeddingRequest": "embeddings",
     "EmbeddingResponse": "embeddings",

@@ -13,7 +13,7 @@ from .types import Cost, Response
 if TYPE_CHECKING:
     from .embeddings import EmbeddingResponse
 
-__all__ = ["account", "account_vectors"]
+__all__ = ["account", "account_vectors", "priced_by"]
 
 
 def account(response: Response, scope: CallScope) -> Response:
@@ -65,7 +65,7 @@ def _price(
             region=region,
             host=scope.host,
             speed=speed,
-            asked=_priced_by(request.extra) if request.extra else (),
+            asked=priced_by(request.extra) if request.extra else (),
             price=scope.target.price,
         )
     except Exception as error:  # noqa: BLE001  # whatever is wrong with our pricing, the answer is paid for
@@ -84,6 +84,6 @@ _PRICED_BY = ("service_tier", "speed", "inference_geo")
 """Fields of a request that may change its price. They count where the answer does not say how it was served."""
 
 
-def _priced_by(extra: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+def priced_by(extra: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     """Those of a request."""
     return tuple([(name, value) for name in _PRICED_BY if isinstance(value := extra.get(name), str)])

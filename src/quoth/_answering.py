@@ -85,6 +85,8 @@ def _stream(call: ModelCall, scope: CallScope) -> Flow[StreamOutput, Response]:
             events = reader.feed(chunk) if chunk else reader.end()
         except APIStatusError as error:
             raise reader.interrupted(error) from None
+        if scope.hold is not None:
+            scope.hold.keep(scope.moment())
     yield Finish()
     return response
 

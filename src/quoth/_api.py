@@ -12,7 +12,7 @@ from ._call import ModelCall
 from ._options import CallOptions, check_options, over
 from ._prompt import Prompt, conversation
 from ._registry import SimpleModelRegistry
-from ._scope import Within, carry, check_tags, is_async, is_generator, merge_tags, surroundings
+from ._scope import Within, carry, check_tags, is_async, is_generator, merge_tags, surroundings, together
 from ._service import ModelService
 from ._settings import Settings, SettingsOptions
 from ._stream import Stream
@@ -24,7 +24,10 @@ from .providers._spec import CheckLevel, ProviderSpec
 from .types import Message, ModelRequest, Response
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from ._aio import AsyncModelBinding, AsyncModels
+    from ._budgets import Budget, BudgetState, Estimating
     from ._catalog import ModelInfo
     from ._costs import OwnPrice
     from ._embedding import EmbedOptions
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
     from .instrumentation import CallRecord, Hook, HookHandle, Tally, UsageReport
     from .instrumentation._days import Day
     from .instrumentation.ledger import Ledger
+    from .limits._accounts import Per
     from .middleware import Middleware
 
     # Within ModelsAPI `list` is a verb.
@@ -47,7 +51,7 @@ _REQUEST = frozenset({"max_tokens", "temperature", "top_p", "stop", "seed", "too
 """The options that are fields of a ModelRequest under their own name."""
 
 _PLANNED = frozenset({
-    "batch", "budget", "chat", "map", "metrics", "run", "serve_metrics",
+    "batch", "chat", "map", "metrics", "run", "serve_metrics",
 })  # fmt: skip
 """Verbs that the design promises and this version does not have."""
 
@@ -302,6 +306,45 @@ class ModelsAPI:
         """``with models.tag(feature="search", user="u1"):`` puts tags on the calls made inside, as ``track`` counts."""
         return Within(None, check_tags("tag", tags))
 
+    def budget(
+        self,
+        limit: str | Decimal | int,
+        /,
+        *,
+        name: str | None = None,
+        per: Per | None = None,
+        by: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        hard: bool = True,
+        estimate: Estimating = "worst",
+    ) -> Budget:
+        """Make a budget: ``with models.budget("5.00"):``, or ``models.budget("500", name="team-a", per="month")``.
+
+        No call is sent that may cost more than is left, whatever else is under way. Pass it as ``budget=`` to calls
+        and bindings, or enter it for this context. docs/budgets.md says what is promised, and what is not.
+
+        Args:
+            limit: US dollars, as a str or a Decimal.
+            name: under which all processes that share the ledger's database share it. Without a name, or without a
+                ledger, it lives in this process.
+            per: ``day``, ``week`` or ``month`` (UTC): the limit holds for each. None: for all time.
+            by: a tag, each value of which has the limit to itself: ``by="user"``.
+            tags: it counts only calls that have all these.
+            hard: False: it lets calls pass, warns once, and counts.
+            estimate: what is reserved for a call: ``worst``, the most that it may cost; ``expected``, twice what calls
+                of its model have cost on average, in this process or by the ledger, which may be exceeded.
+
+        Raises InputError or ConfigurationError for what can be no budget.
+        """
+        return self._service.budgets.make(limit, name, per=per, by=by, tags=tags, hard=hard, estimate=estimate)
+
+    def budgets(self) -> tuple[BudgetState, ...]:
+        """All budgets with a name that were used: of this process, and of the ledger's database, by whomever.
+
+        In the order of name, value and window; those of windows that are past too. Raises BudgetUnavailableError.
+        """
+        return self._service.budgets.states()
+
     def carry(self, function: Callable[Arguments, Carried]) -> Callable[Arguments, Carried]:
         """The function with the present tags and tallies: ``pool.submit(models.carry(work), item)``.
 
@@ -370,9 +413,8 @@ class ModelBinding:
     """A model and its options, checked and prepared once: ``fast = models.bind("gpt-6-luna", temperature=0)``."""
 
     __slots__ = (
-        "_check", "_dialect", "_fallback", "_given", "_headers", "_model", "_options", "_price", "_system", "_tags",
-        "_template",
-        "_timeout", "service",
+        "_budgets", "_check", "_dialect", "_fallback", "_given", "_headers", "_model", "_options", "_price", "_system",
+        "_tags", "_template", "_timeout", "service",
     )  # fmt: skip
 
     def __init__(self, service: ModelService, model: str, options: Mapping[str, Any]) -> None:
@@ -390,6 +432,7 @@ class ModelBinding:
         self._timeout: float | None = options.get("timeout")
         self._headers = options.get("headers", ())
         self._tags: Mapping[str, str] = options.get("tags", {})
+        self._budgets: tuple[Budget, ...] = options.get("budget", ())
         self._price = _own_price(options["price"]) if "price" in options else None
         self._given = Given(api_key=options.get("api_key"), base_url=options.get("base_url"))
         self._fallback = _fallbacks(service, options)
@@ -455,6 +498,8 @@ class ModelBinding:
             given=self._given,
             headers=self._headers,
             retries=self._options.get("retries"),
+            budgets=together(around.budgets, self._budgets),
+            on_budget=self._options.get("on_budget", "raise"),
             fallback=tuple([binding.target(messages) for binding in self._fallback]) if self._fallback else (),
             timeout=self._timeout,
             price=self._price,
@@ -473,6 +518,7 @@ class ModelBinding:
             headers=self._headers,
             price=self._price,
             retries=self._options.get("retries"),
+            budgets=self._budgets,
         )
 
     def __repr__(self) -> str:

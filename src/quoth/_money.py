@@ -230,6 +230,11 @@ class Cost(Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaults=True)
         return sum([line.femto for line in self.lines]) if self.femto is None else self.femto
 
     @property
+    def nano(self) -> int | None:
+        """The amount in nano-dollars (1e-9 USD), rounded up, as budgets count; None where it is unknown."""
+        return None if self.femto is None else -(-self.femto // 10**6)
+
+    @property
     def lines(self) -> tuple[CostLine, ...]:
         """One line a bucket; a bucket that has no rate has no line. Of a stated cost: the lines of the computed one."""
         if self.computed is not None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from types import NoneType
-from typing import Any, Protocol, TypeAlias, TypedDict, get_args
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypedDict, get_args
 
-from ._scope import check_tags, merge_tags
+from ._scope import check_tags, merge_tags, together
 from ._settings import as_policy
 from .dialects import CLIENTS
 from .errors import ConfigurationError, InputError, InputTypeError, NotBuiltError, QuothError
@@ -20,6 +20,9 @@ from .providers._auth import KeySource, Secret, as_source
 from .providers._spec import SHORT_NAMES, CheckLevel
 from .types import RetryPolicy, Tool, ToolChoice
 from .wire import Headers
+
+if TYPE_CHECKING:
+    from ._budgets import Budget, OnBudget
 
 __all__ = ["CHECKS", "PLANNED", "CallOptions", "Check", "check_options", "over", "whole_number", "wrong"]
 
@@ -72,11 +75,15 @@ class CallOptions(TypedDict, total=False):
     """Who is asked where this model fails: ids, with the options of this call, or bindings, with their own."""
     tags: Mapping[str, str]
     """Who asks, for records and totals: ``{"feature": "search"}``, over those of the binding and the context."""
+    budget: Budget | Sequence[Budget]
+    """What may be spent, beside the budgets of the binding and the context: all of them hold. See docs/budgets.md."""
+    on_budget: OnBudget
+    """What to do where more might be spent than is left: ``raise``, or ``cap`` the length of the answer."""
 
 
 PLANNED = frozenset(
     {
-        "budget", "on_budget", "output",
+        "output",
     }
 )  # fmt: skip
 """Options that the design promises and this version does not have."""
@@ -292,6 +299,24 @@ def _fallback(name: str, value: Any) -> tuple[Any, ...]:
     return tuple(value)
 
 
+def _budgets(name: str, value: Any) -> tuple[Budget, ...]:
+    from ._budgets import Budget
+
+    budgets = tuple(value) if isinstance(value, (list, tuple)) else (value,)
+    for each in budgets:
+        if not isinstance(each, Budget):
+            raise wrong(name, f"what models.budget(...) makes, {name}=models.budget('5.00'),", each)
+    return budgets
+
+
+def _on_budget(name: str, value: Any) -> str:
+    from ._budgets import OnBudget
+
+    if _text(name, value) not in get_args(OnBudget):
+        raise InputError(f"{name} is one of {', '.join(get_args(OnBudget))}, not {value[:80]!r}")
+    return str(value)
+
+
 CHECKS: dict[str, Check] = {
     "system": _system,
     "max_tokens": whole_number(1),
@@ -313,6 +338,8 @@ CHECKS: dict[str, Check] = {
     "retries": as_policy,
     "fallback": _fallback,
     "tags": check_tags,
+    "budget": _budgets,
+    "on_budget": _on_budget,
 }
 """Every option there is, and what checks it: it gives the value as a request holds it, or raises."""
 
@@ -343,8 +370,10 @@ def _checked(check: Check, name: str, value: Any) -> Any:
 
 
 def over(options: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
-    """Checked options over checked ones: each replaces its like, but tags are put together."""
+    """Checked options over checked ones: each replaces its like, but tags and budgets are put together."""
     merged = {**options, **more}
+    if "budget" in options and "budget" in more:
+        merged["budget"] = together(options["budget"], more["budget"])
     if "tags" in options and "tags" in more:
         merged["tags"] = merge_tags(options["tags"], more["tags"])
     return merged

@@ -124,6 +124,10 @@ def send(target: ModelCall, scope: CallScope, wire: WireRequest, *, stream: bool
     lane = scope.lane = scope.health.lane(target.provider.id, scope.host or "", key)
     if not lane.clear:
         yield from _pass(target, lane, scope)
+    if scope.call.budgets or target.budgets:
+        shorter = yield from _afford(target, scope, wire, stream=stream)
+        if shorter is not None:
+            request, proof = shorter
     if proof is not None:  # as late as can be, for what proves it holds the time
         request = proof(request, scope.clock())
     scope.begin_attempt()
@@ -154,6 +158,27 @@ def _pass(target: ModelCall, lane: Lane, scope: CallScope) -> Generator[Step, An
         yield Sleep(wait)
         scope.waited += wait
     scope.trial = lane.breaker.admit(scope.moment())
+
+
+def _afford(
+    target: ModelCall, scope: CallScope, wire: WireRequest, *, stream: bool
+) -> Generator[Step, Any, tuple[HTTPRequest, Proof | None] | None]:
+    """Reserve what it may cost; give what is to be sent in its place, where only a shorter answer can be paid."""
+    from ._spending import reserve
+
+    chosen = scope.changes[: len(scope.changes) - len(wire.changes)]
+
+    def spell(shorter: ModelCall) -> WireRequest:
+        scope.changes = chosen
+        return _spell(shorter, scope, stream=stream)
+
+    try:
+        capped = yield from reserve(target, scope, wire, spell)
+    except BaseException:
+        if scope.trial and scope.lane is not None:
+            scope.lane.breaker.lost()
+        raise
+    return (yield from _address(target, scope, capped)) if capped is not None else None
 
 
 def _address(

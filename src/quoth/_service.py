@@ -30,7 +30,9 @@ from .transport import AsyncTransport, Transport
 from .types import Response
 
 if TYPE_CHECKING:
+    from ._budgets import Budgets
     from ._costs import Prices
+    from ._database import Place
     from ._proving import Prover
     from .embeddings import EmbeddingRequest, EmbeddingResponse
     from .instrumentation._hooks import Hook, HookHandle, Hooks
@@ -55,6 +57,7 @@ class ModelService:
         """The first is the outermost."""
         self._changing = allocate_lock()
         """Guards what follows from the settings while they are replaced."""
+        self._budgets: Budgets | None = None
         self._prices: Prices | None = None
         self._health: Health | None = None
         self._prover: Prover | None = None
@@ -78,6 +81,23 @@ class ModelService:
                     self._ledger_sought = True
         return self._ledger
 
+    def _ledger_place(self) -> Place | None:
+        ledger = self.ledger
+        return ledger.place if ledger is not None else None
+
+    def _recorded(self, model: str) -> tuple[int, int]:
+        """How many calls of a model the ledger has, if there is one, and what they have cost, in nano-dollars."""
+        ledger = self.ledger
+        if ledger is None:
+            return 0, 0
+        from ._database import StorageError
+
+        try:
+            total = ledger.total(model=model)
+        except StorageError:
+            return 0, 0
+        return total.answered, total.femto // 10**6
+
     def flush(self, timeout: float) -> bool:
         """Wait until what was recorded stands in the ledger, if there is one."""
         return self._ledger is None or self._ledger.flush(timeout)
@@ -92,6 +112,17 @@ class ModelService:
             with self._changing:
                 health = self._health = self._health or Health()
         return health
+
+    @property
+    def budgets(self) -> Budgets:
+        """What may be spent; made at first use."""
+        budgets = self._budgets
+        if budgets is None:
+            from ._budgets import Budgets
+
+            with self._changing:
+                budgets = self._budgets = self._budgets or Budgets(self._ledger_place, self._recorded)
+        return budgets
 
     def _routed(self) -> tuple[Router, AsyncRouter]:
         """Who carries requests, blocking and under asyncio; made at first use."""
@@ -190,6 +221,8 @@ class ModelService:
 
     def close(self) -> None:
         """Let go of idle connections, of the embedded model's threads and of the ledger; the next call opens anew."""
+        if self._budgets is not None:
+            self._budgets.close()
         for router in self._routers or ():
             router.close()
         if self._ledger is not None:

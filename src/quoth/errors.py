@@ -6,12 +6,15 @@
      ├─ InputError (ValueError)                yours: nothing was sent
      │   ├─ InputTypeError (TypeError)           a value of the wrong type, an unknown option
      │   ├─ ConfigurationError                   a setting, a URL, a variable
-     │   │   └─ MissingKeyError                  no key; the message holds the export line
+     │   │   ├─ MissingKeyError                  no key; the message holds the export line
+     │   │   └─ UnboundedCostError               a hard budget, and a cost that nobody can bound
      │   ├─ UnknownModelError (LookupError)      no such model or provider; names the nearest
      │   ├─ UnsupportedParameterError            this model or provider cannot do that
      │   └─ UnsupportedContentError              this wire cannot carry that part
      ├─ NotBuiltError (NotImplementedError)    ours: this version of quoth cannot do it yet
      ├─ LimitError                             ours to you: held back here, before it was sent
+     │   ├─ BudgetExceededError                  it may cost more than is left of a budget
+     │   ├─ BudgetUnavailableError               the database of a hard budget does not answer
      │   ├─ LocalRateLimitError                  the provider asked to wait for longer than this call may
      │   └─ CircuitOpenError                     it failed so often just now that it is left alone for a while
      ├─ TransportError                         nobody's: the request or its reply was lost; ``phase``, ``sent``
@@ -40,8 +43,8 @@
 Each class has one stable ``kind``, the label in records and metrics. Errors are plain data: they pickle and
 copy, and hold no request, no header and no key. Their text is bounded, without control characters and
 without anything that looks like a key. They carry no cause, and are raised anew where the call ends, so that no
-traceback leads to a frame that holds a request. What to do about each kind stands in docs/errors.md. Two warnings
-stand beside the tree: ``ModelRetiredWarning`` and ``CapabilityWarning``.
+traceback leads to a frame that holds a request. What to do about each kind stands in docs/errors.md. Three warnings
+stand beside the tree: ``BudgetWarning``, ``ModelRetiredWarning`` and ``CapabilityWarning``.
 """
 
 from __future__ import annotations
@@ -60,6 +63,9 @@ __all__ = [
     "APITimeoutError",
     "AuthenticationError",
     "BadRequestError",
+    "BudgetExceededError",
+    "BudgetUnavailableError",
+    "BudgetWarning",
     "CapabilityWarning",
     "CircuitOpenError",
     "ClosedError",
@@ -90,6 +96,7 @@ __all__ = [
     "Sent",
     "StreamInterruptedError",
     "TransportError",
+    "UnboundedCostError",
     "UnknownModelError",
     "UnsupportedContentError",
     "UnsupportedParameterError",
@@ -255,6 +262,12 @@ class MissingKeyError(ConfigurationError):
     kind = "missing_key"
 
 
+class UnboundedCostError(ConfigurationError):
+    """Under a hard budget, a call whose cost nobody can bound; the message says what is missing, and how to give it."""
+
+    kind = "unbounded_cost"
+
+
 class UnknownModelError(InputError, LookupError):
     """No provider is known for this model id; the message names the nearest ids."""
 
@@ -284,6 +297,19 @@ class LimitError(QuothError):
 
     kind = "limit"
     retryable = True
+
+
+class BudgetExceededError(LimitError):
+    """The call may cost more than is left of a budget: it was not sent. ``retry_after``: until its window ends."""
+
+    kind = "budget_exceeded"
+    retryable = False
+
+
+class BudgetUnavailableError(LimitError):
+    """What keeps a hard budget did not answer in time, so the call was not sent."""
+
+    kind = "budget_unavailable"
 
 
 class LocalRateLimitError(LimitError):
@@ -453,6 +479,10 @@ class ResponseParseError(QuothError):
     kind = "unreadable"
     sent = "yes"
     billed = "maybe"
+
+
+class BudgetWarning(UserWarning):
+    """A soft budget is exceeded, or a budget cannot do what its name promises. Shown once for each in a process."""
 
 
 class ModelRetiredWarning(FutureWarning):

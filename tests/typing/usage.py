@@ -14,6 +14,8 @@ from typing import Any, Unpack, assert_type
 
 from quoth import (
     AsyncStream,
+    Budget,
+    BudgetState,
     Cost,
     EnvironmentKey,
     Image,
@@ -413,6 +415,29 @@ def costing(response: Response, record: CallRecord) -> None:
     models.register_price("openai/gpt-4", {"input": "2"})
     models("gpt-4", "Hi", price={"input": "2", "output": "10"})
     models("gpt-4", "Hi", price="2")  # type: ignore[arg-type]
+
+
+# Budgets.
+
+
+def budgets(response: Response) -> None:
+    team = models.budget("500", name="team-a", per="month")
+    assert_type(team, Budget)
+    assert_type(team.spent, Decimal)
+    assert_type(team.left, Decimal)
+    assert_type(team.state, BudgetState)
+    assert_type(models.budgets(), tuple[BudgetState, ...])
+    users = models.budget(Decimal(5), by="user", per="day", tags={"a": "b"}, hard=False, estimate="expected")
+    assert_type(users["u1"], Budget)
+    assert_type(models("gpt-4", "Hi", budget=team), Response)
+    assert_type(models.bind("gpt-4", budget=[team, users])("Hi", on_budget="cap"), Response)
+    with models.budget(5) as entered:
+        assert_type(entered, Budget)
+    assert_type(response.cost.nano, int | None)
+    models.budget(5.0)  # type: ignore[arg-type]
+    models.budget("5", per="hour")  # type: ignore[arg-type]
+    models("gpt-4", "Hi", budget="5.00")  # type: ignore[arg-type]
+    models("gpt-4", "Hi", on_budget="ignore")  # type: ignore[arg-type]
 
 
 # Reliability.
