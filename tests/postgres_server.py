@@ -11,8 +11,10 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,10 +32,13 @@ def programs() -> Path | None:
     return Path(found).resolve().parent if found else None
 
 
+def _user() -> dict[str, Any]:
+    return {"user": "postgres", "group": "postgres", "extra_groups": []} if os.getuid() == 0 else {}
+
+
 def _run(*words: str | Path) -> None:
-    user = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.getuid() == 0 else {}
     done = subprocess.run(
-        [str(word) for word in words], capture_output=True, text=True, timeout=60, check=False, cwd="/", **user
+        [str(word) for word in words], capture_output=True, text=True, timeout=60, check=False, cwd="/", **_user()
     )
     if done.returncode:
         raise RuntimeError(f"{words[0]}: {done.stdout} {done.stderr}")
@@ -54,12 +59,25 @@ def postgres_server() -> Iterator[str]:
         _run(folder / "initdb", "-D", data, *_SQL_TRUST)
         options = f"-c listen_addresses= -c unix_socket_directories={home} {_UNSAFE_AND_FAST}"
         _run(folder / "pg_ctl", "-D", data, "-w", "-l", home / "log", "-o", options, "start")
-        try:
+        with _watched(folder / "pg_ctl", data):
             yield f"postgresql://quoth@/{{}}?host={home}"
-        finally:
-            _run(folder / "pg_ctl", "-D", data, "-m", "immediate", "stop")
     finally:
         shutil.rmtree(home, ignore_errors=True)
+
+
+@contextmanager
+def _watched(pg_ctl: Path, data: Path) -> Iterator[None]:
+    """Have the server stopped when this ends, also when the tests are killed: a shell waits for our end of a pipe."""
+    script = 'cat; "$0" -D "$1" -m immediate stop; rm -rf "$1"'
+    watcher = subprocess.Popen(
+        ["sh", "-c", script, str(pg_ctl), str(data)],
+        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, cwd="/",
+        **_user(),
+    )  # fmt: skip
+    try:
+        yield
+    finally:
+        watcher.communicate(timeout=60)
 
 
 @pytest.fixture

@@ -370,6 +370,7 @@ def test_stated_costs_fees_and_local_calls_agree_with_themselves(tmp_path):
         priced("local", "local", "smollm2", Usage(input=9, output=9)),
         priced("search", "openai", "gpt-6-luna", Usage(input=9, web_searches=2)),
         replace(DAYS[0], id="summed", cost=Cost(femto=5)),
+        replace(DAYS[0], id="half known", cost=replace(DAYS[0].cost, femto=None, kind="unknown", reason="one lost")),
         replace(DAYS[0], id="lost", usage=None, cost=Cost(femto=None, kind="unknown", reason="lost")),
     ]
     assert kept[1].cost.femto is not None

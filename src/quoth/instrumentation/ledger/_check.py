@@ -26,6 +26,9 @@ _DERIVED = (
 _PRECISE = Context(prec=400)
 _MOST_DIGITS = 100
 
+_ROUNDED = 1_000
+"""Femto-dollars by which a stated amount may differ: of several answers each was rounded by itself."""
+
 
 class Disagreement(Struct, frozen=True, kw_only=True):
     """A column that does not hold what follows from the rest of its row."""
@@ -99,7 +102,10 @@ def _amounts(record: CallRecord, cost: Cost) -> Iterator[tuple[str, str | None]]
     """The columns of amounts that do not follow from counts and rates, and what does."""
     reckoned = cost.computed or cost
     column = "computed_femto" if cost.computed else "cost_femto"
-    if reckoned.rule is not None:
+    if reckoned.kind == "unknown":  # of several answers one may be priced: its lines are a part that is known
+        if reckoned.femto is not None:
+            yield column, None
+    elif reckoned.rule is not None:
         expected = _reckoned_anew(reckoned)
         if expected != reckoned.femto:
             yield column, None if expected is None else str(expected)
@@ -108,7 +114,7 @@ def _amounts(record: CallRecord, cost: Cost) -> Iterator[tuple[str, str | None]]
         stated = _stated(cost.stated)
         if stated is None:
             yield "cost_stated", "an amount of US dollars"
-        elif stated != cost.femto:
+        elif cost.femto is None or abs(stated - cost.femto) > _ROUNDED:
             yield "cost_femto", str(stated)
 
 
@@ -131,6 +137,6 @@ def _reckoned_anew(cost: Cost) -> int | None:
 
 
 def _differs(record: CallRecord, bucket: str, count: int) -> bool:
-    """Whether a cost was reckoned from another count than the usage has. A call is one request where it says none."""
+    """Whether a cost was reckoned from another count than the usage has; an answer that says none is one request."""
     used = getattr(record.usage, bucket, 0) if record.usage is not None else 0
-    return bool(count != used and not (bucket == "requests" and not used and count == 1))
+    return bool(count != used and (used or bucket != "requests"))
