@@ -106,7 +106,7 @@ def test_a_note_added_on_the_way_travels_with_the_error():
 
 
 def test_an_error_holds_nothing_but_its_declared_fields():
-    assert set(vars(QuothError("x", **FIELDS))) == set(FIELDS) | {"message", "embedded"}
+    assert set(vars(QuothError("x", **FIELDS))) == set(FIELDS) | {"message", "embedded", "run"}
 
 
 # The text.

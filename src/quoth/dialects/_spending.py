@@ -40,11 +40,12 @@ OVERHEAD = 64
 
 _OUTPUT = frozenset({
     "max_tokens", "max_completion_tokens", "max_output_tokens", "maxOutputTokens", "maxTokens", "max_new_tokens",
+    "num_predict",
 })  # fmt: skip
 """How many tokens may be written."""
 _ANSWERS = frozenset({"n", "best_of", "candidateCount"})
 """How many answers are asked for: each may have so many tokens."""
-_NESTED = frozenset({"generationConfig", "inferenceConfig"})
+_NESTED = frozenset({"generationConfig", "inferenceConfig", "options"})
 """Objects that hold such fields."""
 _ELSEWHERE = frozenset({"cachedContent", "conversation", "previous_response_id"})
 """Fields that add to the input what stands elsewhere."""
