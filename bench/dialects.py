@@ -32,6 +32,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 import msgspec
 
+from quoth._framing import AWSFramer, begins_aws_message
 from quoth.dialects import CLIENTS, ClientDialect
 from quoth.dialects.server import ServerDialect, load_server
 from quoth.types import Message, ModelRequest, Reasoning, Response, Text, Tool, ToolCall, Usage
@@ -139,11 +140,17 @@ def encode_plainly(value: object) -> bytes:
     return json.dumps(value).encode()
 
 
+def said_by(event: bytes) -> bytes:
+    """What an event says: behind ``data:``, in a frame of AWS, or as a line."""
+    if begins_aws_message(event):
+        return b"".join([message.payload for message in AWSFramer().feed(event)])
+    return event.rpartition(b"data: ")[2].strip()
+
+
 def stream_cases(name: str, client: ClientDialect, server: ServerDialect) -> Iterator[Case]:
     events = list(server.build_events(LONG, piece=PIECE))
     size = sum(map(len, events)) // len(events)
-    data = [event[event.index(b"data: ") + 6 :].strip() for event in events]
-    data = [each for each in data if each.startswith(b"{")]
+    data = [said for event in events if (said := said_by(event)).startswith(b"{")]
 
     def read(chunks: list[bytes]) -> None:
         parser = client.stream_parser(QUIRKS)

@@ -68,7 +68,7 @@ def surrounded(api: ModelsAPI, case: str, stack: ExitStack) -> dict[str, dict[st
 def calls_us(case: str, calls: int) -> float:
     api = ModelsAPI(Settings(transport=Forgetful(), api_keys={"openai": "none"}))
     with ExitStack() as stack:
-        binding = api.bind("gpt-6-luna", **surrounded(api, case, stack))  # type: ignore[arg-type]  # one option of many
+        binding = api.bind("gpt-6-luna", **surrounded(api, case, stack))  # type: ignore[call-overload]  # one option of many
         binding("Hello")
         return timed_us(lambda: binding("Hello"), calls)
 

@@ -57,15 +57,31 @@ HOUSE: dict[str, Room] = {
     # The door.
     "quoth": room(
         "the public names and `models`",
-        f"{NOUNS} _api _catalog _embedding _listing _options _settings _stream _version providers",
+        f"{NOUNS} _api _binding _budgets _catalog _chat _embedding _listing _options _run _settings _stream _tools "
+        "_version providers",
     ),
     # The API: the user's words become a ModelRequest. It may use the verbs of instrumentation outside a call.
     "_api": room(
-        "ModelsAPI, ModelBinding",
-        f"{NOUNS} _aio _options _prompt _listing _estimating _embedding middleware _service _call _stream _settings "
-        "_scope _registry _catalog _costs instrumentation limits providers",
+        "ModelsAPI",
+        f"{NOUNS} _binding _aio _chat _running _run _options _prompt _listing _estimating _embedding middleware "
+        "_service _call _stream _budgets _settings _scope _output _registry _catalog _costs instrumentation limits "
+        "providers",
     ),
-    "_aio": room("the verbs of the API for asyncio, loaded when asked for", f"{NOUNS} _options _prompt _stream"),
+    "_binding": room(
+        "ModelBinding: a model and its options, prepared once",
+        f"{NOUNS} _aio _chat _running _run _options _prompt _embedding _service _call _stream _budgets _scope _output "
+        "_costs providers",
+    ),
+    "_aio": room(
+        "the verbs of the API for asyncio, loaded when asked for", f"{NOUNS} _running _run _options _prompt _stream"
+    ),
+    "_chat": room("a conversation that remembers", f"{NOUNS} _running _run _options _prompt _json _money"),
+    "_running": room(
+        "who drives a run: blocking, under asyncio, piece by piece",
+        f"{NOUNS} _run _executing _options _prompt _service _call _stream providers",
+    ),
+    "_run": room("the rounds of a run and how far it may go", f"{NOUNS} _executing _tools _money transport"),
+    "_executing": room("executing what a model asked for", f"{NOUNS} _tools _json transport"),
     "_listing": room(
         "what list, info and providers answer", f"{NOUNS} _catalog _settings dialects providers transport"
     ),
@@ -73,39 +89,52 @@ HOUSE: dict[str, Room] = {
         "what estimate, compare and reprice answer",
         f"{NOUNS} _catalog _costs _json instrumentation providers transport",
     ),
-    "_embedding": room("what embed takes: texts and their options", f"{NOUNS} _options _call providers"),
-    "_options": room("the keyword options and their checks", f"{NOUNS} _catalog _scope _settings providers dialects"),
+    "_embedding": room("what embed takes: texts and their options", f"{NOUNS} _options _call _budgets providers"),
+    "_options": room(
+        "the keyword options and their checks",
+        f"{NOUNS} _tools _budgets _catalog _scope _settings _output providers dialects",
+    ),
+    "_tools": room("functions as tools: their schema, their arguments", f"{NOUNS} _output"),
     "_prompt": room("what a prompt means; dicts in OpenAI's form are read by that dialect", f"{NOUNS} dialects"),
     # The service: one call from its beginning to its record. It alone joins what stands below.
     "_service": room(
         "ModelService: what production needs around one call",
-        f"{NOUNS} middleware _answering _batching _proving _call _stream _settings _scope _registry _costs _flow "
-        "instrumentation limits providers transport",
+        f"{NOUNS} middleware _answering _batching _proving _call _stream _budgets _settings _scope _registry _costs "
+        "_flow instrumentation limits providers transport _database",
     ),
     "_answering": room(
         "the flows of a call: whole, streamed, through middleware",
-        f"{NOUNS} middleware _accounting _tries _sending _call _stream _registry _flow providers",
+        f"{NOUNS} middleware _accounting _tries _sending _call _stream _output _registry _flow providers",
     ),
     "_batching": room(
         "the flow of embed: texts in batches, their answers as one",
         f"{NOUNS} _accounting _tries _sending _call _flow providers",
     ),
-    "_accounting": room("what an answer cost, put on it", f"{NOUNS} _call _costs"),
     "_tries": room("who is asked, how often, until one answers", f"{NOUNS} _call _flow limits"),
     "_sending": room(
         "one try of one target: chosen, spelled, addressed, admitted, sent, read",
-        f"{NOUNS} _proving _call _stream _settings _flow limits providers",
+        f"{NOUNS} _spending _proving _call _stream _settings _output _flow limits providers",
     ),
+    "_spending": room(
+        "what an attempt may cost, reserved before it is sent",
+        f"{NOUNS} _accounting _call _budgets _scope _flow limits _costs _catalog dialects",
+    ),
+    "_accounting": room("what an answer cost, put on it", f"{NOUNS} _call _costs providers"),
     "_call": room(
         "one call: what was asked, by whom it may be answered, and all that its record is made from",
-        f"{NOUNS} _proving _settings _scope _costs _flow instrumentation limits providers",
+        f"{NOUNS} _budgets _proving _settings _scope _output _costs _flow instrumentation limits providers",
+    ),
+    "_budgets": room(
+        "Budget: what may be spent, and where that is kept", f"{NOUNS} _scope _catalog limits transport _database"
     ),
     "_proving": room("who calls, proved by credentials where there is no key", f"{NOUNS} providers transport"),
     "_stream": room("Stream, AsyncStream: what a flow puts out, for the user's loop", f"{NOUNS} _flow"),
     "middleware": room("what middleware is written with", "types _flow"),
     "_settings": room(
-        "what one ModelsAPI was told, and every variable", "errors types _catalog _scope providers transport"
+        "what one ModelsAPI was told, and every variable",
+        "errors types _catalog _scope _database providers transport",
     ),
+    "_output": room("output types: asked for as each provider can, read, repaired", f"{NOUNS} _json providers"),
     # The registry, and what it makes.
     "_registry": room(
         "SimpleModelRegistry: a model id becomes a live Provider", f"{NOUNS} _catalog providers transport"
@@ -113,21 +142,24 @@ HOUSE: dict[str, Room] = {
     "providers": room("WHO: one row a provider, addresses, keys", f"{NOUNS} _catalog _json dialects"),
     "dialects": room("HOW IT IS SPELLED: one folder a wire, pure functions", f"{NOUNS} _json _framing"),
     # What the service composes, none of which knows the others.
-    "instrumentation": room("what happened: records, journal, totals", NOUNS),
-    "limits": room("what may happen: retries, gates, budgets", f"{NOUNS} _flow"),
+    "instrumentation": room("what happened: records, journal, totals, the ledger", f"{NOUNS} _database"),
+    "limits": room("what may happen: retries, gates, budgets", f"{NOUNS} _flow _database _json"),
     "_costs": room("what it cost, exactly, and why", f"{NOUNS} data"),
     "_catalog": room("what is known of models without asking anybody", "data errors types"),
     "data": room("generated: prices, catalog"),
     # Waiting.
     "_flow": room("the two drivers of a flow: the only place where a call waits", "types errors wire transport"),
     "transport": room("HOW IT IS CARRIED: the seam, and what stands behind it", "errors wire"),
+    # What keeps.
+    "_database": room("the file or server that keeps tables: opening, schema, transactions", "errors"),
     # What surrounds a call.
-    "_scope": room("tags and tallies of a context", "errors"),
+    "_scope": room("tags, tallies and budgets of a context", "errors"),
     # The nouns, and two mechanisms as pure as they are.
-    "_framing": room("bytes to frames: SSE, NDJSON", "errors"),
+    "_framing": room("bytes to frames: SSE, NDJSON, AWS event stream", "errors"),
     "embeddings": room("texts as vectors: requests and responses", "types _json"),
     "events": room("what a stream says", "types"),
-    "types": room("messages, requests, responses; users find usage and cost here too", "_json _money"),
+    "types": room("messages, requests, responses; users find usage and cost here too", "_json _media _money errors"),
+    "_media": room("what bytes are, and where they come from", "errors"),
     "_money": room("usage and cost: counts as a partition, exact amounts"),
     "wire": room("the wire as values"),
     "errors": room("the error tree"),
@@ -146,9 +178,10 @@ COMPOSED = frozenset({"_costs", "instrumentation", "limits"})
 FOR_TYPES = {
     ("errors", "embeddings"): "an error carries the vectors that had come; only in annotations, as with types",
     ("_aio", "_api"): "each class there is the other half of one here, and says so in its annotations",
+    ("_aio", "_binding"): "as _api",
     ("_aio", "_listing"): "as the verb of the other half",
     ("_aio", "_embedding"): "as the verb of the other half",
-    ("errors", "types"): "an error carries a Response and Attempts; types raises no errors, so only in annotations",
+    ("errors", "types"): "an error carries a Response and Attempts; types raises them, so only in annotations",
     ("providers", "transport"): "the embedded model is called by a transport, in the form that this one states",
 }
 """Imports under TYPE_CHECKING that the map forbids at run time: (room, room) and the reason."""
@@ -159,6 +192,10 @@ OUTSIDE = {
     "google": frozenset({"providers"}),
     "httptools": frozenset({"transport", "testing"}),
     "httpx2": frozenset({"transport"}),
+    "pydantic": frozenset({"_output"}),
+    "psycopg": frozenset({"_database"}),
+    "duckdb": frozenset({"instrumentation"}),
+    "pyarrow": frozenset({"instrumentation"}),
     "truststore": frozenset({"transport"}),
     "xllamacpp": frozenset({"providers"}),
     "tiktoken": frozenset({"_estimating"}),
@@ -344,6 +381,9 @@ PURE_MODULES = frozenset({
 })  # fmt: skip
 """What a dialect may import of the standard library: nothing here has a clock, an environment or a state."""
 
+CARRIES = {"bedrock_invoke": "anthropic_messages"}
+"""Dialects that are another one in an envelope of their own, and so may import it."""
+
 
 def check_dialects(module: str, source: str) -> list[str]:
     if room_of(module) != "dialects":
@@ -363,6 +403,7 @@ def _fit_for_dialect(module: str, found: Import) -> bool:
     path = f"{found.module}.{found.name}".split(".")[2:]  # below quoth.dialects
     own = module.split(".")[2]
     shared = path[0] not in dialect_folders() or own in ("__init__", "server", path[0])  # the two lists of dialects
+    shared = shared or CARRIES.get(own) == path[0]
     return shared and not (_half(module) == "client" and "server" in path)
 
 
@@ -475,9 +516,9 @@ def _is_name(node: ast.expr) -> bool:
     return False
 
 
-# Law: sockets, clocks, threads and waiting live in transport/ and _flow.py.
+# Law: sockets, clocks, threads and waiting live in transport/ and _flow.py; and where the tools of a program run.
 
-WAITING_ROOMS = frozenset({"transport", "_flow"})
+WAITING_ROOMS = frozenset({"transport", "_flow", "_executing"})
 WAITING_MODULES = frozenset({
     "asyncio", "concurrent", "http", "multiprocessing", "queue", "sched", "select", "selectors", "signal", "socket",
     "socketserver", "ssl", "subprocess", "threading", "time",
@@ -494,11 +535,16 @@ WAITS: dict[tuple[str, str], str] = {
     ("quoth._registry", "quoth.transport._clock"): "the day: when a provider is built, its model may be retired",
     ("quoth._listing", "quoth.transport._clock"): "what is retired and what it costs, today",
     ("quoth._estimating", "quoth.transport._clock"): "what a call would cost now",
+    ("quoth._budgets", "quoth.transport._clock"): "the clock of the budgets of a process: its days and months",
+    ("quoth.limits._till", "queue"): "the till before the thread of a database; a call waits for it in a step",
+    ("quoth.limits._till", "threading"): "that thread: it alone waits for the database",
+    ("quoth.instrumentation.ledger._pump", "queue"): "records wait there for the ledger's thread: no call does",
+    ("quoth.instrumentation.ledger._pump", "threading"): "that thread, which alone writes",
     ("quoth.testing.fake._server", "asyncio"): "a server, on a loop of its own: no call of ours waits in it",
     ("quoth.testing.fake._server", "socket"): "its listener",
     ("quoth.testing.fake._server", "threading"): "its thread",
 }
-"""(module, imported module) outside the waiting rooms, and why. Never instrumentation: it is told the time."""
+"""(module, imported module) outside the waiting rooms, and why. Instrumentation reads no clock: it is told the time."""
 
 
 def check_waiting(module: str, source: str) -> list[str]:
@@ -706,8 +752,10 @@ def test_a_room_that_is_built_is_planned_no_more():
 
 
 def test_only_the_service_composes_and_only_the_api_uses_the_verbs():
-    outside_of_calls = {"_api", "_estimating", "testing"}
-    assert composers(HOUSE) == {"_service", "_accounting", "_tries", "_sending", "_call"} | outside_of_calls
+    outside_of_calls = {"_api", "_binding", "_estimating", "testing"}
+    assert composers(HOUSE) == {
+        "_service", "_accounting", "_spending", "_tries", "_sending", "_budgets", "_call",
+    } | outside_of_calls  # fmt: skip
 
 
 def test_only_the_costs_and_the_catalog_read_the_data():
@@ -725,7 +773,8 @@ def test_imports_for_types_are_all_needed():
 
 
 def test_instrumentation_never_reads_a_clock():
-    assert not [module for module, _ in WAITS if room_of(module) == "instrumentation"]
+    waiting = {pair for pair in WAITS if room_of(pair[0]) == "instrumentation"}
+    assert waiting == {("quoth.instrumentation.ledger._pump", each) for each in ("queue", "threading")}
     assert not WAITING_ROOMS & {"instrumentation", "limits", "_costs", "_service"}
 
 
@@ -765,7 +814,7 @@ BAD: list[tuple[Check, str, str]] = [
     (check_rooms, "quoth.wire", "from .types import Message"),
     (check_rooms, "quoth.types", "def late():\n    from .events import fold"),
     (check_rooms, "quoth.types", "import quoth.events"),
-    (check_rooms, "quoth.types", "from . import errors"),
+    (check_rooms, "quoth.types", "from . import events"),
     (check_rooms, "quoth.types", "from importlib import import_module\nimport_module('quoth.events')"),
     (check_rooms, "quoth.dialects.openai_chat.client", "from ...providers import PROVIDERS"),
     (check_rooms, "quoth.dialects.__init__", "from ..providers import PROVIDERS"),
@@ -797,6 +846,8 @@ BAD: list[tuple[Check, str, str]] = [
     (check_dialects, "quoth.dialects.openai_chat.client", "def build():\n    import logging"),
     (check_dialects, "quoth.dialects.openai_chat.client", "from ..._costs import Prices"),
     (check_dialects, "quoth.dialects.openai_chat.client", "from ..anthropic_messages import client"),
+    (check_dialects, "quoth.dialects.bedrock_invoke.client", "from ..openai_chat import client"),
+    (check_dialects, "quoth.dialects.anthropic_messages.client", "from ..bedrock_invoke import client"),
     (check_dialects, "quoth.dialects._errors", "from .openai_chat import client"),
     # A client half that knows its judge.
     (check_dialects, "quoth.dialects.openai_chat.client", "from .server import parse_request"),

@@ -5,9 +5,13 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
+
+from quoth import Message, Response, ToolCall
+from quoth.testing import FakeProvider
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -24,7 +28,10 @@ def blocks(page, language):
 
 @pytest.mark.local
 @needs_model
-@pytest.mark.parametrize("page", ["README.md", "docs/local-model.md", "docs/errors.md", "docs/reliability.md"])
+@pytest.mark.parametrize("page", [
+    "README.md", "docs/budgets.md", "docs/local-model.md", "docs/errors.md", "docs/reliability.md",
+    "docs/structured-output.md",
+])  # fmt: skip
 def test_the_examples_run_on_the_embedded_model(page):
     examples = blocks(page, "python")
     assert examples
@@ -40,12 +47,44 @@ def test_the_examples_of_testing_run():
     run(blocks("docs/testing.md", "python"))
 
 
+def test_the_examples_of_bedrock_run():
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(blocks("docs/bedrock.md", "python"))],
+        capture_output=True, text=True, timeout=300, check=False, cwd=ROOT,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", "Bonjour.\nSalut.Hello.\n")
+
+
+def test_the_examples_of_cohere_and_of_ollama_run():
+    run(blocks("docs/cohere.md", "python"))
+    run(blocks("docs/ollama.md", "python"))
+
+
 def test_the_examples_of_embeddings_run():
     run(blocks("docs/embeddings.md", "python"))
 
 
 def test_the_examples_of_what_a_call_costs_run():
     run(blocks("docs/costs.md", "python"))
+
+
+def test_the_examples_of_tools_and_chats_run(tmp_path):
+    def answer(request):
+        weather = request.tools and request.messages[-1].role == "user" and "weather" in request.messages[-1].text
+        call = ToolCall(id="1", name="get_weather", arguments='{"city": "Paris"}')
+        asks = Response(message=Message.assistant(call), finish_reason="tool_calls", model="")
+        return asks if weather else "It rains."
+
+    code = textwrap.indent("\n".join(blocks("docs/tools.md", "python") + blocks("docs/chat.md", "python")), "    ")
+    code = f"async def main():\n{code}\n    assert len(run.calls) == 1\n    assert len(chat) == 8, chat\n"
+    with FakeProvider(answer) as fake:
+        done = subprocess.run(
+            [sys.executable, "-c", f"{code}\nimport asyncio\nasyncio.run(main())"],
+            capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path,
+            env={**os.environ, **fake.environment(), "PYTHONPATH": str(ROOT / "src")},
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "It rains." in done.stdout
 
 
 def run(examples):

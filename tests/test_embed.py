@@ -411,7 +411,8 @@ def test_a_provider_of_ones_own_that_speaks_as_openai_does_is_asked_so(fake, api
 def test_ollama_is_asked_by_its_own_wire_and_at_a_url_that_is_given_by_openais(fake, api):
     api.embed("ollama/nomic-embed-text", "a", truncate=False, extra={"ollama": {"keep_alive": "5m"}})
     api.embed("ollama/nomic-embed-text", "a", base_url=f"{fake.url}/v1", api_key="k")
-    assert [each.path for each in fake.requests] == ["/api/embed", "/v1/embeddings"]
+    api.embed("ollama/nomic-embed-text", "a", base_url=fake.url, api_key="k")
+    assert [each.path for each in fake.requests] == ["/api/embed", "/v1/embeddings", "/api/embed"]
     assert fake.requests[0].json == {
         "model": "nomic-embed-text", "input": ["a"], "truncate": False, "keep_alive": "5m",
     }  # fmt: skip

@@ -89,6 +89,33 @@ def streamed_in_a_loop(api, **options):
     return asyncio.run(main())
 
 
+def in_a_run(api, **options):
+    api.run("mine/m", "Hi", **options)
+
+
+def in_a_run_of_a_loop(api, **options):
+    asyncio.run(api.aio.run("mine/m", "Hi", **options))
+
+
+def in_a_chat(api, **options):
+    api.chat("mine/m", **options)("Hi")
+
+
+def in_a_turn(api, **options):
+    api.chat("mine/m")("Hi", **options)
+
+
+def in_a_streamed_turn(api, **options):
+    api.chat("mine/m").stream("Hi", **options).read()
+
+
+def in_a_turn_of_a_loop(api, **options):
+    asyncio.run(api.chat("mine/m").aio("Hi", **options))
+
+
+RUNS = [in_a_run, in_a_run_of_a_loop, in_a_chat, in_a_turn, in_a_streamed_turn, in_a_turn_of_a_loop]
+
+
 def api_of(server, fields=None, **settings):
     table = ProviderTable()
     table.register("mine", base_url=server.url("/v1"), key_variables=("MINE_KEY",), **(fields or {}))
@@ -134,7 +161,7 @@ def frames_of(error):
 
 
 @pytest.mark.parametrize("given", ["option", "settings", "environment", "function"])
-@pytest.mark.parametrize("ask", [blocking, streamed, bound, in_a_loop, streamed_in_a_loop])
+@pytest.mark.parametrize("ask", [blocking, streamed, bound, in_a_loop, streamed_in_a_loop, *RUNS])
 @pytest.mark.parametrize("failure", WAYS_TO_FAIL)
 def test_no_key_leaves_with_an_error(failure, ask, given, monkeypatch):
     monkeypatch.delenv("MINE_KEY", raising=False)
@@ -155,13 +182,15 @@ class TokenSource:
 
 
 @pytest.mark.parametrize("source", ["aws", "token"])
-@pytest.mark.parametrize("ask", [blocking, streamed, bound, in_a_loop, streamed_in_a_loop])
+@pytest.mark.parametrize("ask", [blocking, streamed, bound, in_a_loop, streamed_in_a_loop, *RUNS])
 @pytest.mark.parametrize("failure", ["refused", "broken", "cut", "unreadable"])
 def test_nothing_of_credentials_leaves_with_an_error(failure, ask, source, monkeypatch):
     """A key's id, its secret and a session token are all the same text here."""
     monkeypatch.delenv("MINE_KEY", raising=False)
     if source == "aws":
-        pytest.importorskip("botocore", reason="the extra bedrock is not installed")
+        # All of it now: the first look for credentials loads it, within the short time that these calls have.
+        for name in ("botocore.session", "botocore.credentials", "botocore.auth"):
+            pytest.importorskip(name, reason="the extra bedrock is not installed")
         for name in AWS:
             monkeypatch.setenv(name, KEY)
         monkeypatch.setenv("AWS_REGION", "eu-west-1")
@@ -185,7 +214,7 @@ def check_that_no_key_leaves(server, api, ask):
     assert error.__cause__ is error.__context__ is None
     frames = frames_of(error)
     assert frames
-    assert {frame.f_code.co_name for frame in frames} & {"advance", "open", "__call__", "generate", "read"}
+    assert {frame.f_code.co_name for frame in frames} & {"advance", "open", "__call__", "generate", "read", "run"}
     for frame in frames:
         for name, value in frame.f_locals.items():
             seen = {}
@@ -194,7 +223,7 @@ def check_that_no_key_leaves(server, api, ask):
 
 
 @pytest.mark.parametrize("wrong", [{"temprature": 1}, {"temperature": "warm"}, {"api_key": KEY + "\n" + KEY}])
-@pytest.mark.parametrize("ask", [blocking, streamed, bound, in_a_loop, streamed_in_a_loop])
+@pytest.mark.parametrize("ask", [blocking, streamed, bound, in_a_loop, streamed_in_a_loop, *RUNS])
 def test_no_key_leaves_with_an_error_about_another_option(ask, wrong):
     with RawServer(stall) as server, pytest.raises(QuothError) as caught:
         ask(api_of(server), **{"api_key": KEY, **wrong})

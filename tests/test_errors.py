@@ -51,7 +51,7 @@ def test_what_python_calls_the_same_is_caught_by_pythons_name():
 def test_only_what_may_succeed_later_is_retryable_and_only_what_was_sent_may_be_billed():
     retryable = {cls.kind for cls in CLASSES if cls.retryable}
     theirs = {"transport", "connection", "timeout", "conflict", "rate_limit", "server", "overloaded"}
-    assert retryable == theirs | {"limit", "local_rate_limit", "circuit_open"}
+    assert retryable == theirs | {"limit", "local_rate_limit", "circuit_open", "budget_unavailable"}
     for cls in CLASSES:
         if cls.billed != "no":
             assert cls.sent == "yes", cls
@@ -106,7 +106,7 @@ def test_a_note_added_on_the_way_travels_with_the_error():
 
 
 def test_an_error_holds_nothing_but_its_declared_fields():
-    assert set(vars(QuothError("x", **FIELDS))) == set(FIELDS) | {"message", "embedded"}
+    assert set(vars(QuothError("x", **FIELDS))) == set(FIELDS) | {"message", "embedded", "run"}
 
 
 # The text.

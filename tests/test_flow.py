@@ -363,6 +363,18 @@ def test_a_gate_that_never_opens_is_waited_for_until_the_deadline_and_left(drive
     assert gate.waiting == 0
 
 
+def test_a_gate_that_is_waited_for_so_long_and_no_longer_is_left_without_an_error(drive):
+    def patient(gate):
+        yield Wait(gate, 0.01)
+        return "went on"
+
+    gate, scope = DoorGate(), Noted(timeout=PATIENCE)
+    assert drive(patient(gate), ScriptedTransport(), scope) == ([], "went on")
+    assert gate.waiting == 0
+    with pytest.raises(DeadlineExceededError):
+        drive(patient(gate), ScriptedTransport(), Noted(timeout=0.001))
+
+
 def test_a_cancelled_wait_leaves_its_gate():
     gate, scope = DoorGate(), Noted()
 

@@ -309,7 +309,7 @@ def responses(draw):
     first, *others = draw(st.lists(candidates(), min_size=1, max_size=2))
     reported = draw(st.none() | usages())
     kept = draw(st.dictionaries(st.just("vendor"), weighty, max_size=1))
-    created = None
+    created = draw(st.none() | st.integers(1, 2**35))
     if draw(st.booleans()):
         kept["createTime"], created = "2026-05-27T16:53:45.443719Z", 1_779_900_825
     if first.provider_data:

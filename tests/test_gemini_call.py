@@ -5,13 +5,22 @@ import json
 from contextlib import contextmanager
 
 import pytest
+from msgspec.structs import replace
 
 from quoth import Image, Message, ModelsAPI, Reasoning, Response, Settings, Text, Tool, ToolCall, Usage
 from quoth.dialects.gemini.server import build_array, build_error, build_events, build_response, parse_request
-from quoth.errors import ContentBlockedError, QuotaExceededError, RateLimitError, StreamInterruptedError
-from quoth.providers import ProviderTable
+from quoth.errors import (
+    ContentBlockedError,
+    InternalServerError,
+    QuotaExceededError,
+    RateLimitError,
+    ResponseParseError,
+    StreamInterruptedError,
+)
+from quoth.providers import PROVIDERS, ProviderTable
+from quoth.providers._provider import AnswerReader, Provider
 from quoth.testing import FakeProvider, Fault, Reply, ScriptedTransport
-from quoth.wire import ErrorInfo, WireRequest
+from quoth.wire import ErrorInfo, WireReply, WireRequest
 from servers import RawServer
 
 MODEL = "gemini-2.5-flash"
@@ -93,6 +102,41 @@ def served(*replies):
             yield api, server.requests
         finally:
             api.close()
+
+
+def reading():
+    """The reader of an answer that is called JSON, whatever it is."""
+    return AnswerReader(
+        Provider(PROVIDERS.get("google"), MODEL), WireReply(status=200, headers=(("content-type", "application/json"),))
+    )
+
+
+def test_an_array_is_told_piece_by_piece_while_it_comes():
+    reader, body = reading(), ARRAY[1]
+    told = [len(reader.feed(body[at : at + 1])) for at in range(len(body))]
+    assert reader.end() != []
+    assert told.index(1) < len(told) / 4
+    assert sum(1 for each in told if each) > 4
+    assert replace(reader.response(), provider="") == ANSWER
+
+
+def test_an_array_that_is_cut_short_was_cut_and_what_came_is_kept():
+    with pytest.raises(StreamInterruptedError) as caught:
+        reading().read(ARRAY[1].rstrip()[:-1])
+    assert caught.value.partial.text == "Hello"
+
+
+def test_an_error_may_come_as_the_one_entry_of_an_array():
+    error = {"error": {"code": 500, "message": "broke", "status": "INTERNAL"}}
+    with pytest.raises(InternalServerError, match="broke"):
+        reading().read(json.dumps([error]).encode())
+
+
+@pytest.mark.parametrize("body", [b"[", b"[]", b"[1, 2]", b'["{"]', b" [ \n"])
+def test_an_array_of_anything_else_is_no_answer_and_keeps_its_bytes(body):
+    with pytest.raises(ResponseParseError) as caught:
+        reading().read(body)
+    assert caught.value.body.strip() == body.strip()
 
 
 def read(request):

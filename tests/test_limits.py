@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from msgspec.structs import replace
 
-from quoth.errors import KINDS, APIStatusError, CircuitOpenError, LimitError, QuothError
+from quoth.errors import KINDS, APIStatusError, CircuitOpenError, LimitError, LocalRateLimitError, QuothError
 from quoth.limits import RetryPolicy
 from quoth.limits._health import (
     CAPACITY,
@@ -131,7 +131,8 @@ def test_an_answer_of_nothing_at_all_is_asked_for_again_and_a_strange_one_is_not
 def test_every_kind_is_known_to_fall_back_or_not():
     assert set(KINDS) >= FALLS_BACK
     stay = {"bad_request", "request_too_large", "content_blocked", "conflict", "deadline", "closed", "not_built",
-            "limit", "error"}  # fmt: skip
+            "limit", "error", "budget_unavailable", "run_limit", "output", "output_invalid",
+            "output_refused"}  # fmt: skip
     yours = {kind for kind, cls in KINDS.items() if issubclass(cls, ValueError)}
     assert set(KINDS) - FALLS_BACK == stay | yours
 
@@ -518,7 +519,8 @@ def test_a_forked_child_begins_anew_though_a_thread_of_its_parent_held_the_lock(
 
 
 def test_held_back_calls_say_that_nothing_was_sent():
+    passes = (LimitError, LocalRateLimitError, CircuitOpenError)
     for cls in (LimitError, *LimitError.__subclasses__()):
-        assert (cls.sent, cls.billed, cls.retryable) == ("no", "no", True)
+        assert (cls.sent, cls.billed, cls.retryable) == ("no", "no", cls in passes)
         assert issubclass(cls, QuothError)
     assert replace(RetryPolicy(), retries=0) == RetryPolicy(retries=0)

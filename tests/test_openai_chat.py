@@ -603,16 +603,30 @@ def test_each_server_has_its_own_dial_of_reasoning(dial, reasoning, fields):
 
 
 @pytest.mark.parametrize(
-    ("dial", "reasoning", "says"),
+    ("dial", "reasoning", "fields", "says"),
     [
-        ("reasoning_effort", 2_000, "reasoning=2000: .* a word such as 'low', not a number of tokens"),
-        ("thinking", 2_000, "a word such as 'low', not a number of tokens"),
-        ("enable_thinking", "low", "reasoning='low': .* a number of tokens, or 'none', not a word"),
+        ("reasoning_effort", 0, {"reasoning_effort": "none"}, "reasoning=0 sent as 'none'"),
+        ("reasoning_effort", 1_024, {"reasoning_effort": "low"}, "reasoning=1024 sent as 'low'"),
+        ("reasoning_effort", 8_000, {"reasoning_effort": "medium"}, "reasoning=8000 sent as 'medium'"),
+        ("reasoning_effort", 8_193, {"reasoning_effort": "high"}, "reasoning=8193 sent as 'high'"),
+        ("thinking", 0, {"thinking": {"type": "disabled"}}, "reasoning=0 sent as 'none'"),
+        (
+            "thinking", 2_000, {"thinking": {"type": "enabled"}, "reasoning_effort": "medium"},
+            "reasoning=2000 sent as 'medium'",
+        ),
+        ("enable_thinking", "low", {"enable_thinking": True, "thinking_budget": 1_024}, "'low' sent as 1024 tokens"),
+        ("enable_thinking", "high", {"enable_thinking": True, "thinking_budget": 24_576}, "'high' sent as 24576"),
     ],
-)
-def test_what_a_dial_cannot_say_is_refused_before_it_is_sent(dial, reasoning, says):
-    with pytest.raises(UnsupportedParameterError, match=says):
-        sent(reasoning=reasoning, quirks=Quirks(reasoning_dial=dial))
+)  # fmt: skip
+def test_a_dial_that_knows_only_the_other_form_is_turned_to_its_like_and_that_is_said(dial, reasoning, fields, says):
+    wire = client.build_request(ModelRequest(model="m", messages=(), reasoning=reasoning), Quirks(reasoning_dial=dial))
+    assert json.loads(wire.body) == {"model": "m", "messages": [], **fields}
+    assert says in wire.changes[0]
+
+
+def test_a_word_that_nobody_counts_is_refused_where_tokens_are_asked_for():
+    with pytest.raises(UnsupportedParameterError, match=r"reasoning='ultra': .* known as one: minimal, low"):
+        sent(reasoning="ultra", quirks=Quirks(reasoning_dial="enable_thinking"))
 
 
 def test_a_dial_of_another_server_stays_in_extra():

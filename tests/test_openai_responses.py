@@ -515,12 +515,17 @@ def test_the_cap_is_renamed_and_said():
     [
         ({"stop": ("END",)}, "no stop sequences"),
         ({"seed": 0}, "no seed"),
-        ({"reasoning": 1024}, "effort.*not a number of tokens"),
     ],
 )
 def test_what_the_wire_has_no_word_for_is_refused_before_it_is_sent(asked_for, says):
     with pytest.raises(UnsupportedParameterError, match=says):
         sent(**asked_for)
+
+
+def test_a_number_of_tokens_for_reasoning_is_sent_as_a_word_and_that_is_said():
+    wire = client.build_request(ModelRequest(model="m", messages=(), reasoning=1024), PLAIN)
+    assert json.loads(wire.body) == {"model": "m", "reasoning": {"effort": "low"}}
+    assert wire.changes == ("reasoning=1024 sent as 'low': this wire takes no number of tokens",)
 
 
 def test_what_is_refused_by_name_can_be_sent_in_extra():

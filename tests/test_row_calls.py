@@ -27,6 +27,7 @@ from quoth.providers._choosing import _warned
 from quoth.providers._registry import ROWS
 from quoth.providers._rewrites import LOCATIONS
 from quoth.providers._rows import MORE_ROWS
+from quoth.providers._spec import Endpoint
 from quoth.testing import Reply, ScriptedTransport
 from quoth.types import Audio, Image, Tool
 from servers import RawServer
@@ -98,7 +99,7 @@ def test_a_call_goes_where_the_row_says_with_its_key_its_headers_and_its_query(m
     else:
         assert not {"authorization", "x-api-key", "api-key"} & {*headers}
     assert PROVIDERS.of_url(request.url)[1] == dialect
-    in_path = dialect == "gemini" or wire.rewrite == "vertex_body"
+    in_path = "{model}" in wire.path and dialect != "openai_chat"
     assert json.loads(request.body).get("model") == (None if in_path else "some-model")
 
 
@@ -149,7 +150,7 @@ SENT = {
         "https://adb-1.azuredatabricks.net/ai-gateway/mlflow/v1/chat/completions",
         ("authorization", "Bearer k"),
     ),
-    "ollama/llama3": ("http://localhost:11434/v1/chat/completions", ("authorization", "Bearer k")),
+    "ollama/llama3": ("http://localhost:11434/api/chat", ("authorization", "Bearer k")),
 }  # fmt: skip
 SET = {
     "AZURE_RESOURCE_NAME": "res", "OPENAI_API_VERSION": "2024-10-21", "ANTHROPIC_FOUNDRY_RESOURCE": "found",
@@ -349,11 +350,13 @@ ROOTS = [
     ("groq", "GROQ_API_BASE", "https://api.groq.com/x", "https://api.groq.com/x"),
     ("together", "TOGETHER_BASE_URL", "https://proxy.example", "https://proxy.example/v1"),
     ("databricks", "DATABRICKS_HOST", "https://w.example", "https://w.example/ai-gateway/mlflow/v1"),
-    ("ollama", "OLLAMA_HOST", "0.0.0.0", "http://127.0.0.1:11434/v1"),
-    ("ollama", "OLLAMA_HOST", "localhost:8000", "http://localhost:8000/v1"),
-    ("ollama", "OLLAMA_HOST", ":8000", "http://127.0.0.1:8000/v1"),
-    ("ollama", "OLLAMA_HOST", "https://ollama.example", "https://ollama.example/v1"),
-    ("ollama", "OLLAMA_BASE_URL", "http://localhost:11434/v1", "http://localhost:11434/v1"),
+    ("ollama", "OLLAMA_HOST", "0.0.0.0", "http://127.0.0.1:11434"),
+    ("ollama", "OLLAMA_HOST", "localhost:8000", "http://localhost:8000"),
+    ("ollama", "OLLAMA_HOST", ":8000", "http://127.0.0.1:8000"),
+    ("ollama", "OLLAMA_HOST", "https://ollama.example", "https://ollama.example"),
+    ("ollama", "OLLAMA_BASE_URL", "http://localhost:11434/v1", "http://localhost:11434"),
+    ("ollama", "OLLAMA_API_BASE", "https://ollama.example/api/", "https://ollama.example"),
+    ("ollama", "OLLAMA_API_BASE", "https://proxy.example/ollama/", "https://proxy.example/ollama"),
 ]  # fmt: skip
 
 
@@ -488,8 +491,12 @@ def test_a_wire_that_the_provider_does_not_speak_is_refused_with_those_that_it_d
         api.bind("claude-haiku-5-5", dialect="chat")
     with pytest.raises(InputError, match="chat, messages, responses"):
         api.bind("gpt-6-luna", dialect="smoke")
-    with pytest.raises(NotBuiltError, match="'bedrock_converse'; bedrock can be spoken to by dialect='openai_chat'"):
-        api("bedrock/x", "Hi", api_key="k")
+    odd = ProviderSpec(
+        name="odd", base_url="http://localhost:9", dialect="smoke", endpoints=(Endpoint(dialect="openai_chat"),)
+    )
+    api = ModelsAPI(Settings(transport=script), providers=ProviderTable([odd]))
+    with pytest.raises(NotBuiltError, match="'smoke'; odd can be spoken to by dialect='openai_chat'"):
+        api("odd/x", "Hi")
     assert script.requests == []
 
 

@@ -220,6 +220,32 @@ def test_a_url_that_is_nobodys_finds_nobody(url):
     assert PROVIDERS.of_url(url) is None
 
 
+STUDIO = "https://generativelanguage.googleapis.com"
+GLOBAL, EUROPE = "https://aiplatform.googleapis.com", "https://europe-west1-aiplatform.googleapis.com"
+BEDROCK = "https://bedrock-runtime.eu-west-1.amazonaws.com/model/m"
+PLACE = "projects/p/locations/l/publishers"
+
+
+@pytest.mark.parametrize(
+    ("url", "name", "dialect"),
+    [
+        (f"{STUDIO}/v1/models/g:streamGenerateContent?alt=sse", "google", "gemini"),
+        (f"{GLOBAL}/v1beta1/{PLACE}/google/models/g:generateContent", "vertex", "gemini"),
+        (f"{EUROPE}/v1/{PLACE}/anthropic/models/c:streamRawPredict", "vertex", "anthropic_messages"),
+        (f"{BEDROCK}/converse-stream", "bedrock", "bedrock_converse"),
+        (f"{BEDROCK}/invoke-with-response-stream", "bedrock", "bedrock_invoke"),
+    ],
+)
+def test_a_stream_by_a_verb_of_its_own_and_another_version_are_the_same_wire(url, name, dialect):
+    row, found = PROVIDERS.of_url(url)
+    assert (row.name, found) == (name, dialect)
+
+
+@pytest.mark.parametrize("verb", ["countTokens", "batchEmbedContents", "streamCountTokens", "xgenerateContent"])
+def test_another_verb_of_google_is_another_operation(verb):
+    assert PROVIDERS.of_url(f"{STUDIO}/v1beta/models/g:{verb}") is None
+
+
 @given(st.text(max_size=60))
 def test_any_text_finds_a_row_or_none(text):
     found = PROVIDERS.of_url(text)
@@ -229,15 +255,22 @@ def test_any_text_finds_a_row_or_none(text):
 OF_NOBODY = {
     "localhost:5002": "a server of the recorder's own, at a port that none of the rows has",
     "localhost:8787": "a gateway of the recorder's own",
+    "api.cohere.ai": "version 1 of its chat, which is not spoken",
     "chatgpt.com": "a subscription's backend, which is no API",
-    "api.cohere.com": "Cohere's own wire",
-    "api.cohere.ai": "Cohere's own wire",
 }
-WIRE_OF = {"chat": "openai_chat", "responses": "openai_responses", "messages": "anthropic_messages"}
+WIRE_OF = {
+    "chat": "openai_chat",
+    "responses": "openai_responses",
+    "messages": "anthropic_messages",
+    "generateContent": "gemini",
+    "streamGenerateContent": "gemini",
+    "converse": "bedrock_converse",
+    "converse-stream": "bedrock_converse",
+}
 
 
 @needs_recordings
-def test_every_recorded_url_of_the_three_wires_finds_its_row():
+def test_every_recorded_url_of_the_wires_finds_its_row():
     found, lost = set(), set()
     for exchange in (each for path in sorted(WIRE.glob("*.jsonl")) for each in lines_of(path.stem)):
         url, api = (exchange.get("request") or {}).get("url"), exchange["meta"].get("api")
@@ -248,7 +281,7 @@ def test_every_recorded_url_of_the_three_wires_finds_its_row():
         if row is None:
             lost.add(host)
         else:
-            assert row[1] == WIRE_OF[api], url
+            assert row[1] == (row[0].dialect if row[0].dialect == "cohere_chat" else WIRE_OF[api]), url
             found.add((row[0].name, row[1]))
     assert lost == {*OF_NOBODY}
     assert len(found) > 30

@@ -25,10 +25,6 @@ NO_ROW: dict[str, str] = {}
 DIFFERS = {
     ("jina", "chat_path"): "no wire of a conversation: the row says that it embeds only",
     ("voyage", "chat_path"): "no wire of a conversation: the row says that it embeds only",
-    ("ollama", "base_url"): "by its compatible API, until its own wire is spoken",
-    ("ollama", "dialect"): "by its compatible API, until its own wire is spoken",
-    ("ollama", "chat_path"): "by its compatible API, until its own wire is spoken",
-    ("ollama", "models_path"): "by its compatible API, until its own wire is spoken",
     ("vertex", "api_key_env"): "the variable of an access token, where the facts name none",
     ("vertex-anthropic", "api_key_env"): "the variable of an access token, where the facts name none",
     ("aws-anthropic", "base_url_env"): "the official SDK reads ANTHROPIC_AWS_BASE_URL too (anthropic 2.12.0)",
@@ -37,10 +33,9 @@ DIFFERS = {
 }
 
 NO_WIRE = {
-    ("bedrock", "anthropic_messages"): "streams in the framing of AWS events",
+    ("bedrock", "anthropic_messages"): "in the envelope of InvokeModel: bedrock_invoke",
     ("cortecs", "anthropic_messages"): "the facts name no path",
     ("edenai", "anthropic_messages"): "the facts name no path",
-    ("ollama-cloud", "ollama_chat"): "its own wire is not spoken",
     ("opencode", "anthropic_messages"): "the facts name no path",
     ("opencode", "gemini"): "that wire is not spoken",
     ("tencent", "anthropic_messages"): "the facts name no path",
@@ -50,7 +45,10 @@ USUAL = {
     "openai_chat": "/chat/completions",
     "openai_responses": "/responses",
     "anthropic_messages": "/v1/messages",
+    "bedrock_converse": "/model/{model}/converse",
+    "cohere_chat": "/v2/chat",
     "gemini": "/v1beta/models/{model}:generateContent",
+    "ollama_chat": "/api/chat",
 }
 
 
@@ -121,7 +119,7 @@ def test_a_row_has_the_quirks_of_the_facts(fact):
     assert row.quirks.max_tokens_field == (fact["max_tokens_field"] or "max_tokens")
     if fact["reasoning_field_in"] in ("reasoning_content", "reasoning", "reasoning_text"):
         assert row.quirks.reasoning_field == fact["reasoning_field_in"]
-    if row.dialect == "openai_chat" and row.name != "ollama":
+    if row.dialect == "openai_chat":
         assert row.quirks.stream_usage_option == (fact["stream_usage"] != "always")
     assert {*(fact["base_url_env_suffix"] or ())} <= {*row.root_variables}
     for variable, suffix in (fact["base_url_env_suffix"] or {}).items():
@@ -174,4 +172,4 @@ def test_every_row_beside_the_facts_is_known():
 
 def test_most_rows_can_be_called():
     assert len([row for row in PROVIDERS if row.dialect in CLIENTS]) >= 110
-    assert {row.name for row in PROVIDERS if row.dialect not in CLIENTS} == {"bedrock", "cohere"}
+    assert {row.name for row in PROVIDERS if row.dialect not in CLIENTS} == set()

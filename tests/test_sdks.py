@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+import said
 import sdks
-from quoth import Message, Reasoning, Response, ToolCall, Usage, errors
+from quoth import ToolCall, errors
 from quoth.dialects import load_client
 from quoth.testing import FakeProvider, Fault
 from quoth.types import Refusal, ToolResult
@@ -25,28 +26,11 @@ every_way = pytest.mark.parametrize("way", WAYS)
 
 # What is scripted, by the name of the model that is asked.
 
-
-def said(*parts, finish="stop", **more):
-    return Response(message=Message.assistant(*parts), finish_reason=finish, model="", **more)
-
-
-USAGE = Usage(input=30, cache_read=12, output=7, reasoning=5)
 ANSWERS = {
-    "text": said("It may — perhaps — rain. 🌧\n\n"),
-    "tools": said(
-        "Let me see.",
-        ToolCall(id="t1", name="weather", arguments='{"city": "Paris"}'),
-        ToolCall(id="t2", name="weather", arguments='{"city": "Rom — Roma"}'),
-        finish="tool_calls",
-    ),
-    "call": said(ToolCall(id="t1", name="weather", arguments='{"city": "Paris"}'), finish="tool_calls"),
-    "reasoning": said(Reasoning(text="Is it? It is."), "Yes.", usage=USAGE),
-    "refusal": said(Refusal(text="I would rather not.")),
-    "filtered": said("Once there", finish="content_filter"),
-    "length": said("and so", finish="length"),
-    "form": said('{"name":"Ann","age":30}'),
-    "rich": said("understood"),
-    "loop": said("It rains in both."),
+    **said.ANSWERS,
+    "refusal": said.said(Refusal(text="I would rather not.")),
+    "filtered": said.said("Once there", finish="content_filter"),
+    "form": said.said('{"name":"Ann","age":30}'),
 }
 KINDS = {
     "bad_request": ("BadRequestError", "BadRequestError"),

@@ -387,6 +387,7 @@ BAD = {
     "retries": [-1, "2", 1.5, True],
     "transport": [5, "http", object()],
     "async_transport": [5, object()],
+    "ledger": [5, "", "mysql://host/db", b"calls.db", ":memory:"],
     "http": [5, {"proxy": "https://x.example"}],
 }
 

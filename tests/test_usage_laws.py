@@ -10,7 +10,10 @@ from hypothesis import given, strategies as st
 from quoth._costs import Prices
 from quoth.dialects import CLIENTS
 from quoth.dialects.anthropic_messages._usage import parse_usage as parse_messages
+from quoth.dialects.bedrock_converse._usage import parse_usage as parse_converse
+from quoth.dialects.cohere_chat._usage import parse_usage as parse_cohere
 from quoth.dialects.gemini._usage import parse_usage as parse_gemini
+from quoth.dialects.ollama_chat._usage import parse_usage as parse_ollama
 from quoth.dialects.openai_chat._usage import parse_usage as parse_chat
 from quoth.dialects.openai_responses._usage import parse_usage as parse_responses
 from quoth.types import EVENT_BUCKETS, TOKEN_BUCKETS, Usage
@@ -19,7 +22,11 @@ PARSE = {
     "openai_chat": parse_chat,
     "openai_responses": parse_responses,
     "anthropic_messages": parse_messages,
+    "bedrock_converse": parse_converse,
+    "bedrock_invoke": parse_messages,
+    "cohere_chat": parse_cohere,
     "gemini": parse_gemini,
+    "ollama_chat": parse_ollama,
 }
 
 FIELDS = {
@@ -39,11 +46,18 @@ FIELDS = {
         "cache_creation.ephemeral_5m_input_tokens", "cache_creation.ephemeral_1h_input_tokens",
         "output_tokens_details.thinking_tokens", "server_tool_use.web_search_requests",
     ],
+    "bedrock_converse": [
+        "inputTokens", "outputTokens", "totalTokens", "cacheReadInputTokens", "cacheWriteInputTokens",
+        "cacheReadInputTokenCount", "cacheWriteInputTokenCount",
+    ],
+    "cohere_chat": ["billed_units.input_tokens", "billed_units.output_tokens", "tokens.reasoning_tokens"],
+    "ollama_chat": ["prompt_eval_count", "eval_count"],
     "gemini": [
         "promptTokenCount", "candidatesTokenCount", "thoughtsTokenCount", "toolUsePromptTokenCount",
         "cachedContentTokenCount", "totalTokenCount",
     ],
 }  # fmt: skip
+FIELDS["bedrock_invoke"] = FIELDS["anthropic_messages"]
 """The counts that each wire's convention reads, by path."""
 
 
@@ -98,7 +112,18 @@ def totals(wire, counts):
     if wire == "gemini":
         written = {get("candidatesTokenCount") + get("thoughtsTokenCount")}
         return {get("promptTokenCount") + get("toolUsePromptTokenCount")}, written
-    if wire == "anthropic_messages":
+    if wire == "bedrock_converse":
+        read, written = (
+            get(f"cache{what}InputTokens")
+            if f"cache{what}InputTokens" in counts
+            else get(f"cache{what}InputTokenCount")
+            for what in ("Read", "Write")
+        )
+        return {get("inputTokens") + read + written}, {get("outputTokens")}
+    if wire in ("cohere_chat", "ollama_chat"):
+        read, written = FIELDS[wire][:2]
+        return {get(read)}, {get(written)}
+    if wire in ("anthropic_messages", "bedrock_invoke"):
         created = (
             get("cache_creation_input_tokens")
             if "cache_creation_input_tokens" in counts
@@ -130,7 +155,7 @@ def test_a_number_that_cannot_be_is_refused_and_never_priced(wire, data):
 @pytest.mark.parametrize("absurd", [-1, 1.5, float("nan"), "7", True, 10**30])
 def test_an_absurd_total_is_suspect(wire, absurd):
     for path in FIELDS[wire][:2]:
-        usage = PARSE[wire]({FIELDS[wire][0]: 10, FIELDS[wire][1]: 5, path: absurd})
+        usage = PARSE[wire](nested({FIELDS[wire][0]: 10, FIELDS[wire][1]: 5, path: absurd}))
         assert usage.source == "suspect"
         assert usage.reported is not None
 

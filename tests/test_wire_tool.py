@@ -10,12 +10,16 @@ import json
 import random
 import subprocess
 import sys
+from base64 import b64encode
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from msgspec.structs import replace
 
+import invented_bedrock as bedrock
+import invented_cohere as cohere
+import invented_ollama as ollama
 from quoth.errors import KINDS
 from quoth.events import ResponseEnd
 from quoth.testing.wire import main
@@ -44,13 +48,14 @@ EVENTS = [["Content-Type", "text/event-stream"]]
 
 
 def exchange(id_, url, asked, answered, *, status=200, headers=None, method="POST", **meta):
-    """One line of a recording; ``answered`` is JSON, or the text of a stream or a page."""
-    text = answered if isinstance(answered, str) else json.dumps(answered)
+    """One line of a recording; ``answered`` is JSON, or the text of a stream or a page, or frames."""
+    text = answered if isinstance(answered, str) else json.dumps(answered, default=lambda _: None)
     headers = headers or (EVENTS if isinstance(answered, str) else JSON)
+    body = {"body_b64": b64encode(answered).decode()} if isinstance(answered, bytes) else {"body": text}
     return {
         "id": id_,
         "request": {"method": method, "url": url, "headers": JSON, "body": json.dumps(asked)},
-        "response": {"status": status, "headers": headers, "body": text},
+        "response": {"status": status, "headers": headers, **body},
         "meta": {"provider": "openai", "api": "invented", **meta},
     }
 
@@ -241,6 +246,61 @@ RESPONSES_STREAM = events(
     done=False,
 )
 
+GOOGLE = "https://generativelanguage.googleapis.com/v1beta/models/gemini-x:generateContent"
+GOOGLE_STREAM = "https://generativelanguage.googleapis.com/v1beta/models/gemini-x:streamGenerateContent?alt=sse"
+VERTEX = "https://aiplatform.googleapis.com/v1beta1/projects/p/locations/global/publishers/google/models/gemini-x"
+ASKED_OF_GEMINI = {
+    "contents": [{"role": "user", "parts": [{"text": "Hello"}]}],
+    "generationConfig": {"maxOutputTokens": 9, "topK": 3},
+}
+GEMINI_USAGE = {
+    "promptTokenCount": 9,
+    "cachedContentTokenCount": 4,
+    "candidatesTokenCount": 5,
+    "thoughtsTokenCount": 3,
+    "totalTokenCount": 17,
+    "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 7}, {"modality": "AUDIO", "tokenCount": 2}],
+    "serviceTier": "standard",
+}
+THOUGHT = {"text": "hm", "thought": True}
+ASKS = {"functionCall": {"name": "add", "args": {"a": 1}}, "thoughtSignature": "c2ln"}
+
+
+def said(*parts, finish=None, **more):
+    """A candidate of Gemini's."""
+    return {
+        "content": {"role": "model", "parts": [*parts]},
+        "index": 0,
+        **({"finishReason": finish} if finish else {}),
+        **more,
+    }
+
+
+def google_chunk(*candidates, **more):
+    return {"candidates": [*candidates], "modelVersion": "gemini-x", "responseId": "r1", **more}
+
+
+GEMINI_ANSWER = google_chunk(
+    said(THOUGHT, {"text": "Hi"}, ASKS, finish="STOP", avgLogprobs=-0.5),
+    {**said({"text": "Ho"}, finish="MAX_TOKENS"), "index": 1},
+    usageMetadata=GEMINI_USAGE,
+    createTime="2026-05-27T16:53:45.443719Z",
+)
+GEMINI_CHUNKS = (
+    google_chunk(said(THOUGHT), usageMetadata={"promptTokenCount": 9}),
+    google_chunk(said({"text": "Grüße"})),
+    google_chunk(said({"text": " you"}, ASKS)),
+    google_chunk(
+        said(finish="STOP", groundingMetadata={"webSearchQueries": ["q"], "groundingChunks": [{"web": {"uri": "u"}}]}),
+        usageMetadata=GEMINI_USAGE,
+    ),
+)
+GEMINI_STREAM = events(*GEMINI_CHUNKS, done=False)
+ASKED_OF_BEDROCK = {"anthropic_version": "bedrock-2023-05-31", **ASKED_OF_CLAUDE}
+del ASKED_OF_BEDROCK["model"]
+INVOKE_STREAM = f"{bedrock.INVOKE}-with-response-stream"
+CLAUDE_EVENTS = [json.loads(line[6:]) for line in CLAUDE_STREAM.splitlines() if line.startswith("data: ")]
+
 ANSWERS = [
     exchange("chat", CHAT, {**HELLO, "stop": "END", "stream": False}, CHAT_ANSWER),
     exchange("chat-stream", CHAT, {**HELLO, "stream": True, "max_tokens": 5}, CHAT_STREAM),
@@ -248,6 +308,16 @@ ANSWERS = [
     exchange("claude-stream", MESSAGES, {**ASKED_OF_CLAUDE, "stream": True}, CLAUDE_STREAM, provider="anthropic"),
     exchange("responses", RESPONSES, ASKED_RESPONSES, RESPONSE),
     exchange("responses-stream", RESPONSES, {**ASKED_RESPONSES, "stream": True}, RESPONSES_STREAM),
+    exchange("converse", bedrock.CONVERSE, bedrock.ASKED, bedrock.ANSWER),
+    exchange("converse-stream", f"{bedrock.CONVERSE}-stream", bedrock.ASKED, bedrock.STREAM, headers=bedrock.FRAMES),
+    exchange("invoke", bedrock.INVOKE, ASKED_OF_BEDROCK, CLAUDE_ANSWER),
+    exchange("invoke-stream", INVOKE_STREAM, ASKED_OF_BEDROCK, bedrock.chunks(*CLAUDE_EVENTS), headers=bedrock.FRAMES),
+    exchange("gemini", GOOGLE, ASKED_OF_GEMINI, GEMINI_ANSWER, provider="gemini"),
+    exchange("gemini-stream", GOOGLE_STREAM, ASKED_OF_GEMINI, GEMINI_STREAM, provider="gemini"),
+    exchange("cohere", cohere.URL, cohere.ASKED, cohere.ANSWER, provider="cohere"),
+    exchange("cohere-stream", cohere.URL, {**cohere.ASKED, "stream": True}, cohere.STREAM, provider="cohere"),
+    exchange("ollama", ollama.URL, ollama.ASKED, ollama.ANSWER, provider="ollama"),
+    exchange("ollama-stream", ollama.URL, {**ollama.ASKED, "stream": True}, ollama.STREAM, headers=ollama.LINES),
 ]
 
 WHOLE = ANSWERS[::2]
@@ -289,6 +359,45 @@ ERRORS = [
             done=False,
         ),
     ),
+    exchange("throttled", f"{bedrock.CONVERSE}-stream", bedrock.ASKED, bedrock.THROTTLED, headers=bedrock.FRAMES),
+    exchange(
+        "invoke-throttled",
+        INVOKE_STREAM,
+        ASKED_OF_BEDROCK,
+        bedrock.chunks(*CLAUDE_EVENTS[:3]) + bedrock.refusal("throttlingException", "Too many requests"),
+        headers=bedrock.FRAMES,
+    ),
+    exchange(
+        "blocked",
+        GOOGLE,
+        ASKED_OF_GEMINI,
+        {"promptFeedback": {"blockReason": "MODEL_ARMOR", "blockReasonMessage": "no"}, "usageMetadata": GEMINI_USAGE},
+        provider="vertex",
+    ),
+    exchange(
+        "limited",
+        GOOGLE,
+        ASKED_OF_GEMINI,
+        {
+            "error": {
+                "code": 429,
+                "message": "slow down",
+                "status": "RESOURCE_EXHAUSTED",
+                "details": [
+                    {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "RATE_LIMIT_EXCEEDED"},
+                    {
+                        "@type": "type.googleapis.com/google.rpc.BadRequest",
+                        "fieldViolations": [{"field": "contents"}],
+                    },
+                    {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "7s"},
+                ],
+            }
+        },
+        status=429,
+        provider="gemini",
+    ),
+    exchange("cohere-refused", cohere.URL, {**cohere.ASKED, "stream": True}, cohere.REFUSED, provider="cohere"),
+    exchange("ollama-refused", ollama.URL, {**ollama.ASKED, "stream": True}, ollama.REFUSED, headers=ollama.LINES),
 ]
 
 
@@ -313,8 +422,9 @@ def test_each_wire_and_form_passes_and_is_counted(tmp_path, capsys):
     assert code == 0, out
     rows = [line.split() for line in out.splitlines()[:3]]
     assert rows[0] == ["file", "in", "scope", "passed", "failed", "suspect", "left", "out"]
-    assert rows[1] == ["invented.jsonl", "11", "11", "0", "0", "0"]
-    assert rows[2] == ["all", "11", "11", "0", "0", "0"]
+    count = str(len(ANSWERS) + len(ERRORS))
+    assert rows[1] == ["invented.jsonl", count, count, "0", "0", "0"]
+    assert rows[2] == ["all", count, count, "0", "0", "0"]
     for wire in sorted(ALL):
         assert f"{wire}, answer: 1 of 1 passed" in out
         assert f"{wire}, stream: 1 of 1 passed" in out
@@ -323,7 +433,7 @@ def test_each_wire_and_form_passes_and_is_counted(tmp_path, capsys):
 
 
 def test_what_a_dialect_spells_otherwise_on_purpose_is_counted_with_both_values(tmp_path, capsys):
-    _, out = run(capsys, written(tmp_path, *ANSWERS))
+    _, out = run(capsys, written(tmp_path, *ANSWERS[:2]))
     assert '    1  $.stop: "x" -> ["x"]' in out
     assert "    1  $.stream: false -> absent" in out
     assert "    1  $.max_tokens -> $.max_completion_tokens, the same value" in out
@@ -354,6 +464,18 @@ def test_a_model_that_only_the_url_names_is_the_requests(tmp_path, capsys):
     assert "    1  $.model: absent -> the model of the URL" in out
 
 
+def test_another_version_of_google_and_an_array_for_events_are_the_same_question(tmp_path, capsys):
+    asked = exchange("vertex", f"{VERTEX}:streamGenerateContent", ASKED_OF_GEMINI, json.dumps(GEMINI_CHUNKS))
+    code, out = run(capsys, written(tmp_path, asked))
+    assert code == 0, out
+    assert "    1  the version in the path: /v1beta1 -> /v1\n" in out
+    assert "    1  ?alt: absent -> sse" in out
+    assert "gemini, stream: 1 of 1 passed" in out
+    other = exchange("other", f"{VERTEX}:countTokens", ASKED_OF_GEMINI, {"totalTokens": 3}, api="count_tokens")
+    code, out = run(capsys, written(tmp_path, other))
+    assert "    1  count_tokens\n" in out
+
+
 def test_what_is_out_of_scope_is_named_by_its_kind(tmp_path, capsys):
     lines = [
         exchange("e", "https://api.cohere.com/v2/rerank", {}, {"results": []}, api="rerank"),
@@ -377,10 +499,13 @@ def test_a_wire_may_be_run_alone_and_a_file(tmp_path, capsys):
 
 
 def test_json_says_the_same_to_programs(tmp_path, capsys):
-    code, out = run(capsys, written(tmp_path, *ANSWERS, *ERRORS), "--json")
+    code, out = run(capsys, written(tmp_path, *WHOLE, *ERRORS), "--json")
     found = json.loads(out)
     assert (code, found["passed"]) == (0, True)
-    assert [(each["file"], each["in_scope"], each["failed"]) for each in found["files"]] == [("invented.jsonl", 11, 0)]
+    count = len(WHOLE) + len(ERRORS)
+    assert [(each["file"], each["in_scope"], each["failed"]) for each in found["files"]] == [
+        ("invented.jsonl", count, 0)
+    ]
 
 
 def test_it_runs_as_a_module_and_tells_misuse(tmp_path):
@@ -595,9 +720,9 @@ def test_a_200_that_is_no_answer_must_be_refused(body, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("error", ["no", {"message": "no"}, {"message": "no", "code": "odd"}, {"type": "odd"}])
-@pytest.mark.parametrize("url", [CHAT, RESPONSES, MESSAGES])
+@pytest.mark.parametrize("url", [CHAT, RESPONSES, MESSAGES, GOOGLE])
 def test_an_error_of_a_200_that_nobody_knows_is_no_answer_and_keeps_its_code(url, error, tmp_path, capsys):
-    asked = {CHAT: HELLO, RESPONSES: ASKED_RESPONSES, MESSAGES: ASKED_OF_CLAUDE}[url]
+    asked = {CHAT: HELLO, RESPONSES: ASKED_RESPONSES, MESSAGES: ASKED_OF_CLAUDE, GOOGLE: ASKED_OF_GEMINI}[url]
     code, out = run(capsys, written(tmp_path, exchange("x", url, asked, {"error": error})))
     assert code == 0, out
     assert "errors that nobody reviewed" in out
@@ -610,7 +735,7 @@ def test_a_recording_on_which_the_tool_breaks_fails_alone(tmp_path, capsys):
     code, out = run(capsys, written(tmp_path, *WHOLE, ERRORS[0]), halves=wrong("openai_chat", changed))
     assert code == 1
     assert "tool: broke on it: ZeroDivisionError" in out
-    assert out.splitlines()[1].split()[1:4] == ["4", "3", "1"]
+    assert out.splitlines()[1].split()[1:4] == [str(len(WHOLE) + 1), str(len(WHOLE)), "1"]
 
 
 @pytest.mark.parametrize(
@@ -916,8 +1041,115 @@ ODD = {
         ],
         {**CLAUDE_ANSWER, "usage": {"input_tokens": 1, "cache_creation": {"ephemeral_5m_input_tokens": 3}}},
     ],
+    GOOGLE: [
+        *[google_chunk(said({"text": "x"}, finish=word)) for word in ("SPII", "1", 3, 0, "LATER", None, True)],
+        *[google_chunk(said(part, finish="STOP")) for part in (
+            {"inlineData": {"mimeType": "image/png", "data": "iVBORw=="}, "thoughtSignature": "s"},
+            {"inlineData": {"mimeType": "audio/wav", "data": "_-__"}},
+            {"inlineData": {"mimeType": "image/png", "data": "no base64"}},
+            {"fileData": {"fileUri": "gs://b/f.pdf", "mimeType": "application/pdf"}},
+            {"executableCode": {"language": "PYTHON", "code": "1"}},
+            {"functionCall": {"name": "f", "id": "own"}},
+            {"functionCall": {"name": 3, "args": [1]}},
+            {"functionCall": "none"},
+            {"text": 3, "thought": True},
+            {"text": "", "thoughtSignature": "s"},
+            {"text": "a", "thought": False},
+            {"text": "half \ud83d"},
+        )],
+        google_chunk({**said(finish="STOP"), "content": {"role": "poet", "parts": {"text": "alone"}, "more": 1}}),
+        google_chunk(said({"text": "x"}, finish="STOP"), usageMetadata="none"),
+        google_chunk(said({"text": "x"}, finish="STOP"), usageMetadata={"trafficType": "ON_DEMAND"}),
+        *[google_chunk(said({"text": "x"}, finish="STOP"), usageMetadata={**GEMINI_USAGE, **more}) for more in (
+            {"totalTokenCount": 16}, {"promptTokenCount": 3}, {"thoughtsTokenCount": -1}, {"candidatesTokenCount": 5.0},
+            {"toolUsePromptTokenCount": 6, "totalTokenCount": 23},
+            {"candidatesTokensDetails": [{"modality": 2, "tokenCount": 3}, {"modality": "AUDIO", "tokenCount": 2}]},
+            {"cacheTokensDetails": [{"modality": "AUDIO", "tokenCount": 1}]},
+        )],
+        *[google_chunk(said({"text": "x"}, finish="STOP"), createTime=time) for time in (
+            "2026-05-27T16:53:45Z", "now", 7,
+        )],
+        *[
+            {**google_chunk(said(
+                {"text": "x"}, finish="STOP", groundingMetadata={"webSearchQueries": ["a", "a", "", "b"]}
+            )), "modelVersion": model}
+            for model in ("gemini-2.5-flash", "gemini-3.8-flash")
+        ],
+        {"usageMetadata": GEMINI_USAGE},
+        {"candidates": []},
+        {"promptFeedback": {"blockReason": "SAFETY"}},
+        {"promptFeedback": {"safetyRatings": [{"category": "c"}]}, **google_chunk(said({"text": "x"}, finish="STOP"))},
+    ],
+    GOOGLE_STREAM: [
+        json.dumps(GEMINI_CHUNKS),
+        json.dumps(GEMINI_CHUNKS, indent=1),
+        json.dumps(GEMINI_CHUNKS)[:-1],
+        events(*GEMINI_CHUNKS),
+        events(*GEMINI_CHUNKS[:-1], done=False),
+        events(*GEMINI_CHUNKS[:-1], done=True),
+        GEMINI_STREAM.replace("\n\n", "\n"),
+        events(google_chunk(said({"text": "x"})), {"error": {"code": 503, "status": "UNAVAILABLE", "message": "m"}}),
+        json.dumps([{"error": {"code": 503, "status": "UNAVAILABLE", "message": "m"}}]),
+        events({"promptFeedback": {"blockReason": "SAFETY", "blockReasonMessage": "m"}}, done=False),
+        events(  # the numbers of two candidates, which come in turns
+            google_chunk(said({"text": "a"}), {**said({"text": "b"}), "index": 1}),
+            google_chunk({**said({"text": "c"}, ASKS, finish="STOP"), "index": 1}),
+            google_chunk(said({"text": "d"}, finish="STOP")),
+            done=False,
+        ),
+        events(  # each signed piece is a part of its own
+            google_chunk(said({"text": "a", "thoughtSignature": "s"}, {"text": "b", "thoughtSignature": "s"})),
+            google_chunk(said({"text": "", "thoughtSignature": "t"}, {"text": ""}, finish="STOP")),
+            done=False,
+        ),
+        events(  # lists that grow, one that comes anew, and one that is replaced
+            *[
+                google_chunk(said(
+                    {"text": "a"},
+                    groundingMetadata={"groundingChunks": [{"web": {"uri": uri}}], "webSearchQueries": [*queries]},
+                    safetyRatings=[{"category": "c", "probability": uri}],
+                ))
+                for uri, queries in (("u", "a"), ("v", "ab"))
+            ],
+            google_chunk(said(finish="STOP")),
+            done=False,
+        ),
+        events(  # Vertex can stream arguments
+            google_chunk(said({"functionCall": {"name": "f", "willContinue": True}, "thoughtSignature": "s"})),
+            google_chunk(said({"functionCall": {
+                "partialArgs": [{"jsonPath": "$.city", "stringValue": "Par", "willContinue": True}],
+                "willContinue": True,
+            }})),
+            google_chunk(said({"functionCall": {
+                "partialArgs": [
+                    {"jsonPath": "$.city", "stringValue": "is"},
+                    {"jsonPath": "$.rooms[0].beds", "numberValue": 2},
+                    {"jsonPath": "$.rooms[0].sea", "boolValue": True},
+                ],
+                "willContinue": True,
+            }})),
+            google_chunk(said({"functionCall": {}})),
+            google_chunk(said({"text": "a"}, ASKS, finish="STOP")),
+            done=False,
+        ),
+        events(  # who answers is said late, and what was used early
+            {"usageMetadata": {"trafficType": "ON_DEMAND"}},
+            {"candidates": [said({"text": "x"})], "usageMetadata": {"promptTokenCount": 3}, "responseId": "r1"},
+            google_chunk(said(finish="STOP"), usageMetadata={"trafficType": None}),
+            done=False,
+        ),
+        events(
+            google_chunk(said({"text": "x"}, finish="FINISH_REASON_UNSPECIFIED")), google_chunk(said(finish="STOP"))
+        ),
+    ],
+}  # fmt: skip
+ASKED_OF = {
+    CHAT: HELLO,
+    RESPONSES: {"model": "m", "input": "x"},
+    MESSAGES: ASKED_OF_CLAUDE,
+    GOOGLE: ASKED_OF_GEMINI,
+    GOOGLE_STREAM: ASKED_OF_GEMINI,
 }
-ASKED_OF = {CHAT: HELLO, RESPONSES: {"model": "m", "input": "x"}, MESSAGES: ASKED_OF_CLAUDE}
 
 
 @pytest.mark.parametrize(("url", "answered"), [(url, each) for url, answers in ODD.items() for each in answers])

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import sys
+import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -77,6 +78,13 @@ def _provider(row: ProviderSpec) -> tuple[str, ...]:
     )
 
 
+def parity() -> str:
+    """What each provider was seen to do; ``tools/build_parity.py`` writes what this shows."""
+    table: dict[str, dict[str, str]] = tomllib.loads((DOCS / "parity.toml").read_text("utf-8"))
+    head = ("provider", *next(iter(table.values())))
+    return _table(head, [(f"`{row}`", *own.values()) for row, own in table.items()])
+
+
 def embeddings() -> str:
     """Who embeds, over which format, and how much one request may hold."""
     head = ("provider", "models", "format", "path", "texts a request", "tokens a request")
@@ -120,7 +128,7 @@ def pages() -> dict[Path, str]:
     parts = {
         DOCS / "configuration.md": {"variables": variables(), "shared": shared()},
         DOCS / "embeddings.md": {"embeddings": embeddings()},
-        DOCS / "providers.md": {name: providers(rows) for name, rows in GROUPS.items()},
+        DOCS / "providers.md": {**{name: providers(rows) for name, rows in GROUPS.items()}, "parity": parity()},
     }
     return {page: filled(page.read_text("utf-8"), own) for page, own in parts.items()}
 

@@ -13,11 +13,11 @@ A key comes from the provider's own variable (OPENAI_API_KEY); ``local/`` models
 from typing import TYPE_CHECKING, Any
 
 from . import errors
-from ._api import ModelBinding, ModelsAPI
+from ._api import ModelsAPI
+from ._binding import ModelBinding
 from ._options import CallOptions
 from ._settings import Settings
 from ._stream import AsyncStream, Stream
-from ._version import __version__
 from .errors import QuothError
 from .providers._auth import EnvironmentKey, KeySource, Secret
 from .types import (
@@ -39,21 +39,30 @@ from .types import (
 )
 
 if TYPE_CHECKING:
+    from ._budgets import Budget, BudgetState
     from ._catalog import ModelInfo
+    from ._chat import Chat
     from ._embedding import EmbedOptions
     from ._listing import ProviderInfo
+    from ._run import Run
+    from ._tools import FunctionTool
+    from ._version import __version__
     from .embeddings import EmbeddingRequest, EmbeddingResponse
 
 __all__ = [
     "AsyncStream",
     "Audio",
+    "Budget",
+    "BudgetState",
     "CallOptions",
+    "Chat",
     "Cost",
     "Document",
     "EmbedOptions",
     "EmbeddingRequest",
     "EmbeddingResponse",
     "EnvironmentKey",
+    "FunctionTool",
     "Image",
     "KeySource",
     "Message",
@@ -66,6 +75,7 @@ __all__ = [
     "Refusal",
     "Response",
     "RetryPolicy",
+    "Run",
     "Secret",
     "Settings",
     "Stream",
@@ -85,13 +95,19 @@ models = ModelsAPI()
 
 
 _LATE = {
+    "Budget": "_budgets",
+    "BudgetState": "_budgets",
+    "Chat": "_chat",
     "EmbedOptions": "_embedding",
     "EmbeddingRequest": "embeddings",
     "EmbeddingResponse": "embeddings",
+    "FunctionTool": "_tools",
     "ModelInfo": "_catalog",
     "ProviderInfo": "_listing",
+    "Run": "_run",
+    "__version__": "_version",
 }
-"""The types of what is seldom asked for, and the modules that they are loaded from when they are."""
+"""What is seldom asked for, and the modules that it is loaded from when it is."""
 
 
 def __getattr__(name: str) -> Any:

@@ -8,23 +8,27 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from ._call import CallScope
+from .providers._spec import ProviderSpec
 from .types import Cost, Response
 
 if TYPE_CHECKING:
     from .embeddings import EmbeddingResponse
 
-__all__ = ["account", "account_vectors"]
+__all__ = ["account", "account_vectors", "priced_by"]
 
 
 def account(response: Response, scope: CallScope) -> Response:
     """Price an answer and put on it what the call knows. The answer outlives whatever fails here."""
     provider = scope.target.provider
+    if response.region is None and provider.spec.region_part is not None:
+        response = replace(response, region=_region(provider.spec, scope.host))
     answer = replace(
         response,
         provider=provider.spec.name,
         model=response.model or provider.model,
         cost=_price(response, scope, tier=response.service_tier, region=response.region, speed=response.speed),
         call=scope.details(),
+        reader=scope.reading,
     )
     scope.took(answer)
     return answer
@@ -43,6 +47,13 @@ def account_vectors(response: EmbeddingResponse, scope: CallScope) -> EmbeddingR
     return answer
 
 
+def _region(spec: ProviderSpec, host: str | None) -> str | None:
+    """Where the host that answered stands, as its name says."""
+    from .providers._urls import part_of_host
+
+    return part_of_host(spec, (host or "").removeprefix("host:"), spec.region_part or "")
+
+
 def _price(
     response: Response | EmbeddingResponse,
     scope: CallScope,
@@ -57,7 +68,7 @@ def _price(
     try:
         cost = scope.prices.cost(
             spec.prices,
-            response.model,
+            "" if spec.priced_as_asked else response.model,
             response.usage,
             at=scope.started_at,
             tier=tier,
@@ -65,7 +76,7 @@ def _price(
             region=region,
             host=scope.host,
             speed=speed,
-            asked=_priced_by(request.extra) if request.extra else (),
+            asked=priced_by(request.extra) if request.extra else (),
             price=scope.target.price,
         )
     except Exception as error:  # noqa: BLE001  # whatever is wrong with our pricing, the answer is paid for
@@ -84,6 +95,6 @@ _PRICED_BY = ("service_tier", "speed", "inference_geo")
 """Fields of a request that may change its price. They count where the answer does not say how it was served."""
 
 
-def _priced_by(extra: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+def priced_by(extra: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     """Those of a request."""
     return tuple([(name, value) for name in _PRICED_BY if isinstance(value := extra.get(name), str)])

@@ -13,9 +13,9 @@ from ._call import CallScope, ModelCall
 from ._flow import Finish, Flow
 from ._registry import SimpleModelRegistry
 from ._sending import OPENED, FirstPiece, first_piece, read_on, send, whole_answer
-from ._stream import StreamOutput
+from ._stream import Opened, StreamOutput
 from ._tries import ask
-from .errors import APIStatusError, InputTypeError
+from .errors import APIStatusError, InputTypeError, QuothError
 from .events import unfold
 from .providers._address import Given
 from .types import ModelRequest, Response
@@ -54,7 +54,34 @@ def _list_page(
 def answer(
     call: ModelCall, scope: CallScope, middleware: tuple[Middleware, ...], registry: SimpleModelRegistry
 ) -> Flow[StreamOutput, Response]:
-    """The flow of a call, through the middleware around it."""
+    """The flow of a call, through the middleware around it, and again where the answer has not the form asked for."""
+    return (_repaired if call.repairs else _answered)(call, scope, middleware, registry)
+
+
+def _repaired(
+    call: ModelCall, scope: CallScope, middleware: tuple[Middleware, ...], registry: SimpleModelRegistry
+) -> Flow[StreamOutput, Response]:
+    """Ask again where the answer is not what was asked for, with what is wrong with it. All of it is one call."""
+    from ._output import repaired_request
+
+    response = yield from _answered(call, scope, middleware, registry)
+    for _ in range(call.repairs):
+        request = repaired_request(call.request, response)
+        if request is None:
+            break
+        call = _asking(call, request)
+        try:
+            response = yield from _answered(call, scope, middleware, registry)
+        except QuothError as error:
+            if error.partial is None:  # that answer was paid for
+                error.partial = response
+            raise
+    return replace(response, usage=scope.usage or response.usage, cost=scope.cost or response.cost)
+
+
+def _answered(
+    call: ModelCall, scope: CallScope, middleware: tuple[Middleware, ...], registry: SimpleModelRegistry
+) -> Flow[StreamOutput, Response]:
     if middleware:
         return _through_middleware(call, scope, middleware, registry)
     return _stream(call, scope) if scope.stream else _generate(call, scope)
@@ -85,6 +112,8 @@ def _stream(call: ModelCall, scope: CallScope) -> Flow[StreamOutput, Response]:
             events = reader.feed(chunk) if chunk else reader.end()
         except APIStatusError as error:
             raise reader.interrupted(error) from None
+        if scope.hold is not None:
+            scope.hold.keep(scope.moment())
     yield Finish()
     return response
 
@@ -104,7 +133,7 @@ def _through_middleware(
         raise InputTypeError(f"middleware gave a {type(response).__name__} in place of a Response")
     if response is scope.answer:
         return response
-    response = scope.given(response)
+    response = _readable(call, scope.given(response))
     if scope.stream:
         yield from _shown(response, scope)
     return response
@@ -116,10 +145,24 @@ def _changed(call: ModelCall, request: ModelRequest, registry: SimpleModelRegist
         provider = registry.get(request.model)
         asked = replace(request, model=provider.model, extra={})
         return replace(call, provider=provider, request=asked, dialect=None, given=Given(), headers=(), fallback=())
+    return _asking(call, replace(request, model=call.provider.model))
+
+
+def _asking(call: ModelCall, request: ModelRequest) -> ModelCall:
+    """The call with another request; its fallbacks are asked the same, in their own way."""
     fallback = tuple(
         [replace(each, request=replace(each.request, messages=request.messages)) for each in call.fallback]
     )
-    return replace(call, request=replace(request, model=call.provider.model), fallback=fallback)
+    return replace(call, request=request, fallback=fallback)
+
+
+def _readable(call: ModelCall, response: Response) -> Response:
+    """An answer that middleware made: it is read as one that was asked for in words."""
+    if call.output is None or response.reader is not None:
+        return response
+    from ._output import Reading
+
+    return replace(response, reader=Reading(call.output, "words"))
 
 
 def _link(middleware: Middleware, ask_next: Next) -> Next:
@@ -131,7 +174,7 @@ def _shown(response: Response, scope: CallScope) -> Generator[StreamOutput, Any,
     pieces = not scope.opened
     if pieces:
         scope.opened = True
-        yield OPENED
+        yield OPENED if response.reader is None else Opened(response.reader)
     yield response
     for event in unfold(response) if pieces else ():
         scope.saw(event)

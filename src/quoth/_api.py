@@ -4,34 +4,42 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeAlias, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeAlias, TypeVar, Unpack, overload
 
-from msgspec.structs import replace
-
+from ._binding import ModelBinding
 from ._call import ModelCall
-from ._options import CallOptions, check_options, over
-from ._prompt import Prompt, conversation
+from ._options import CallOptions, RunOptions, check_options
+from ._prompt import Prompt
 from ._registry import SimpleModelRegistry
-from ._scope import Within, carry, check_tags, is_async, is_generator, merge_tags, surroundings
+from ._scope import Within, carry, check_tags, is_async, is_generator, surroundings
 from ._service import ModelService
 from ._settings import Settings, SettingsOptions
 from ._stream import Stream
 from .errors import ConfigurationError, InputTypeError, UnknownModelError
-from .providers._address import Given
 from .providers._provider import Provider
 from .providers._registry import PROVIDERS, ProviderTable
-from .providers._spec import CheckLevel, ProviderSpec
-from .types import Message, ModelRequest, Response
+from .providers._spec import ProviderSpec
+from .types import ModelRequest, Response
 
 if TYPE_CHECKING:
-    from ._aio import AsyncModelBinding, AsyncModels
+    from decimal import Decimal
+
+    from typing_extensions import TypeForm
+
+    from ._aio import AsyncModels
+    from ._budgets import Budget, BudgetState, Estimating
     from ._catalog import ModelInfo
-    from ._costs import OwnPrice
+    from ._chat import Chat, Trim
     from ._embedding import EmbedOptions
-    from ._estimating import Day, Estimate, Repricing
+    from ._estimating import Estimate, Repricing
     from ._listing import Listing, ListOptions, ProviderInfo, Wanted
-    from .embeddings import EmbeddingRequest, EmbeddingResponse
+    from ._options import Schema
+    from ._run import Run
+    from .embeddings import EmbeddingResponse
     from .instrumentation import CallRecord, Hook, HookHandle, Tally, UsageReport
+    from .instrumentation._days import Day
+    from .instrumentation.ledger import Ledger
+    from .limits._accounts import Per
     from .middleware import Middleware
 
     # Within ModelsAPI `list` is a verb.
@@ -39,19 +47,18 @@ if TYPE_CHECKING:
     ProviderList: TypeAlias = list[ProviderInfo]
     Estimates: TypeAlias = list[Estimate]
 
-__all__ = ["ModelBinding", "ModelsAPI"]
-
-_REQUEST = frozenset({"max_tokens", "temperature", "top_p", "stop", "seed", "tools", "tool_choice", "reasoning"})
-"""The options that are fields of a ModelRequest under their own name."""
+__all__ = ["ModelsAPI"]
 
 _PLANNED = frozenset({
-    "batch", "budget", "chat", "map", "metrics", "run", "serve_metrics",
+    "batch", "map", "metrics", "serve_metrics",
 })  # fmt: skip
 """Verbs that the design promises and this version does not have."""
 
 
 Arguments = ParamSpec("Arguments")
 Carried = TypeVar("Carried")
+T = TypeVar("T")
+"""What an answer is asked to be."""
 
 
 class ModelsAPI:
@@ -64,13 +71,21 @@ class ModelsAPI:
     def __init__(self, settings: Settings | None = None, *, providers: ProviderTable | None = None) -> None:
         self._service = ModelService(settings or Settings(), SimpleModelRegistry(providers or PROVIDERS))
 
-    def __call__(self, model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> Response:
+    @overload
+    def __call__(
+        self, model: str, prompt: Prompt, *, output: TypeForm[T], **options: Unpack[CallOptions]
+    ) -> Response[T]: ...
+    @overload
+    def __call__(
+        self, model: str, prompt: Prompt, *, output: Schema | None = None, **options: Unpack[CallOptions]
+    ) -> Response: ...
+    def __call__(self, model: str, prompt: Prompt, **options: Any) -> Response[Any]:
         """Ask a model and give its whole answer.
 
         Args:
             model: ``provider/model``, or a bare id such as ``gpt-4`` whose provider is known.
             prompt: a str; a list of strings and parts (one turn); or a list of messages (a conversation).
-            **options: see ``CallOptions``.
+            **options: see ``CallOptions``; and ``output``, the type of ``response.parsed``.
 
         Raises:
             InputError: what was passed cannot be used; nothing was sent.
@@ -80,17 +95,71 @@ class ModelsAPI:
         """
         return ModelBinding(self._service, model, check_options(options))(prompt)
 
-    def stream(self, model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> Stream:
+    @overload
+    def stream(
+        self, model: str, prompt: Prompt, *, output: TypeForm[T], **options: Unpack[CallOptions]
+    ) -> Stream[T]: ...
+    @overload
+    def stream(
+        self, model: str, prompt: Prompt, *, output: Schema | None = None, **options: Unpack[CallOptions]
+    ) -> Stream: ...
+    def stream(self, model: str, prompt: Prompt, **options: Any) -> Stream[Any]:
         """As a call, piece by piece: ``for piece in models.stream(...)``. Nothing is sent before the first piece."""
         return ModelBinding(self._service, model, check_options(options)).stream(prompt)
 
-    def bind(self, model: str, **options: Unpack[CallOptions]) -> ModelBinding:
+    @overload
+    def bind(self, model: str, *, output: TypeForm[T], **options: Unpack[CallOptions]) -> ModelBinding[T]: ...
+    @overload
+    def bind(self, model: str, *, output: Schema | None = None, **options: Unpack[CallOptions]) -> ModelBinding: ...
+    def bind(self, model: str, **options: Any) -> ModelBinding[Any]:
         """Check a model and its options once, to be called many times. Keys are read at each call."""
         return self.bound(model, options)
 
-    def bound(self, model: str, options: CallOptions) -> ModelBinding:
+    def bound(self, model: str, options: Mapping[str, Any]) -> ModelBinding[Any]:
         """As ``bind``, of a dict: a plain key in it is hidden there, for its frame is on the way of every error."""
         return ModelBinding(self._service, model, check_options(options))
+
+    def run(self, model: str, prompt: Prompt, **options: Unpack[RunOptions]) -> Run:
+        """Ask a model, execute the tools that it asks for, and ask again with what they gave, until it is done.
+
+        ``run.response`` is the last answer, ``run.calls`` the tools that were executed, ``run.cost`` the sum of all
+        rounds. Takes the options of a call; how far it may go stands in ``RunOptions``; see docs/tools.md.
+
+        Raises what a call raises; RunLimitError at its limits. ``run`` of the error has what was done until then.
+        """
+        return self.bind(model).run_of(prompt, options)
+
+    def chat(
+        self,
+        model: str,
+        *,
+        messages: Prompt | None = None,
+        trim: Trim | None = None,
+        **options: Unpack[RunOptions],
+    ) -> Chat:
+        """A run with a memory: ``chat = models.chat("gpt-6-sol", system="..."); chat("Hi"); chat("And?")``.
+
+        Args:
+            model: as of a call.
+            messages: what was said before.
+            trim: how many turns are sent at most, the latest; or a function of the messages that gives those to send.
+            **options: those of a run, for each turn.
+        """
+        return self.bind(model).chat_of(options, messages, trim)
+
+    def load_chat(
+        self, saved: str | os.PathLike[str], *, trim: Trim | None = None, **options: Unpack[RunOptions]
+    ) -> Chat:
+        """A chat that was kept: from the file of ``chat.save(path)``, or from the text of ``chat.to_json()``.
+
+        Its tools and other options are not in it: give them again. Raises InputError where it is no saved chat.
+        """
+        from ._chat import read_saved
+
+        kept = read_saved(saved)
+        if kept.system is not None:
+            options.setdefault("system", kept.system)
+        return self.bind(kept.model).chat_of(options, None, trim).restore(kept)
 
     def embed(self, model: str, texts: str | Iterable[str], **options: Unpack[EmbedOptions]) -> EmbeddingResponse:
         """Turn texts into vectors, one each, in their order: ``models.embed("text-embedding-3-small", ["a", "b"])``.
@@ -258,11 +327,11 @@ class ModelsAPI:
 
         table = self._service.registry.table
 
-        def namespace(provider: str) -> str:
+        def priced(provider: str) -> tuple[str, bool]:
             row = table.get(provider)
-            return row.prices if row else provider
+            return (row.prices, row.priced_as_asked) if row else (provider, False)
 
-        return reprice(records, self._service.prices_with(prices), as_of, namespace)
+        return reprice(records, self._service.prices_with(prices), as_of, priced)
 
     def reload_prices(self) -> None:
         """Read the prices of the settings and of QUOTH_PRICES anew, as at the first use; registered ones stay.
@@ -300,6 +369,45 @@ class ModelsAPI:
         """``with models.tag(feature="search", user="u1"):`` puts tags on the calls made inside, as ``track`` counts."""
         return Within(None, check_tags("tag", tags))
 
+    def budget(
+        self,
+        limit: str | Decimal | int,
+        /,
+        *,
+        name: str | None = None,
+        per: Per | None = None,
+        by: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        hard: bool = True,
+        estimate: Estimating = "worst",
+    ) -> Budget:
+        """Make a budget: ``with models.budget("5.00"):``, or ``models.budget("500", name="team-a", per="month")``.
+
+        No call is sent that may cost more than is left, whatever else is under way. Pass it as ``budget=`` to calls
+        and bindings, or enter it for this context. docs/budgets.md says what is promised, and what is not.
+
+        Args:
+            limit: US dollars, as a str or a Decimal.
+            name: under which all processes that share the ledger's database share it. Without a name, or without a
+                ledger, it lives in this process.
+            per: ``day``, ``week`` or ``month`` (UTC): the limit holds for each. None: for all time.
+            by: a tag, each value of which has the limit to itself: ``by="user"``.
+            tags: it counts only calls that have all these.
+            hard: False: it lets calls pass, warns once, and counts.
+            estimate: what is reserved for a call: ``worst``, the most that it may cost; ``expected``, twice what calls
+                of its model have cost on average, in this process or by the ledger, which may be exceeded.
+
+        Raises InputError or ConfigurationError for what can be no budget.
+        """
+        return self._service.budgets.make(limit, name, per=per, by=by, tags=tags, hard=hard, estimate=estimate)
+
+    def budgets(self) -> tuple[BudgetState, ...]:
+        """All budgets with a name that were used: of this process, and of the ledger's database, by whomever.
+
+        In the order of name, value and window; those of windows that are past too. Raises BudgetUnavailableError.
+        """
+        return self._service.budgets.states()
+
     def carry(self, function: Callable[Arguments, Carried]) -> Callable[Arguments, Carried]:
         """The function with the present tags and tallies: ``pool.submit(models.carry(work), item)``.
 
@@ -331,8 +439,25 @@ class ModelsAPI:
             )
         return self._service.use(middleware)
 
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger that is configured: its totals, its records, its check; see docs/ledger.md.
+
+        Raises ConfigurationError where there is none, or it cannot be.
+        """
+        found = self._service.ledger
+        if found is None:
+            raise ConfigurationError(
+                "no ledger is kept: models.configure(ledger='usage.db'), or export QUOTH_LEDGER=usage.db"
+            )
+        return found
+
+    def flush(self, timeout: float = 2.0) -> bool:
+        """Wait until every call that has ended stands in the ledger; False where one does not after so many seconds."""
+        return self._service.flush(timeout)
+
     def close(self) -> None:
-        """Let go of idle connections. The object stays usable: the next call opens anew."""
+        """Let go of idle connections and of the ledger. The object stays usable: the next call opens anew."""
         self._service.tell()
         self._service.close()
 
@@ -345,159 +470,3 @@ class ModelsAPI:
             planned = "models.{} is not built yet in this version of quoth"
             message = planned if name in _PLANNED else "ModelsAPI has no attribute {!r}"
             raise AttributeError(message.format(name), name=name, obj=self)
-
-
-class ModelBinding:
-    """A model and its options, checked and prepared once: ``fast = models.bind("gpt-6-luna", temperature=0)``."""
-
-    __slots__ = (
-        "_check", "_dialect", "_fallback", "_given", "_headers", "_model", "_options", "_price", "_system", "_tags",
-        "_template",
-        "_timeout", "service",
-    )  # fmt: skip
-
-    def __init__(self, service: ModelService, model: str, options: Mapping[str, Any]) -> None:
-        self._check: CheckLevel = options.get("check", "warn")
-        self._dialect: str | None = options.get("dialect")
-        provider = service.registry.get(model, quiet=self._check == "off")
-        if self._dialect is not None:
-            from .providers._choosing import check_dialect
-
-            check_dialect(provider, self._dialect)
-        self.service = service
-        self._model = model
-        self._options = options
-        self._system: str | None = options.get("system")
-        self._timeout: float | None = options.get("timeout")
-        self._headers = options.get("headers", ())
-        self._tags: Mapping[str, str] = options.get("tags", {})
-        self._price = _own_price(options["price"]) if "price" in options else None
-        self._given = Given(api_key=options.get("api_key"), base_url=options.get("base_url"))
-        self._fallback = _fallbacks(service, options)
-        self._template = ModelRequest(
-            model=provider.model,
-            messages=(),
-            extra=_extra_for(provider.spec, options.get("extra", {}), service.registry.table),
-            **{name: value for name, value in options.items() if name in _REQUEST},
-        )
-
-    @property
-    def id(self) -> str:
-        """The canonical id, ``provider/model``."""
-        return self.service.registry.get(self._model, quiet=True).id
-
-    @property
-    def aio(self) -> AsyncModelBinding:
-        """The same verbs for asyncio."""
-        from ._aio import AsyncModelBinding
-
-        return AsyncModelBinding(self)
-
-    def __call__(self, prompt: Prompt, **options: Unpack[CallOptions]) -> Response:
-        """Ask, with these options over the bound ones for this call only."""
-        binding = self.over(options) if options else self
-        return self.service.generate(binding.prepare(prompt))
-
-    def stream(self, prompt: Prompt, **options: Unpack[CallOptions]) -> Stream:
-        """As a call, piece by piece."""
-        binding = self.over(options) if options else self
-        return self.service.stream(binding.prepare(prompt))
-
-    def embed(self, texts: str | Iterable[str], **options: Unpack[EmbedOptions]) -> EmbeddingResponse:
-        """Turn texts into vectors, with these options over the bound ones, all of which must mean something there."""
-        return self.service.embed(*self.embedding(texts, options))
-
-    def bind(self, **options: Unpack[CallOptions]) -> ModelBinding:
-        """A further binding: these options over the bound ones. This one stays as it is."""
-        return self.over(options)
-
-    def over(self, options: CallOptions) -> ModelBinding:
-        return ModelBinding(self.service, self._model, over(self._options, check_options(options)))
-
-    def prepare(self, prompt: Prompt) -> ModelCall:
-        """The call as the service takes it."""
-        return self._asking(conversation(prompt, self._system))
-
-    def embedding(self, texts: str | Iterable[str], options: EmbedOptions) -> tuple[ModelCall, EmbeddingRequest]:
-        """The call that embeds, as the service takes it, and what it asks for."""
-        from ._embedding import check_bound, checked, embedding
-
-        own, of_call = checked(options)
-        binding = ModelBinding(self.service, self._model, over(check_bound(self._options), of_call))
-        return embedding(binding._asking(()), texts, own)
-
-    def _asking(self, messages: tuple[Message, ...]) -> ModelCall:
-        around = surroundings()
-        return ModelCall(
-            provider=self.service.registry.get(self._model, quiet=self._check == "off"),
-            request=replace(self._template, messages=messages),
-            dialect=self._dialect,
-            check=self._check,
-            given=self._given,
-            headers=self._headers,
-            retries=self._options.get("retries"),
-            fallback=tuple([binding.target(messages) for binding in self._fallback]) if self._fallback else (),
-            timeout=self._timeout,
-            price=self._price,
-            tags=merge_tags(around.tags, self._tags) if self._tags else around.tags,
-            counters=around.counters,
-        )
-
-    def target(self, messages: tuple[Message, ...]) -> ModelCall:
-        """This binding as the fallback of another call: it is asked what that one was asked."""
-        return ModelCall(
-            provider=self.service.registry.get(self._model, quiet=self._check == "off"),
-            request=replace(self._template, messages=messages),
-            dialect=self._dialect,
-            check=self._check,
-            given=self._given,
-            headers=self._headers,
-            price=self._price,
-            retries=self._options.get("retries"),
-        )
-
-    def __repr__(self) -> str:
-        hidden = ("api_key", "headers")
-        shown = [f"{name}={'...' if name in hidden else repr(value)}" for name, value in self._options.items()]
-        return f"ModelBinding({', '.join([repr(self._model), *shown])})"
-
-
-_OF_ONE_PROVIDER = frozenset({"api_key", "base_url", "dialect", "fallback", "headers", "price"})
-"""Options that a fallback given by its id does not share: a key goes to nobody else."""
-
-
-def _fallbacks(service: ModelService, options: Mapping[str, Any]) -> tuple[ModelBinding, ...]:
-    """The bindings that answer where the bound model fails."""
-    shared = {name: value for name, value in options.items() if name not in _OF_ONE_PROVIDER}
-    return tuple([_as_fallback(service, each, shared) for each in options.get("fallback", ())])
-
-
-def _as_fallback(
-    service: ModelService, given: str | ModelBinding | AsyncModelBinding, shared: Mapping[str, Any]
-) -> ModelBinding:
-    if isinstance(given, str):
-        return ModelBinding(service, given, shared)
-    binding = getattr(given, "binding", given)  # of its aio
-    if not isinstance(binding, ModelBinding) or binding.service is not service:
-        raise InputTypeError("each of fallback is a model id, or a binding of the same ModelsAPI")
-    return binding
-
-
-def _own_price(fields: Mapping[str, Any]) -> OwnPrice:
-    from ._costs import own_price
-
-    return own_price("price", fields)
-
-
-def _extra_for(spec: ProviderSpec, extra: Mapping[str, Mapping[str, Any]], table: ProviderTable) -> Mapping[str, Any]:
-    """The fields of ``extra`` that are meant for this provider, under its name or an alias."""
-    fields: dict[str, Any] = {}
-    for name, own in extra.items():
-        row = table.get(name)
-        if row is None:
-            raise ConfigurationError(
-                f"extra is keyed by provider, and {name!r} is none: extra={{{spec.name!r}: {{...}}}}"
-            )
-        if row.name == spec.name:
-            fields.update(own)
-    return fields

@@ -25,7 +25,7 @@ from ._sending import send, told_of
 from ._tries import ask
 from .embeddings import EmbeddingRequest, EmbeddingResponse
 from .errors import QuothError
-from .providers._address import is_foreign
+from .providers._address import chat_root, is_foreign
 from .providers._embedding import Embedder, advise_embedding, embedder_of
 from .types import Cost, Usage
 
@@ -38,7 +38,8 @@ def embed(call: ModelCall, request: EmbeddingRequest, scope: CallScope) -> Flow[
     """The vectors of all texts, in their order."""
     spec, given = call.provider.spec, call.given
     foreign = is_foreign(spec, given, told_of(spec, scope.settings), os.environ)
-    embedder = embedder_of(call.provider, elsewhere=foreign or given.base_url is not None)
+    untold = given.base_url is not None and chat_root(spec) is None  # else the root that was given tells the wire
+    embedder = embedder_of(call.provider, elsewhere=foreign or untold)
     advise_embedding(embedder, request, call.check)
     target, endpoint = replace(call, provider=embedder), embedder.endpoint
     answers: list[EmbeddingResponse] = []

@@ -22,10 +22,13 @@ from .types import Attempt, CallDetails, Cost, CostTotal, Ending, ModelRequest, 
 from .wire import Headers, WireReply, request_id
 
 if TYPE_CHECKING:
+    from ._budgets import Budget, OnBudget
     from ._costs import OwnPrice, Prices
+    from ._output import Form, Reading
     from ._proving import Prover
     from .instrumentation._hooks import Hooks
     from .limits._health import Health, Lane
+    from .limits._hold import Hold
 
 __all__ = ["CallScope", "ModelCall"]
 
@@ -44,8 +47,15 @@ class ModelCall(Struct, frozen=True, kw_only=True, gc=False):
     """The prices of this target, over all others."""
     retries: RetryPolicy | None = None
     """None: as the settings say."""
+    output: Form | None = None
+    """What the answer must be, where the caller asked for more than text."""
+    budgets: tuple[Budget, ...] = ()
+    """What may be spent; those of the call hold for its fallbacks too."""
+    on_budget: OnBudget = "raise"
     fallback: tuple[ModelCall, ...] = ()
     """Who may answer in its place, in this order; only the fields above this one count in them."""
+    repairs: int = 0
+    """How often an answer that is not ``output`` is asked for again."""
     timeout: float | None = None
     tags: Mapping[str, str] = {}
     counters: tuple[Counter, ...] = ()
@@ -69,6 +79,7 @@ class CallScope(Scope):
         "_attempts",
         "_first_output",
         "_headers",
+        "_holds",
         "_hooks",
         "_journal",
         "_listeners",
@@ -83,6 +94,7 @@ class CallScope(Scope):
         "cost",
         "finish_reason",
         "health",
+        "hold",
         "host",
         "id",
         "lane",
@@ -90,6 +102,7 @@ class CallScope(Scope):
         "prices",
         "prover",
         "reader",
+        "reading",
         "secrets",
         "served_model",
         "settings",
@@ -133,6 +146,8 @@ class CallScope(Scope):
         self.opened = False
         """Whether the user's stream was told that the provider has said yes."""
         self.reader: AnswerReader | None = None
+        self.reading: Reading | None = None
+        """How the answer of the present target becomes a value."""
         self.host: str | None = None
         self.secrets: tuple[str, ...] = ()
         """What no error may show. The first tells the key, or the credentials, from others."""
@@ -141,6 +156,9 @@ class CallScope(Scope):
         """Whether this attempt is the one that tries an open breaker."""
         self.waited = 0.0
         """Seconds waited since the last attempt."""
+        self.hold: Hold | None = None
+        """What the present attempt holds in budgets, until it is known what it cost."""
+        self._holds = 0
         self._journal = journal
         self._hooks = hooks
         self._listeners = hooks.listeners() if hooks is not None else ()
@@ -169,6 +187,7 @@ class CallScope(Scope):
 
     def approach(self, target: ModelCall) -> None:
         """Turn to a target: what was known of the attempt before is not of this one."""
+        self.close_hold(self._sent)
         self.target = target
         self.reader = self.lane = self._request_id = self._status = None
         self._headers = ()
@@ -212,6 +231,8 @@ class CallScope(Scope):
         )
         self._attempts.append(attempt)
         self._trying, self.waited = False, 0.0
+        if not answered:
+            self.close_hold(attempt.billed)
 
     def billed_by(self, error: BaseException | None) -> Sent:
         """Whether the present attempt, which has no whole answer, may have cost something."""
@@ -222,6 +243,23 @@ class CallScope(Scope):
             return error.billed
         sent = error.sent if self._status is None and isinstance(error, QuothError) else self._sent
         return "no" if sent == "no" else "maybe"
+
+    def new_hold_id(self) -> str:
+        """An id for what the present attempt holds: one that no other hold has."""
+        self._holds += 1
+        return f"{self.id}/{self._holds}"
+
+    def close_hold(self, billed: Sent) -> None:
+        """Give back what the attempt holds where it certainly cost nothing; else it is spent, whole.
+
+        What was sent and lost may have been written to its end, and billed: nothing less is certain.
+        """
+        hold, self.hold = self.hold, None
+        if hold is not None:
+            if billed == "no":
+                hold.release()
+            else:
+                hold.settle(None)
 
     def amend_attempt(self, **changes: Any) -> None:
         """Correct the last attempt: what follows a failure, or how an answer that had begun has ended."""
@@ -241,9 +279,12 @@ class CallScope(Scope):
         self.answer = response
 
     def count(self, usage: Usage, cost: Cost) -> None:
-        """Put what an answer used and cost to what this call has used and cost already."""
+        """Put what an answer used and cost to what this call has used and cost already; its hold ends so."""
+        hold, self.hold = self.hold, None
+        if hold is not None:
+            hold.settle(cost.nano)
         first = self.cost is None
-        self.usage = usage if first or self.usage is None else _sum_of_usages(self.usage, usage)
+        self.usage = usage if first or self.usage is None else self.usage + usage
         self.cost = cost if first or self.cost is None else _sum_of_costs(self.cost, cost)
 
     def given(self, response: Response) -> Response:
@@ -287,6 +328,8 @@ class CallScope(Scope):
         if self.cost is not None and ending == "abandoned":
             ending = "answered"  # the whole answer had come; only the connection's end was not waited for
         self._finish_attempt(error)
+        if self.hold is not None:  # its answer had begun, and was not seen to its end
+            self.close_hold(self.billed_by(error))
         if isinstance(error, QuothError):
             self._annotate(error)
         self.secrets, self.reader = (), None  # what an error leads to holds no key and no reply that echoes it
@@ -364,12 +407,6 @@ def _kind(error: BaseException | None) -> str | None:
     if error is None:
         return None
     return error.kind if isinstance(error, QuothError) else type(error).__name__
-
-
-def _sum_of_usages(one: Usage, other: Usage) -> Usage:
-    names = [name for name in Usage.__struct_fields__ if name not in ("source", "reported")]
-    source = one.source if one.source != "provider" else other.source
-    return Usage(source=source, **{name: getattr(one, name) + getattr(other, name) for name in names})
 
 
 def _sum_of_costs(one: Cost, other: Cost) -> Cost:

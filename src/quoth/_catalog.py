@@ -101,16 +101,18 @@ class ModelInfo(Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaults=
         return None if rate is None else rate / 10**9
 
     def denied(self) -> frozenset[str]:
-        """What the catalog says that it cannot do or read: of ``tools image audio`` those that its sources would state.
+        """What the catalog says that it cannot do or read: of ``tools structured_output image audio`` those that its
+        sources would state; ``answers`` where it embeds texts.
 
-        ``answers`` is among them where it embeds texts.
-
-        A medium is denied where a source states what the model reads; tools where litellm and one more list what it
-        can do, and neither a tool nor a choice of one is among it. Silence denies nothing.
+        A medium is denied where a source states what the model reads; what it can do where litellm and one more list
+        that, and it is not among it (of tools neither a tool nor a choice of one). Silence denies nothing.
         """
         told = {source.partition(" ")[0] for source in self.sources}
-        tools = {"tools"} if all(told & group for group in _LISTERS) and not _TOOL_WORDS & {*self.features} else set()
-        answers = {"answers"} if self.kind == "embedding" else set()
+        listed = all(told & group for group in _LISTERS)
+        tools = {"tools"} if listed and not _TOOL_WORDS & {*self.features} else set[str]()
+        if listed and "structured_output" not in self.features:
+            tools.add("structured_output")
+        answers = {"answers"} if self.kind == "embedding" else set[str]()
         media = {"image", "audio"} - {*self.inputs} if self.inputs and not self.inferred else set()
         return frozenset(answers | tools | media)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set as AbstractSet
-from typing import Any, NoReturn, TypedDict, get_args
+from collections.abc import Iterable, Mapping, Sequence, Set as AbstractSet
+from typing import TYPE_CHECKING, Any, NoReturn, TypedDict, get_args
 
 from msgspec.structs import replace
 
@@ -14,6 +14,9 @@ from .errors import InputError, InputTypeError
 from .providers._auth import KeySource
 from .providers._spec import CheckLevel
 from .types import RetryPolicy
+
+if TYPE_CHECKING:
+    from ._budgets import Budget
 
 __all__ = ["EMBED_CHECKS", "EmbedOptions", "check_bound", "checked", "embedding", "texts_of"]
 
@@ -41,9 +44,11 @@ class EmbedOptions(TypedDict, total=False):
     retries: int | RetryPolicy
     """How often each request is tried again."""
     tags: Mapping[str, str]
+    budget: Budget | Sequence[Budget]
+    """What may be spent; each request reserves for itself. See docs/budgets.md."""
 
 
-_OF_CALLS = ("api_key", "base_url", "check", "extra", "headers", "price", "retries", "tags", "timeout")
+_OF_CALLS = ("api_key", "base_url", "budget", "check", "extra", "headers", "price", "retries", "tags", "timeout")
 """Options of a call that mean the same here."""
 
 WORDS = get_args(InputType)

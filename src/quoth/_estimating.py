@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, date, datetime
 from typing import TypeAlias
 
 from msgspec import Struct
@@ -17,8 +16,9 @@ from msgspec.structs import replace
 from . import _json
 from ._catalog import model_info
 from ._costs import OwnPrice, Prices
-from .errors import InputError, InputTypeError
+from .errors import InputError
 from .instrumentation import CallRecord
+from .instrumentation._days import Day, moment
 from .providers._provider import Provider
 from .transport._clock import time
 from .types import Cost, CostTotal, Message, ModelRequest, PriceRule, Text, Tool, ToolCall, ToolResult, Usage
@@ -217,14 +217,15 @@ class Repricing(Struct, frozen=True, kw_only=True):
         return f"{self.before} -> {self.after} over {self.after.calls} calls"
 
 
-Day: TypeAlias = "str | date | datetime | float | None"
+Priced: TypeAlias = Callable[[str], tuple[str, bool]]
+"""The name of a provider in the price table, and whether the id that was asked for says the price."""
 
 
-def reprice(records: Iterable[CallRecord], prices: Prices, as_of: Day, namespace: Callable[[str], str]) -> Repricing:
-    """Reckon calls anew. ``namespace`` gives the name of a provider in the price table."""
+def reprice(records: Iterable[CallRecord], prices: Prices, as_of: Day, priced: Priced) -> Repricing:
+    """Reckon calls anew, each as its provider is priced."""
     kept = list(records)
-    at = _moment(as_of)
-    costs = tuple([_again(record, prices, at, namespace) for record in kept])
+    at = moment(as_of, "as_of")
+    costs = tuple([_again(record, prices, at, priced) for record in kept])
     return Repricing(
         costs=costs,
         before=_total([record.cost for record in kept]),
@@ -240,16 +241,17 @@ def _total(costs: Iterable[Cost | None]) -> CostTotal:
     return total
 
 
-def _again(record: CallRecord, prices: Prices, at: float | None, namespace: Callable[[str], str]) -> Cost | None:
+def _again(record: CallRecord, prices: Prices, at: float | None, priced: Priced) -> Cost | None:
     old = record.cost
     if old is None or record.usage is None:
         return old
     reckoned = old.computed or old
     rule = reckoned.rule
     basis = reckoned.basis
+    name, as_asked = priced(record.provider)
     new = prices.cost(
-        namespace(record.provider),
-        record.served_model or "",
+        name,
+        "" if as_asked else record.served_model or "",
         record.usage,
         at=record.started_at if at is None else at,
         tier=rule.mode if rule and basis == "served" else None,
@@ -265,23 +267,3 @@ def _place(rule: PriceRule | None, *, host: bool) -> str | None:
     """Where a call was served, as far as it set its price."""
     places = [place for place in (rule.region.split() if rule else ()) if place.startswith("host:") == host]
     return places[0] if places else None
-
-
-def _moment(as_of: Day) -> float | None:
-    """Seconds since the epoch; a day is its first second (UTC)."""
-    match as_of:
-        case None:
-            return None
-        case datetime():
-            return (as_of if as_of.tzinfo else as_of.replace(tzinfo=UTC)).timestamp()
-        case date():
-            return datetime(as_of.year, as_of.month, as_of.day, tzinfo=UTC).timestamp()
-        case str():
-            try:
-                return _moment(datetime.fromisoformat(as_of))
-            except ValueError:
-                raise InputError(f"as_of is a day such as '2026-12-01', not {as_of!r:.80}") from None
-        case int() | float() if not isinstance(as_of, bool):
-            return float(as_of)
-        case _:
-            raise InputTypeError(f"as_of is a day, not {type(as_of).__name__}")

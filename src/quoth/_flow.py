@@ -22,6 +22,7 @@ import sys
 from _thread import allocate_lock  # what threading.Lock is; threading itself costs start-up time
 from collections.abc import Callable, Generator
 from contextlib import suppress
+from math import inf
 from time import sleep, time
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar, cast
 
@@ -111,9 +112,10 @@ class Gate(Protocol):
 
 
 class Wait(Step, frozen=True, gc=False):
-    """Wait until a gate opens, at most until the deadline."""
+    """Wait until a gate opens, at most until the deadline, which is an error; or for so many seconds, which is none."""
 
     gate: Gate
+    most: float = inf
 
 
 Flow: TypeAlias = Generator[Step | Out, Any, Result]
@@ -297,7 +299,7 @@ class Driver(_Course[Out, Result, Exchange]):
             case Call():
                 return step.function()
             case Wait():
-                _wait(step.gate, deadline)
+                _wait(step.gate, deadline, step.most)
             case _:
                 raise TypeError(f"a flow asked for {step!r}, which no driver knows")
         return None
@@ -383,7 +385,7 @@ class AsyncDriver(_Course[Out, Result, AsyncExchange]):
             case Call():
                 return await _in_thread(step.function)
             case Wait():
-                await _async_wait(step.gate, deadline)
+                await _async_wait(step.gate, deadline, step.most)
             case _:
                 raise TypeError(f"a flow asked for {step!r}, which no driver knows")
         return None
@@ -462,20 +464,23 @@ class _Waiting:
         self._withdraw()
 
 
-def _wait(gate: Gate, deadline: Deadline) -> None:
+def _wait(gate: Gate, deadline: Deadline, most: float) -> None:
     woken = allocate_lock()
     woken.acquire()
     withdraw = gate.when_open(woken.release)
     if withdraw is None:
         return
+    until = monotonic() + most
     with _Waiting(withdraw):
-        while not woken.acquire(timeout=_slice_of(deadline)):
+        while not woken.acquire(timeout=_slice_of(deadline, until)):
             if deadline.remaining() <= 0:
                 raise deadline.exceeded(None, "no")
+            if monotonic() >= until:
+                return
 
 
-def _slice_of(deadline: Deadline) -> float:
-    remaining = min(max(deadline.remaining(), 0.0), 1e6)  # a lock's timeout has a largest value
+def _slice_of(deadline: Deadline, until: float) -> float:
+    remaining = max(min(deadline.remaining(), until - monotonic(), 1e6), 0.0)  # a lock's timeout has a largest value
     return min(remaining, _SLICE) if _SLICE > 0 else remaining
 
 
@@ -497,7 +502,7 @@ async def _in_thread(function: Callable[[], Any]) -> Any:
     return await asyncio.to_thread(guarded)
 
 
-async def _async_wait(gate: Gate, deadline: Deadline) -> None:
+async def _async_wait(gate: Gate, deadline: Deadline, most: float) -> None:
     import asyncio
 
     loop = asyncio.get_running_loop()
@@ -511,7 +516,8 @@ async def _async_wait(gate: Gate, deadline: Deadline) -> None:
         return
     with _Waiting(withdraw):
         try:
-            async with asyncio.timeout(min(deadline.remaining(), 1e6)):
+            async with asyncio.timeout(min(deadline.remaining(), most, 1e6)):
                 await opened.wait()
         except TimeoutError:
-            raise deadline.exceeded(None, "no") from None
+            if deadline.remaining() <= 0:
+                raise deadline.exceeded(None, "no") from None

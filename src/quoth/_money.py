@@ -90,6 +90,13 @@ class Usage(Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaults=True
         """The sum of the output buckets as they stand, whatever the source."""
         return self.output + self.reasoning + self.output_audio + self.output_image
 
+    def __add__(self, other: object) -> Usage:
+        """Both, bucket by bucket; what is ``missing`` or ``suspect`` in one is so in the sum. No ``reported``."""
+        if not isinstance(other, Usage):
+            return NotImplemented
+        counts = {name: getattr(self, name) + getattr(other, name) for name in (*TOKEN_BUCKETS, *EVENT_BUCKETS)}
+        return Usage(source=self.source if self.source != "provider" else other.source, **counts)
+
     def buckets(self) -> Iterator[tuple[str, int]]:
         """The counts that are not zero, by bucket name."""
         for name in TOKEN_BUCKETS:
@@ -228,6 +235,11 @@ class Cost(Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaults=True)
     def known_femto(self) -> int:
         """The part of the amount that is known, in femto-dollars."""
         return sum([line.femto for line in self.lines]) if self.femto is None else self.femto
+
+    @property
+    def nano(self) -> int | None:
+        """The amount in nano-dollars (1e-9 USD), rounded up, as budgets count; None where it is unknown."""
+        return None if self.femto is None else -(-self.femto // 10**6)
 
     @property
     def lines(self) -> tuple[CostLine, ...]:

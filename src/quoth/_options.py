@@ -1,27 +1,34 @@
 """The keyword options of a call: their types, and the check that turns each into what a request holds.
 
 One table, ``CHECKS``, says which options there are; an option that is not in it is refused with the nearest
-name, one in ``PLANNED`` with the words that it is not built yet. Nothing is dropped silently.
+name. Nothing is dropped silently.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from decimal import Decimal
 from types import NoneType
-from typing import Any, Protocol, TypeAlias, TypedDict, get_args
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypedDict, get_args
 
-from ._scope import check_tags, merge_tags
+from ._scope import check_tags, merge_tags, together
 from ._settings import as_policy
 from .dialects import CLIENTS
-from .errors import ConfigurationError, InputError, InputTypeError, NotBuiltError, QuothError
+from .errors import ConfigurationError, InputError, InputTypeError, QuothError
 from .providers._address import check_base_url
 from .providers._auth import KeySource, Secret, as_source
 from .providers._spec import SHORT_NAMES, CheckLevel
-from .types import RetryPolicy, Tool, ToolChoice
+from .types import OutputFormat, RetryPolicy, Tool, ToolCall, ToolChoice
 from .wire import Headers
 
-__all__ = ["CHECKS", "PLANNED", "CallOptions", "Check", "check_options", "over", "whole_number", "wrong"]
+if TYPE_CHECKING:
+    from ._budgets import Budget, OnBudget
+
+__all__ = [
+    "CHECKS", "CallOptions", "CallableTool", "Check", "RunOptions", "check_options", "hide_key", "over",
+    "whole_number", "wrong",
+]  # fmt: skip
 
 
 class Bound(Protocol):
@@ -33,8 +40,28 @@ class Bound(Protocol):
     def bind(self) -> Any: ...
 
 
+class CallableTool(Protocol):
+    """A tool that can be executed: ``call`` takes the arguments as one dict, ``schema`` is the JSON Schema of them."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def schema(self) -> Mapping[str, Any]: ...
+
+    @property
+    def call(self) -> Callable[[Any], Any]: ...
+
+
+Schema: TypeAlias = Mapping[str, Any] | OutputFormat
+"""What ``output`` may be beside a type: a JSON Schema, or one with how strictly it is meant."""
+
+
 class CallOptions(TypedDict, total=False):
-    """What ``models(...)``, ``bind``, ``stream`` and their async twins take by keyword."""
+    """What ``models(...)``, ``bind``, ``stream`` and their async twins take by keyword.
+
+    ``output`` is taken too, as a parameter of its own: so checkers know the type of ``response.parsed``.
+    """
 
     system: str
     """What the model is told before the conversation."""
@@ -45,8 +72,11 @@ class CallOptions(TypedDict, total=False):
     stop: str | Sequence[str]
     """Where the answer ends: before any of these texts."""
     seed: int
-    tools: Sequence[Tool | Mapping[str, Any]]
-    """Functions the model may ask for, as ``Tool`` or in OpenAI's form. They are never executed."""
+    tools: Sequence[Tool | Mapping[str, Any] | Callable[..., Any] | CallableTool]
+    """What the model may ask for: functions, objects with ``name, schema, call``, ``Tool``, or OpenAI's form.
+
+    A call never executes them: ``models.run`` and ``models.chat`` do.
+    """
     reasoning: str | int | None
     """How much it may think: an effort in the provider's word (``low``), or a number of tokens."""
     tool_choice: ToolChoice | str
@@ -70,16 +100,32 @@ class CallOptions(TypedDict, total=False):
     """How often it is tried again where it failed in a way that passes; 0: never."""
     fallback: Sequence[str | Bound]
     """Who is asked where this model fails: ids, with the options of this call, or bindings, with their own."""
+    repairs: int
+    """How often an answer that is not what ``output`` asked for is asked for again, with what is wrong with it."""
     tags: Mapping[str, str]
     """Who asks, for records and totals: ``{"feature": "search"}``, over those of the binding and the context."""
+    budget: Budget | Sequence[Budget]
+    """What may be spent, beside the budgets of the binding and the context: all of them hold. See docs/budgets.md."""
+    on_budget: OnBudget
+    """What to do where more might be spent than is left: ``raise``, or ``cap`` the length of the answer."""
 
 
-PLANNED = frozenset(
-    {
-        "budget", "on_budget", "output",
-    }
-)  # fmt: skip
-"""Options that the design promises and this version does not have."""
+class RunOptions(CallOptions, total=False):
+    """What ``models.run`` and ``models.chat`` take by keyword: the options of their calls, and how far a run may go."""
+
+    output: Any
+    """What the last answer is to be: a type, or a JSON Schema; ``parsed`` of the run is that."""
+    max_rounds: int
+    """How often the model is asked at most; 8 where nothing is said."""
+    max_seconds: float
+    """For the whole run, its tools included."""
+    max_cost: str | int | Decimal
+    """US dollars, as text: no round begins when so much is spent, or where what was spent is unknown."""
+    tool_timeout: float
+    """Seconds for one call of a tool."""
+    approve: Callable[[ToolCall], bool | str | Awaitable[bool | str]]
+    """Asked before a tool is executed: True; False; or a no in words, which the model is told."""
+
 
 _HEADER_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _BAD_IN_HEADER = r"[\x00-\x08\x0a-\x1f\x7f]"
@@ -178,11 +224,11 @@ def _tool(name: str, tool: Any) -> Tool:
         return _usable(name, tool)
     if isinstance(tool, Mapping):
         return _usable(name, _from_openai(name, tool))
-    if callable(tool):
-        raise NotBuiltError(
-            f"{name}: functions as tools are not built yet in this version; pass quoth.Tool(name=..., ...)"
-        )
-    raise wrong(f"each of {name}", "a Tool or a dict in OpenAI's form", tool)
+    if callable(tool) or hasattr(tool, "call"):
+        from ._tools import executable
+
+        return executable(tool)
+    raise wrong(f"each of {name}", "a function, a Tool or a dict in OpenAI's form", tool)
 
 
 def _from_openai(name: str, tool: Mapping[Any, Any]) -> Tool:
@@ -292,6 +338,30 @@ def _fallback(name: str, value: Any) -> tuple[Any, ...]:
     return tuple(value)
 
 
+def _output(name: str, value: Any) -> Any:  # noqa: ARG001  # one form for all checks
+    from ._output import form_of  # only who asks for more than text needs it
+
+    return form_of(value)
+
+
+def _budgets(name: str, value: Any) -> tuple[Budget, ...]:
+    from ._budgets import Budget
+
+    budgets = tuple(value) if isinstance(value, (list, tuple)) else (value,)
+    for each in budgets:
+        if not isinstance(each, Budget):
+            raise wrong(name, f"what models.budget(...) makes, {name}=models.budget('5.00'),", each)
+    return budgets
+
+
+def _on_budget(name: str, value: Any) -> str:
+    from ._budgets import OnBudget
+
+    if _text(name, value) not in get_args(OnBudget):
+        raise InputError(f"{name} is one of {', '.join(get_args(OnBudget))}, not {value[:80]!r}")
+    return str(value)
+
+
 CHECKS: dict[str, Check] = {
     "system": _system,
     "max_tokens": whole_number(1),
@@ -312,7 +382,11 @@ CHECKS: dict[str, Check] = {
     "price": _price,
     "retries": as_policy,
     "fallback": _fallback,
+    "output": _output,
+    "repairs": whole_number(0),
     "tags": check_tags,
+    "budget": _budgets,
+    "on_budget": _on_budget,
 }
 """Every option there is, and what checks it: it gives the value as a request holds it, or raises."""
 
@@ -324,8 +398,7 @@ def check_options(options: Any, checks: Mapping[str, Check] = CHECKS) -> dict[st
     frame that holds it is on the way of every error.
     """
     checked = {}
-    if "api_key" in options:
-        options["api_key"] = _hidden(options.pop("api_key"))
+    hide_key(options)
     for name, value in options.items():
         check = checks.get(name)
         if check is None:
@@ -333,6 +406,12 @@ def check_options(options: Any, checks: Mapping[str, Check] = CHECKS) -> dict[st
         if value is not None:
             checked[name] = _checked(check, name, value)
     return checked
+
+
+def hide_key(options: Any) -> None:
+    """Put a Secret in place of a plain key in a dict of options."""
+    if "api_key" in options:
+        options["api_key"] = _hidden(options.pop("api_key"))
 
 
 def _checked(check: Check, name: str, value: Any) -> Any:
@@ -343,16 +422,16 @@ def _checked(check: Check, name: str, value: Any) -> Any:
 
 
 def over(options: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
-    """Checked options over checked ones: each replaces its like, but tags are put together."""
+    """Checked options over checked ones: each replaces its like, but tags and budgets are put together."""
     merged = {**options, **more}
+    if "budget" in options and "budget" in more:
+        merged["budget"] = together(options["budget"], more["budget"])
     if "tags" in options and "tags" in more:
         merged["tags"] = merge_tags(options["tags"], more["tags"])
     return merged
 
 
 def _no_such(name: str, checks: Mapping[str, Check]) -> Exception:
-    if name in PLANNED:
-        return NotBuiltError(f"the option {name!r} is not built yet in this version of quoth")
     if name == "stream":
         return InputTypeError("there is no option 'stream': models.stream(...) is the verb")
     from ._catalog import closest

@@ -1,4 +1,4 @@
-"""Tags and tallies of a context: who asks, and who counts.
+"""Tags, tallies and budgets of a context: who asks, who counts, and what may be spent.
 
 A context is this thread's or this task's, with the tasks started from it (``contextvars``); ``carry`` takes it into a
 foreign thread, to which it does not pass by itself. It holds for every ModelsAPI alike.
@@ -32,6 +32,7 @@ __all__ = [
     "is_generator",
     "merge_tags",
     "surroundings",
+    "together",
 ]
 
 MOST_TAGS = 32
@@ -51,11 +52,13 @@ class Counter(Protocol):
 
 
 class Surroundings(Struct, frozen=True, gc=False):
-    """What a call takes from where it is made: the tags, inner over outer, and who counts it."""
+    """What a call takes from where it is made: the tags, inner over outer, who counts it, and what it may spend."""
 
     entered: tuple[Within[Any], ...] = ()
     tags: Mapping[str, str] = {}
     counters: tuple[Counter, ...] = ()
+    budgets: tuple[Any, ...] = ()
+    """Each is a ``quoth.Budget``; all of them hold."""
 
 
 _NOTHING = Surroundings()
@@ -68,17 +71,20 @@ def surroundings() -> Surroundings:
 
 
 class Within(Generic[Entered]):
-    """Calls made inside have these tags, and are told to this counter: ``with`` gives ``entered``.
+    """Calls made inside have these tags, are told to this counter and count in this budget; ``with`` gives ``entered``.
 
     It may be entered again, also inside itself, and in several threads and tasks at once.
     """
 
-    __slots__ = ("_counters", "_entered", "_tags")
+    __slots__ = ("_budgets", "_counters", "_entered", "_tags")
 
-    def __init__(self, entered: Entered, tags: Mapping[str, str], counter: Counter | None = None) -> None:
+    def __init__(
+        self, entered: Entered, tags: Mapping[str, str], counter: Counter | None = None, budget: Any = None
+    ) -> None:
         self._entered = entered
         self._tags = tags
         self._counters = () if counter is None else (counter,)
+        self._budgets = () if budget is None else (budget,)
 
     def __enter__(self) -> Entered:
         _CURRENT.set(_surroundings_of((*_CURRENT.get().entered, self)))
@@ -94,17 +100,23 @@ class Within(Generic[Entered]):
                 _CURRENT.set(_surroundings_of(tuple(entered)))
                 return
 
-    def add_to(self, tags: Mapping[str, str], counters: tuple[Counter, ...]) -> Surroundings:
-        """Surroundings with these tags and counters, and with those of this one over them, each counter once."""
-        more = tuple([counter for counter in self._counters if counter not in counters])
-        return Surroundings((), merge_tags(tags, self._tags), counters + more)
+    def add_to(self, outer: Surroundings) -> Surroundings:
+        """The outer surroundings with those of this one over them, each counter and each budget once."""
+        counters = tuple([counter for counter in self._counters if counter not in outer.counters])
+        budgets = together(outer.budgets, self._budgets)
+        return Surroundings((), merge_tags(outer.tags, self._tags), outer.counters + counters, budgets)
 
 
 def _surroundings_of(entered: tuple[Within[Any], ...]) -> Surroundings:
     merged = _NOTHING
     for within in entered:
-        merged = within.add_to(merged.tags, merged.counters)
-    return Surroundings(entered, merged.tags, merged.counters) if entered else _NOTHING
+        merged = within.add_to(merged)
+    return Surroundings(entered, merged.tags, merged.counters, merged.budgets) if entered else _NOTHING
+
+
+def together(budgets: tuple[Any, ...], more: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Both, each budget once: nobody gets out of one by naming another."""
+    return budgets + tuple([budget for budget in more if budget not in budgets]) if more else budgets
 
 
 # Into a foreign thread.

@@ -40,9 +40,11 @@ from .providers._address import (
 from .providers._auth import KeySource, Secret, read_key
 from .providers._provider import AnswerReader
 from .providers._spec import ProviderSpec
+from .types import ModelRequest
 from .wire import HTTPRequest, WireReply, WireRequest
 
 if TYPE_CHECKING:
+    from ._output import Form
     from .limits._health import Lane, Ticket
     from .providers.credentials import Credentials
 
@@ -60,7 +62,7 @@ OPENED = Opened()
 def whole_answer(target: ModelCall, scope: CallScope) -> Flow[Never, AnswerReader]:
     target = _choose(target, scope)
     reply = yield from send(target, scope, _spell(target, scope, stream=False), stream=False)
-    reader = scope.reader = AnswerReader(target.provider, reply)
+    reader = scope.reader = _reader(target, reply, scope)
     reader.read(reply.body)
     return reader
 
@@ -70,8 +72,8 @@ def first_piece(target: ModelCall, scope: CallScope) -> Flow[StreamOutput, First
     reply = yield from send(target, scope, _spell(target, scope, stream=True), stream=True)
     if not scope.opened:
         scope.opened = True
-        yield OPENED
-    reader = scope.reader = AnswerReader(target.provider, reply)
+        yield OPENED if scope.reading is None else Opened(scope.reading)
+    reader = scope.reader = _reader(target, reply, scope)
     events, chunk = list[StreamEvent](), b""
     while not (reader.begun or reader.ended):
         events += reader.feed(b"")  # an error that stood behind the events of the last chunk
@@ -106,15 +108,38 @@ def _choose(target: ModelCall, scope: CallScope) -> ModelCall:
     provider, change = choose_wire(target.provider, target.request, target.dialect, foreign)
     scope.changes = (change,) if change else ()
     advise(provider, target.request, target.check)
+    scope.reading = None
     return target if provider is target.provider else replace(target, provider=provider)
 
 
 def _spell(call: ModelCall, scope: CallScope, *, stream: bool) -> WireRequest:
     """The request on the provider's wire. What is wrong with it, or with the prices, is said before it is sent."""
     scope.prices.load()
-    wire = call.provider.build(replace(call.request, stream=stream))
+    request = call.request if call.output is None else _asked_for(call.output, call, scope)
+    wire = call.provider.build(replace(request, stream=stream))
     scope.changes += wire.changes
+    if call.provider.spec.limits is not None:
+        from .providers._choosing import advise_size
+
+        advise_size(call.provider, call.request, len(wire.body), call.check)
     return wire
+
+
+def _asked_for(form: Form, call: ModelCall, scope: CallScope) -> ModelRequest:
+    """The request with the form of its answer as this target is asked for it."""
+    from ._output import ask_for
+
+    if call.request.output is None:  # middleware has taken it out
+        return call.request
+    asked = ask_for(form, call.provider, call.request)
+    scope.reading = asked.reading
+    scope.changes += asked.changes
+    return asked.request
+
+
+def _reader(target: ModelCall, reply: WireReply, scope: CallScope) -> AnswerReader:
+    told = scope.reading.told() if scope.reading is not None else None
+    return AnswerReader(target.provider, reply, told)
 
 
 def send(target: ModelCall, scope: CallScope, wire: WireRequest, *, stream: bool) -> Generator[Step, Any, WireReply]:
@@ -124,6 +149,10 @@ def send(target: ModelCall, scope: CallScope, wire: WireRequest, *, stream: bool
     lane = scope.lane = scope.health.lane(target.provider.id, scope.host or "", key)
     if not lane.clear:
         yield from _pass(target, lane, scope)
+    if scope.call.budgets or target.budgets:
+        shorter = yield from _afford(target, scope, wire, stream=stream)
+        if shorter is not None:
+            request, proof = shorter
     if proof is not None:  # as late as can be, for what proves it holds the time
         request = proof(request, scope.clock())
     scope.begin_attempt()
@@ -154,6 +183,27 @@ def _pass(target: ModelCall, lane: Lane, scope: CallScope) -> Generator[Step, An
         yield Sleep(wait)
         scope.waited += wait
     scope.trial = lane.breaker.admit(scope.moment())
+
+
+def _afford(
+    target: ModelCall, scope: CallScope, wire: WireRequest, *, stream: bool
+) -> Generator[Step, Any, tuple[HTTPRequest, Proof | None] | None]:
+    """Reserve what it may cost; give what is to be sent in its place, where only a shorter answer can be paid."""
+    from ._spending import reserve
+
+    chosen = scope.changes[: len(scope.changes) - len(wire.changes)]
+
+    def spell(shorter: ModelCall) -> WireRequest:
+        scope.changes = chosen
+        return _spell(shorter, scope, stream=stream)
+
+    try:
+        capped = yield from reserve(target, scope, wire, spell)
+    except BaseException:
+        if scope.trial and scope.lane is not None:
+            scope.lane.breaker.lost()
+        raise
+    return (yield from _address(target, scope, capped)) if capped is not None else None
 
 
 def _address(

@@ -22,18 +22,22 @@ from typing import TYPE_CHECKING, Any, Never
 from ._call import CallScope, ModelCall
 from ._flow import AsyncDriver, Driver, Flow, arun, run
 from ._registry import SimpleModelRegistry
-from ._settings import Settings, configured, variable
+from ._settings import Settings, configured, ledger_place, variable
 from ._stream import AsyncStream, Stream, StreamOutput
-from .errors import ConfigurationError
+from .errors import ConfigurationError, InputError
 from .instrumentation._journal import Journal
+from .instrumentation._record import new_call_id
 from .transport import AsyncTransport, Transport
 from .types import Response
 
 if TYPE_CHECKING:
+    from ._budgets import Budgets
     from ._costs import Prices
+    from ._database import Place
     from ._proving import Prover
     from .embeddings import EmbeddingRequest, EmbeddingResponse
     from .instrumentation._hooks import Hook, HookHandle, Hooks
+    from .instrumentation.ledger import Ledger
     from .limits._health import Health
     from .middleware import Middleware
     from .transport._router import AsyncRouter, Router
@@ -54,10 +58,50 @@ class ModelService:
         """The first is the outermost."""
         self._changing = allocate_lock()
         """Guards what follows from the settings while they are replaced."""
+        self._budgets: Budgets | None = None
         self._prices: Prices | None = None
         self._health: Health | None = None
         self._prover: Prover | None = None
         self._routers: tuple[Router, AsyncRouter] | None = None
+        self._ledger: Ledger | None = None
+        self._ledger_sought = False
+        """Whether settings and environment were asked for one: once, by the first call."""
+
+    @property
+    def ledger(self) -> Ledger | None:
+        """Where calls are recorded, if anywhere. Raises ConfigurationError where that cannot be."""
+        if not self._ledger_sought:
+            place = ledger_place(self.settings)
+            with self._changing:
+                if not self._ledger_sought:
+                    if place is not None:
+                        from .instrumentation.ledger import Ledger
+
+                        self._ledger = Ledger(place)
+                        self.journal.ledger = self._ledger.writer
+                    self._ledger_sought = True
+        return self._ledger
+
+    def _ledger_place(self) -> Place | None:
+        ledger = self.ledger
+        return ledger.place if ledger is not None else None
+
+    def _recorded(self, model: str) -> tuple[int, int]:
+        """How many calls of a model the ledger has, if there is one, and what they have cost, in nano-dollars."""
+        ledger = self.ledger
+        if ledger is None:
+            return 0, 0
+        from ._database import StorageError
+
+        try:
+            total = ledger.total(model=model)
+        except StorageError:
+            return 0, 0
+        return total.answered, total.femto // 10**6
+
+    def flush(self, timeout: float) -> bool:
+        """Wait until what was recorded stands in the ledger, if there is one."""
+        return self._ledger is None or self._ledger.flush(timeout)
 
     @property
     def health(self) -> Health:
@@ -69,6 +113,17 @@ class ModelService:
             with self._changing:
                 health = self._health = self._health or Health()
         return health
+
+    @property
+    def budgets(self) -> Budgets:
+        """What may be spent; made at first use."""
+        budgets = self._budgets
+        if budgets is None:
+            from ._budgets import Budgets
+
+            with self._changing:
+                budgets = self._budgets = self._budgets or Budgets(self._ledger_place, self._recorded)
+        return budgets
 
     def _routed(self) -> tuple[Router, AsyncRouter]:
         """Who carries requests, blocking and under asyncio; made at first use."""
@@ -126,11 +181,20 @@ class ModelService:
             self.settings = configured(self.settings, changes)
             if "prices" in changes and self._prices is not None:
                 self._prices = _prices_of(self.settings, self._prices)
+        if "ledger" in changes:
+            self._leave_ledger()
         if {"transport", "async_transport", "http"} & {*changes}:
             with self._changing:
                 old, self._routers = self._routers, None
             for router in old or ():  # a call that was just choosing its transport puts it into an old one
                 router.close()
+
+    def _leave_ledger(self) -> None:
+        """What was recorded goes where it was to go; what comes is recorded where the settings say now."""
+        with self._changing:
+            old, self._ledger, self._ledger_sought, self.journal.ledger = self._ledger, None, False, None
+        if old is not None:
+            old.end()
 
     def on_call(self, hook: Hook) -> HookHandle:
         """Tell a hook of each call that begins from now on."""
@@ -157,9 +221,17 @@ class ModelService:
             self.hooks.tell()
 
     def close(self) -> None:
-        """Let go of idle connections and of the embedded model's threads; the next call opens anew."""
+        """Let go of idle connections, of the embedded model's threads and of the ledger; the next call opens anew."""
+        if self._budgets is not None:
+            self._budgets.close()
         for router in self._routers or ():
             router.close()
+        if self._ledger is not None:
+            self._ledger.close()
+
+    def new_id(self) -> str:
+        """An id for what several calls are made for: their parent."""
+        return new_call_id()
 
     def generate(self, call: ModelCall) -> Response:
         scope = self._scope(call, stream=False)
@@ -170,6 +242,8 @@ class ModelService:
         return await arun(self._answer(call, scope), self._routed()[1], scope)
 
     def stream(self, call: ModelCall) -> Stream:
+        _refuse_repairs(call)
+
         def start() -> Driver[StreamOutput, Response]:
             scope = self._scope(call, stream=True)
             return Driver(self._answer(call, scope), self._routed()[0], scope)
@@ -177,6 +251,8 @@ class ModelService:
         return Stream(start)
 
     def astream(self, call: ModelCall) -> AsyncStream:
+        _refuse_repairs(call)
+
         def start() -> AsyncDriver[StreamOutput, Response]:
             scope = self._scope(call, stream=True)
             return AsyncDriver(self._answer(call, scope), self._routed()[1], scope)
@@ -222,6 +298,9 @@ class ModelService:
     # What carries it.
 
     def _scope(self, call: ModelCall, *, stream: bool) -> CallScope:
+        ledger = self._ledger if self._ledger_sought else self.ledger
+        if ledger is not None:
+            ledger.writer.ready()
         return CallScope(
             call,
             self.settings,
@@ -284,6 +363,14 @@ def _async_embedded() -> AsyncTransport:
     from .transport._in_process_aio import AsyncInProcessTransport
 
     return AsyncInProcessTransport(EmbeddedModel())
+
+
+def _refuse_repairs(call: ModelCall) -> None:
+    if call.repairs:
+        raise InputError(
+            "repairs and streams do not go together: what was shown of an answer cannot be taken back. Leave repairs "
+            "out, repairs=0, or ask for the whole answer"
+        )
 
 
 def _half_given(given: str, missing: str) -> ConfigurationError:

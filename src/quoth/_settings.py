@@ -21,6 +21,7 @@ from .transport import AsyncTransport, Transport
 from .types import RetryPolicy
 
 if TYPE_CHECKING:
+    from ._database import Place
     from .transport._config import HTTPSettings
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "configured",
     "flag",
     "is_offline",
+    "ledger_place",
     "named",
     "policy_of",
     "timeout_of",
@@ -51,6 +53,7 @@ VARIABLES: dict[str, str] = {
     "QUOTH_TIMEOUT": "seconds that one call may take in all (600)",
     "QUOTH_OFFLINE": "1: refuse everything that would use the network; the embedded model still answers",
     "QUOTH_PRICES": "your own prices: inline JSON, or a path (or several) to JSON or TOML files",
+    "QUOTH_LEDGER": "where every call is recorded: the path of a SQLite file, sqlite:///path, or postgresql://...",
     "QUOTH_LOCAL_GGUF": "a path to other weights for the embedded model, in GGUF form",
     "QUOTH_LOCAL_THREADS": "threads that the embedded model computes with (1)",
 }
@@ -62,6 +65,7 @@ SHARED_VARIABLES: dict[str, str] = {
     "ALL_PROXY": "the proxy for what neither of them names",
     "NO_PROXY": "hosts that are reached without a proxy, separated by commas",
     "TIKTOKEN_CACHE_DIR": "where tiktoken keeps its words: with both there, models.estimate counts tokens exactly",
+    "XDG_STATE_HOME": "where programs keep their state: a ledger in PostgreSQL spills there (~/.local/state)",
     "SSL_CERT_FILE": "certificates to trust, as OpenSSL reads them",
     "SSL_CERT_DIR": "a directory of them",
     "SSLKEYLOGFILE": "Python's ssl writes the secrets of connections there, for who debugs them: leave it unset",
@@ -88,6 +92,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     retries: int | RetryPolicy | None = None
     transport: Transport | None = None
     async_transport: AsyncTransport | None = None
+    ledger: str | None = None
+    """Where every call is recorded, as QUOTH_LEDGER has it; a path may be a Path too."""
     http: HTTPSettings | None = None
     """Of quoth's own transports: proxies, certificates, caps; see ``quoth.transport.http``."""
 
@@ -119,6 +125,7 @@ class SettingsOptions(TypedDict, total=False):
     retries: int | RetryPolicy | None
     transport: Transport | None
     async_transport: AsyncTransport | None
+    ledger: str | os.PathLike[str] | None
     http: HTTPSettings | None
 
 
@@ -222,6 +229,30 @@ def _http(name: str, value: Any) -> HTTPSettings:
     return value
 
 
+def _ledger(name: str, value: Any) -> str:
+    from ._database import place_of
+
+    if not isinstance(value, (str, os.PathLike)):
+        raise ConfigurationError(f"the setting {name} is a path or a URL, not {type(value).__name__}")
+    text = os.fspath(value)
+    if not isinstance(text, str):
+        raise ConfigurationError(f"the setting {name} is a path of text, not of bytes")
+    place_of(text, f"the setting {name}")
+    return text
+
+
+def ledger_place(settings: Settings) -> Place | None:
+    """Where calls are recorded: as the settings say, else QUOTH_LEDGER; None where neither does."""
+    text, name = settings.ledger, "the setting ledger"
+    if text is None:
+        text, name = variable("QUOTH_LEDGER"), "QUOTH_LEDGER"
+    if text is None:
+        return None
+    from ._database import place_of
+
+    return place_of(text, name)
+
+
 def _tags(name: str, value: Any) -> dict[str, str]:
     return check_tags(f"the setting {name}", value)
 
@@ -255,6 +286,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "retries": _retries,
     "transport": _transport,
     "async_transport": _transport,
+    "ledger": _ledger,
     "http": _http,
 }
 """What checks each setting and gives it as it is kept: mappings are copied, keys become Secrets."""

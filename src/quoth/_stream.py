@@ -10,40 +10,47 @@ from __future__ import annotations
 
 from _thread import allocate_lock
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from typing import TYPE_CHECKING, Generic, NoReturn, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeAlias, TypeVar
 
 from ._flow import AsyncDriver, Driver
 from .errors import ClosedError, InputError
 from .events import StreamEvent, TextDelta
-from .types import Response
+from .types import GrowingOutput, OutputReader, Parsed_co, Response
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ["AsyncStream", "Opened", "Stream", "StreamOutput"]
+__all__ = ["AsyncEvents", "AsyncStream", "Opened", "Stream", "StreamOutput"]
 
 
 class Opened:
-    """What the flow of a stream gives first: the provider has said yes."""
+    """What the flow of a stream gives first: the provider has said yes. With what an output type is read by."""
+
+    __slots__ = ("reader",)
+
+    def __init__(self, reader: OutputReader | None = None) -> None:
+        self.reader = reader
 
 
 StreamOutput: TypeAlias = StreamEvent | Opened | Response
 """What the flow of a stream gives: Opened, then events; the whole Response just before the last of them."""
 
+Event = TypeVar("Event")
 Driving = TypeVar("Driving", Driver[StreamOutput, Response], AsyncDriver[StreamOutput, Response])
 
 
-class _Reading(Generic[Driving]):
+class _Reading(Generic[Driving, Parsed_co]):
     """What both streams share: the driver, made at the first use, and the response, once it is whole."""
 
-    __slots__ = ("__weakref__", "_driver", "_opened", "_response", "_start", "_starting")
+    __slots__ = ("__weakref__", "_driver", "_opened", "_reader", "_response", "_start", "_starting")
 
     def __init__(self, start: Callable[[], Driving]) -> None:
         self._start: Callable[[], Driving] = start
         self._starting = allocate_lock()
         self._driver: Driving | None = None
         self._opened = False
-        self._response: Response | None = None
+        self._reader: OutputReader | None = None
+        self._response: Response[Parsed_co] | None = None
 
     def _started(self) -> Driving:
         with self._starting:
@@ -55,6 +62,8 @@ class _Reading(Generic[Driving]):
         """The event, if it is one; None at the end and for what is not the user's."""
         if isinstance(output, Response):
             self._response = output
+        elif isinstance(output, Opened):
+            self._reader = output.reader
         elif output is None and not self._is_whole():
             raise ClosedError("this stream was closed, or failed, before its end: its answer is not whole")
         return None if isinstance(output, (Opened, Response)) else output
@@ -64,8 +73,13 @@ class _Reading(Generic[Driving]):
             self._response = self._driver.result
         return self._response is not None
 
+    def _growing(self) -> GrowingOutput:
+        if self._reader is None:
+            raise InputError("what grows needs a type: models.stream(..., output=T). This stream is plain text")
+        return self._reader.growing()
+
     @property
-    def response(self) -> Response:
+    def response(self) -> Response[Parsed_co]:
         """The whole response, once the stream is at its end."""
         if self._response is not None:
             return self._response
@@ -91,8 +105,11 @@ def _closed() -> NoReturn:
     raise ClosedError("this stream was closed before it was opened: nothing was sent; make a new one")
 
 
-class Stream(_Reading[Driver[StreamOutput, Response]]):
-    """The pieces of an answer as ``str``; ``events()`` for all that happens; ``response`` at the end."""
+class Stream(_Reading[Driver[StreamOutput, Response], Parsed_co]):
+    """The pieces of an answer as ``str``; ``events()`` for all that happens; ``response`` at the end.
+
+    With ``output=T`` it is a ``Stream[T]``: ``objects()`` and ``partial()`` give what is whole of the value so far.
+    """
 
     __slots__ = ()
 
@@ -118,6 +135,24 @@ class Stream(_Reading[Driver[StreamOutput, Response]]):
         while (event := self._next()) is not None:
             yield event
 
+    def objects(self) -> Iterator[Parsed_co]:
+        """The value while it grows, each time as the type of ``output=T``: a list with more items, a field more.
+
+        It is shown as soon as all that the type requires is whole, and then the more rarely the larger it is. Nothing
+        is guessed: a text is there when it has ended. The whole one is ``response.parsed``, at the end.
+        """
+        return self._grown(typed=True)
+
+    def partial(self) -> Iterator[Any]:
+        """The value while it grows, as plain JSON that holds the fields that are whole so far. Not to be changed."""
+        return self._grown(typed=False)
+
+    def _grown(self, *, typed: bool) -> Iterator[Any]:
+        self.open()
+        growing = self._growing()
+        while (event := self._next()) is not None:
+            yield from _shown(growing, event, typed=typed)
+
     def _next(self) -> StreamEvent | None:
         self.open()
         driver = self._started()
@@ -125,7 +160,7 @@ class Stream(_Reading[Driver[StreamOutput, Response]]):
         event = self._note(output)
         return self._note(driver.advance()) if event is None and output is not None else event
 
-    def read(self) -> Response:
+    def read(self) -> Response[Parsed_co]:
         """Read to the end and give the whole response."""
         while self._next() is not None:
             pass
@@ -140,7 +175,7 @@ class Stream(_Reading[Driver[StreamOutput, Response]]):
         self.close()
 
 
-class AsyncStream(_Reading[AsyncDriver[StreamOutput, Response]]):
+class AsyncStream(_Reading[AsyncDriver[StreamOutput, Response], Parsed_co]):
     """As Stream, for ``async for`` and ``async with``. A class, not an async generator: leaving it is immediate."""
 
     __slots__ = ()
@@ -164,7 +199,15 @@ class AsyncStream(_Reading[AsyncDriver[StreamOutput, Response]]):
 
     def events(self) -> AsyncIterator[StreamEvent]:
         """What happens from here on, typed: text, reasoning, tool calls, the end."""
-        return _AsyncEvents(self._next)
+        return AsyncEvents(self._next)
+
+    def objects(self) -> AsyncIterator[Parsed_co]:
+        """The value while it grows, each time as the type of ``output=T``; see ``Stream.objects``."""
+        return _AsyncGrown(self, typed=True)
+
+    def partial(self) -> AsyncIterator[Any]:
+        """The value while it grows, as plain JSON that holds the fields that are whole so far. Not to be changed."""
+        return _AsyncGrown(self, typed=False)
 
     async def _next(self) -> StreamEvent | None:
         await self.open()
@@ -173,7 +216,7 @@ class AsyncStream(_Reading[AsyncDriver[StreamOutput, Response]]):
         event = self._note(output)
         return self._note(await driver.advance()) if event is None and output is not None else event
 
-    async def read(self) -> Response:
+    async def read(self) -> Response[Parsed_co]:
         """Read to the end and give the whole response."""
         while await self._next() is not None:
             pass
@@ -188,19 +231,49 @@ class AsyncStream(_Reading[AsyncDriver[StreamOutput, Response]]):
         self.close()
 
 
-class _AsyncEvents:
-    """The events of an AsyncStream; no async generator, whose clean-up would come late and elsewhere."""
+def _shown(growing: GrowingOutput, event: StreamEvent, *, typed: bool) -> list[Any]:
+    """What an event makes worth showing of a value that grows: one value, or none."""
+    if not isinstance(event, TextDelta) or not growing.feed(event.text):
+        return []
+    return growing.typed() if typed else growing.value()
+
+
+class AsyncEvents(Generic[Event]):
+    """The events of a stream under asyncio; no async generator, whose clean-up would come late and elsewhere."""
 
     __slots__ = ("_next",)
 
-    def __init__(self, advance: Callable[[], Awaitable[StreamEvent | None]]) -> None:
+    def __init__(self, advance: Callable[[], Awaitable[Event | None]]) -> None:
         self._next = advance
 
-    def __aiter__(self) -> _AsyncEvents:
+    def __aiter__(self) -> AsyncEvents[Event]:
         return self
 
-    async def __anext__(self) -> StreamEvent:
+    async def __anext__(self) -> Event:
         event = await self._next()
         if event is None:
             raise StopAsyncIteration
         return event
+
+
+class _AsyncGrown:
+    """The value of an AsyncStream while it grows; no async generator, as above."""
+
+    __slots__ = ("_growing", "_stream", "_typed")
+
+    def __init__(self, stream: AsyncStream[Any], *, typed: bool) -> None:
+        self._stream = stream
+        self._typed = typed
+        self._growing: GrowingOutput | None = None
+
+    def __aiter__(self) -> _AsyncGrown:
+        return self
+
+    async def __anext__(self) -> Any:
+        if self._growing is None:
+            await self._stream.open()
+            self._growing = self._stream._growing()  # noqa: SLF001  # the other half of one class
+        while (event := await self._stream._next()) is not None:  # noqa: SLF001  # as above
+            for value in _shown(self._growing, event, typed=self._typed):
+                return value
+        raise StopAsyncIteration

@@ -6,14 +6,18 @@
      ├─ InputError (ValueError)                yours: nothing was sent
      │   ├─ InputTypeError (TypeError)           a value of the wrong type, an unknown option
      │   ├─ ConfigurationError                   a setting, a URL, a variable
-     │   │   └─ MissingKeyError                  no key; the message holds the export line
+     │   │   ├─ MissingKeyError                  no key; the message holds the export line
+     │   │   └─ UnboundedCostError               a hard budget, and a cost that nobody can bound
      │   ├─ UnknownModelError (LookupError)      no such model or provider; names the nearest
      │   ├─ UnsupportedParameterError            this model or provider cannot do that
      │   └─ UnsupportedContentError              this wire cannot carry that part
      ├─ NotBuiltError (NotImplementedError)    ours: this version of quoth cannot do it yet
      ├─ LimitError                             ours to you: held back here, before it was sent
+     │   ├─ BudgetExceededError                  it may cost more than is left of a budget
+     │   ├─ BudgetUnavailableError               the database of a hard budget does not answer
      │   ├─ LocalRateLimitError                  the provider asked to wait for longer than this call may
-     │   └─ CircuitOpenError                     it failed so often just now that it is left alone for a while
+     │   ├─ CircuitOpenError                     it failed so often just now that it is left alone for a while
+     │   └─ RunLimitError                        a run has come to the end of its rounds, its time or its money
      ├─ TransportError                         nobody's: the request or its reply was lost; ``phase``, ``sent``
      │   ├─ APIConnectionError (ConnectionError)
      │   │   └─ StreamInterruptedError           a stream ended before its end; ``partial`` holds what came
@@ -35,13 +39,16 @@
      │   └─ InternalServerError
      │       └─ OverloadedError
      ├─ ResponseParseError                     unreadable: the reply is no answer; ``body`` holds its bytes
+     ├─ OutputError                            the answer came, and is not what ``output=`` asked for; ``response``
+     │   ├─ OutputRefusedError                   the model, or a filter, declined
+     │   └─ OutputInvalidError                   no JSON, cut short, or of another shape; ``path`` says where
      └─ ClosedError                            the API, the stream or the transport is closed
 
 Each class has one stable ``kind``, the label in records and metrics. Errors are plain data: they pickle and
 copy, and hold no request, no header and no key. Their text is bounded, without control characters and
 without anything that looks like a key. They carry no cause, and are raised anew where the call ends, so that no
-traceback leads to a frame that holds a request. What to do about each kind stands in docs/errors.md. Two warnings
-stand beside the tree: ``ModelRetiredWarning`` and ``CapabilityWarning``.
+traceback leads to a frame that holds a request. What to do about each kind stands in docs/errors.md. Three warnings
+stand beside the tree: ``BudgetWarning``, ``ModelRetiredWarning`` and ``CapabilityWarning``.
 """
 
 from __future__ import annotations
@@ -60,6 +67,9 @@ __all__ = [
     "APITimeoutError",
     "AuthenticationError",
     "BadRequestError",
+    "BudgetExceededError",
+    "BudgetUnavailableError",
+    "BudgetWarning",
     "CapabilityWarning",
     "CircuitOpenError",
     "ClosedError",
@@ -78,6 +88,9 @@ __all__ = [
     "ModelRetiredWarning",
     "NotBuiltError",
     "NotFoundError",
+    "OutputError",
+    "OutputInvalidError",
+    "OutputRefusedError",
     "OverloadedError",
     "PermissionDeniedError",
     "Phase",
@@ -87,9 +100,11 @@ __all__ = [
     "RateLimitError",
     "RequestTooLargeError",
     "ResponseParseError",
+    "RunLimitError",
     "Sent",
     "StreamInterruptedError",
     "TransportError",
+    "UnboundedCostError",
     "UnknownModelError",
     "UnsupportedContentError",
     "UnsupportedParameterError",
@@ -148,6 +163,7 @@ class QuothError(Exception):
         partial: the answer as far as it came.
         embedded: the vectors that had come, of the first texts, where texts were embedded in several requests.
         body: the first bytes of a reply that could not be read.
+        run: in a run or a chat, what was asked, answered and executed until then: a ``Run``.
     """
 
     kind: ClassVar[str] = "error"
@@ -193,6 +209,7 @@ class QuothError(Exception):
         self.partial = partial
         self.embedded: EmbeddingResponse | None = None
         self.body = body
+        self.run: Any = None
 
     def redact(self, secret: str) -> None:
         """Remove a key that the provider has echoed; not what only stands in for one (``EMPTY``, ``ollama``)."""
@@ -255,6 +272,12 @@ class MissingKeyError(ConfigurationError):
     kind = "missing_key"
 
 
+class UnboundedCostError(ConfigurationError):
+    """Under a hard budget, a call whose cost nobody can bound; the message says what is missing, and how to give it."""
+
+    kind = "unbounded_cost"
+
+
 class UnknownModelError(InputError, LookupError):
     """No provider is known for this model id; the message names the nearest ids."""
 
@@ -286,6 +309,19 @@ class LimitError(QuothError):
     retryable = True
 
 
+class BudgetExceededError(LimitError):
+    """The call may cost more than is left of a budget: it was not sent. ``retry_after``: until its window ends."""
+
+    kind = "budget_exceeded"
+    retryable = False
+
+
+class BudgetUnavailableError(LimitError):
+    """What keeps a hard budget did not answer in time, so the call was not sent."""
+
+    kind = "budget_unavailable"
+
+
 class LocalRateLimitError(LimitError):
     """The provider has asked this key to wait, and for longer than this call may: it was not sent."""
 
@@ -296,6 +332,13 @@ class CircuitOpenError(LimitError):
     """The model has failed so often in the last seconds that it is left alone for a while: it was not sent."""
 
     kind = "circuit_open"
+
+
+class RunLimitError(LimitError):
+    """A run has come to the end of its rounds, its time or its money; what it did until then is in ``run``."""
+
+    kind = "run_limit"
+    retryable = False
 
 
 class ClosedError(QuothError):
@@ -453,6 +496,43 @@ class ResponseParseError(QuothError):
     kind = "unreadable"
     sent = "yes"
     billed = "maybe"
+
+
+# The answer came, and is not what was asked for.
+
+
+class OutputError(QuothError):
+    """An answer was asked for with ``output=``, and is no such value. ``response`` holds it: it was paid for."""
+
+    kind = "output"
+    sent = "yes"
+    billed = "yes"
+
+    def __init__(self, message: str, *, response: Response | None = None, **fields: Any) -> None:
+        super().__init__(message, **fields)
+        self.response = response
+
+
+class OutputRefusedError(OutputError):
+    """The model declined in its own words, or a filter of the provider took the answer away."""
+
+    kind = "output_refused"
+
+
+class OutputInvalidError(OutputError):
+    """The answer is no JSON, was cut short, or has another shape; ``path`` says where: ``$.items[2].price``."""
+
+    kind = "output_invalid"
+
+    def __init__(
+        self, message: str, *, response: Response | None = None, path: str | None = None, **fields: Any
+    ) -> None:
+        super().__init__(message, response=response, **fields)
+        self.path = path
+
+
+class BudgetWarning(UserWarning):
+    """A soft budget is exceeded, or a budget cannot do what its name promises. Shown once for each in a process."""
 
 
 class ModelRetiredWarning(FutureWarning):

@@ -7,10 +7,12 @@ by dialect, sent back unchanged) so that a conversation replays exactly.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeAlias
 
 import msgspec
+import msgspec.structs
 from msgspec import Struct
 
 from . import _json
@@ -26,6 +28,16 @@ from ._money import (
     Usage,
     UsageSource,
 )
+from .errors import InputError
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    Parsed_co = TypeVar("Parsed_co", covariant=True, default=Any)
+else:
+    from typing import TypeVar
+
+    Parsed_co = TypeVar("Parsed_co", covariant=True)
 
 __all__ = [
     "EVENT_BUCKETS",
@@ -42,10 +54,12 @@ __all__ = [
     "Document",
     "Ending",
     "FinishReason",
+    "GrowingOutput",
     "Image",
     "Message",
     "ModelRequest",
     "OutputFormat",
+    "OutputReader",
     "Part",
     "PriceRule",
     "Reasoning",
@@ -81,13 +95,43 @@ class Text(Struct, frozen=True, kw_only=True, gc=False, tag="text", repr_omit_de
 
 
 class Image(Struct, frozen=True, kw_only=True, gc=False, tag="image", repr_omit_defaults=True):
-    """A picture: inline ``data`` with its ``media_type``, or a ``url`` the provider fetches itself."""
+    """A picture: inline ``data`` with its ``media_type``, or a ``url`` the provider fetches itself.
+
+    The media type of ``data`` is read from the bytes where it is not given. ``Image.file("cat.png")`` reads a file,
+    ``Image.of(picture)`` takes what a program holds.
+    """
 
     data: bytes | None = None
     url: str | None = None
     media_type: str | None = None
     detail: str | None = None
     provider_data: ProviderData = msgspec.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _sniff(self)
+
+    @classmethod
+    def file(cls, path: str | os.PathLike[str], *, detail: str | None = None) -> Image:
+        """Read a picture from a file. Raises InputError where it cannot be read or is none."""
+        from ._media import read_file
+
+        data, media_type, _ = read_file(path, "Image")
+        return cls(data=data, media_type=media_type, detail=detail)
+
+    @classmethod
+    def of(cls, value: Any, *, detail: str | None = None) -> Image:
+        """Take a picture as a program has it: bytes, a path, an ``http`` or ``data`` URL, one of Pillow, a numpy array.
+
+        Raises InputError or InputTypeError, saying why, where it is none.
+        """
+        from ._media import as_media, as_picture
+
+        if isinstance(value, str) and value.startswith(_URLS):
+            return cls(url=value, detail=detail)
+        if isinstance(value, (str, os.PathLike)):
+            return cls.file(value, detail=detail)
+        data = bytes(value) if isinstance(value, (bytes, bytearray, memoryview)) else as_picture(value)
+        return cls(data=data, media_type=as_media(data, "Image"), detail=detail)
 
 
 class Audio(Struct, frozen=True, kw_only=True, gc=False, tag="audio", repr_omit_defaults=True):
@@ -96,6 +140,21 @@ class Audio(Struct, frozen=True, kw_only=True, gc=False, tag="audio", repr_omit_
     data: bytes
     media_type: str
     provider_data: ProviderData = msgspec.field(default_factory=dict)
+
+    @classmethod
+    def file(cls, path: str | os.PathLike[str]) -> Audio:
+        """Read sound from a file. Raises InputError where it cannot be read or is none."""
+        from ._media import read_file
+
+        data, media_type, _ = read_file(path, "Audio")
+        return cls(data=data, media_type=media_type)
+
+    @classmethod
+    def of(cls, data: bytes) -> Audio:
+        """Take sound as bytes, with the media type that they say. Raises InputError where they are none."""
+        from ._media import as_media
+
+        return cls(data=data, media_type=as_media(data, "Audio"))
 
 
 class Document(Struct, frozen=True, kw_only=True, gc=False, tag="document", repr_omit_defaults=True):
@@ -107,6 +166,35 @@ class Document(Struct, frozen=True, kw_only=True, gc=False, tag="document", repr
     media_type: str | None = None
     filename: str | None = None
     provider_data: ProviderData = msgspec.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _sniff(self)
+
+    @classmethod
+    def file(cls, path: str | os.PathLike[str]) -> Document:
+        """Read a document from a file, with its name. Raises InputError where it cannot be read."""
+        from ._media import read_file
+
+        data, media_type, filename = read_file(path, "Document")
+        return cls(data=data, media_type=media_type, filename=filename)
+
+    @classmethod
+    def of(cls, data: bytes, *, filename: str | None = None) -> Document:
+        """Take a document as bytes, with the media type that they say. Raises InputError where it is unknown."""
+        from ._media import as_media
+
+        return cls(data=data, media_type=as_media(data, "Document"), filename=filename)
+
+
+_URLS = ("http://", "https://", "data:")
+
+
+def _sniff(part: Image | Document) -> None:
+    """Fill in the media type of bytes, where they say it and the caller has not."""
+    if part.data is not None and part.media_type is None:
+        from ._media import sniff
+
+        msgspec.structs.force_setattr(part, "media_type", sniff(part.data))
 
 
 class Reasoning(Struct, frozen=True, kw_only=True, gc=False, tag="reasoning", repr_omit_defaults=True):
@@ -316,13 +404,36 @@ class Candidate(Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaults=
         return self.message.text
 
 
-class Response(Struct, frozen=True, kw_only=True, gc=False, eq=False, repr_omit_defaults=True):
-    """The one result of every way to call. ``str(response)`` is the text.
+class GrowingOutput(Protocol):
+    """Such an answer while it comes, piece by piece: what is whole of it so far."""
+
+    def feed(self, text: str, /) -> bool:
+        """Take a piece; say whether more is worth showing."""
+        ...
+
+    def value(self) -> list[Any]:
+        """The JSON that is whole; an empty list where nothing is."""
+        ...
+
+    def typed(self) -> list[Any]:
+        """The same as the type that was asked for; an empty list where it is none yet."""
+        ...
+
+
+class OutputReader(Protocol):
+    """What knows how the answer to a call with ``output=`` becomes a value."""
+
+    def parse(self, response: Response, /) -> Any: ...
+    def growing(self) -> GrowingOutput: ...
+
+
+class Response(Struct, Generic[Parsed_co], frozen=True, kw_only=True, gc=False, eq=False, repr_omit_defaults=True):
+    """The one result of every way to call. ``str(response)`` is the text; with ``output=T`` it is a ``Response[T]``.
 
     ``message`` can be appended to a conversation as it is. ``model`` is the model that answered, as the
     provider names it; ``service_tier``, ``region`` and ``speed`` say, in its words, how it was served, None where it
-    is silent. ``candidates`` are further answers, where several were asked for. ``call`` (timings, attempts, headers)
-    and ``body`` take no part in ``==``: an answer that was streamed equals the same answer in one piece.
+    is silent. ``candidates`` are further answers, where several were asked for. ``call`` (timings, attempts, headers),
+    ``body`` and ``reader`` take no part in ``==``: an answer that was streamed equals the same answer in one piece.
     """
 
     message: Message
@@ -342,11 +453,27 @@ class Response(Struct, frozen=True, kw_only=True, gc=False, eq=False, repr_omit_
     body: bytes | None = None
     """The body as it came, where the answer came whole; None for a stream."""
     call: CallDetails = CallDetails()
+    reader: OutputReader | None = None
+    """What ``parsed`` reads it by, where it was asked for with ``output=``."""
 
     @property
     def text(self) -> str:
         """The text of the answer; empty where there is none (a tool call, a refusal)."""
         return self.message.text
+
+    @property
+    def parsed(self) -> Parsed_co:
+        """The answer as the type that was asked for with ``output=T``; made anew at each access.
+
+        Raises:
+            OutputRefusedError: the model or a filter declined.
+            OutputInvalidError: it is no JSON, was cut short, or does not fit the type; the error says where.
+            InputError: the call had no ``output=``.
+        """
+        if self.reader is None:
+            raise InputError("parsed needs a type: models(..., output=T). This answer is plain text, in .text")
+        parsed: Parsed_co = self.reader.parse(self)
+        return parsed
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -392,4 +519,4 @@ class Response(Struct, frozen=True, kw_only=True, gc=False, eq=False, repr_omit_
     __hash__ = None  # type: ignore[assignment]  # it holds mappings
 
 
-_COMPARED = tuple(name for name in Response.__struct_fields__ if name not in ("call", "body"))
+_COMPARED = tuple(name for name in Response.__struct_fields__ if name not in ("call", "body", "reader"))

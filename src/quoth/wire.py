@@ -59,6 +59,7 @@ REQUEST_ID_HEADERS = (
     "x-amzn-requestid",
     "x-goog-request-id",
     "x-ds-trace-id",  # DeepSeek
+    "x-debug-trace-id",  # Cohere
     "cf-ray",  # the one of the network before it, where the provider has none of its own
 )
 
@@ -141,6 +142,8 @@ class Quirks(Struct, frozen=True, kw_only=True, gc=False):
     """Ask for usage in streams with ``stream_options.include_usage``."""
     stream_only: bool = False
     """The server answers in streams only; a whole call is a stream folded."""
+    output_rules: str | None = None
+    """What it accepts of a JSON Schema for its answer, as a row of ``_output/_rules.py``; None: as its dialect does."""
     tools: bool = True
     """False: tools are refused before anything is sent, because the server would ignore them silently."""
     tools_hint: str = ""

@@ -9,13 +9,21 @@ is reported instead.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Unpack, assert_type
+from enum import Enum
+from typing import Annotated, Any, Literal, NamedTuple, TypedDict, Unpack, assert_type
+
+import msgspec
 
 from quoth import (
     AsyncStream,
+    Budget,
+    BudgetState,
+    Chat,
     Cost,
     EnvironmentKey,
+    FunctionTool,
     Image,
     Message,
     ModelBinding,
@@ -24,6 +32,7 @@ from quoth import (
     ProviderInfo,
     Response,
     RetryPolicy,
+    Run,
     Secret,
     Settings,
     Stream,
@@ -37,15 +46,16 @@ from quoth import (
 from quoth._estimating import Estimate, Repricing
 from quoth._options import CallOptions
 from quoth.embeddings import EmbeddingResponse
-from quoth.errors import QuothError, RateLimitError
+from quoth.errors import OutputInvalidError, QuothError, RateLimitError
 from quoth.events import StreamEvent, TextDelta, ToolCallStart
 from quoth.instrumentation import CallRecord, HookHandle, Tally, UsageReport, UsageTotals
+from quoth.instrumentation.ledger import Ledger, LedgerCheck
 from quoth.middleware import Flow, Next
 from quoth.providers import ProviderSpec
 from quoth.providers.credentials import Asked, HeaderCredentials, register_credentials
 from quoth.testing import Reply, ScriptedTransport
 from quoth.transport import AsyncTransport, Transport
-from quoth.types import CostTotal, FinishReason, ModelRequest, Part
+from quoth.types import CostTotal, FinishReason, ModelRequest, OutputFormat, Part
 from quoth.wire import HTTPRequest
 
 # A call, and what it gives.
@@ -66,6 +76,40 @@ def call() -> None:
     assert_type(answer.cost.usd, Decimal | None)
     assert_type(answer.reasoning, str)
     assert_type(answer.refusal, str | None)
+
+
+def get_weather(city: str, days: int = 1) -> str:
+    return f"{city}: rain for {days} days"
+
+
+async def look_up(word: str) -> dict[str, str]:
+    return {word: "a word"}
+
+
+def run_tools() -> None:
+    run = models.run("gpt-4", "Hello", tools=[get_weather, FunctionTool(look_up, timeout=5)], max_rounds=3)
+    assert_type(run, Run)
+    assert_type(run.response, Response)
+    assert_type(run.calls[0].error, str | None)
+    assert_type(run.cost, CostTotal)
+    models.run("gpt-4", "Hello", tools=[get_weather], max_round=3)  # type: ignore[call-arg]
+    models("gpt-4", "Hello", max_rounds=3)  # type: ignore[call-overload]
+
+
+async def talk() -> None:
+    chat = models.chat("gpt-4", tools=[get_weather], trim=10, approve=lambda call: call.name != "look_up")
+    assert_type(chat, Chat)
+    assert_type(chat("Hello", temperature=0), Response)
+    assert_type(await chat.aio("Hello"), Response)
+    for piece in chat.stream("Hello"):
+        assert_type(piece, str)
+    async for piece in chat.aio.stream("Hello"):
+        assert_type(piece, str)
+    assert_type(chat.messages, tuple[Message, ...])
+    assert_type(chat.switch("gpt-5"), tuple[str, ...])
+    assert_type(chat.fork(), Chat)
+    assert_type(models.load_chat("chat.json"), Chat)
+    chat("Hello", trim=3)  # type: ignore[call-arg]
 
 
 def unknown_is_not_zero(answer: Response) -> Decimal:
@@ -96,12 +140,12 @@ def options() -> None:
 
 
 def wrong_options() -> None:
-    models("gpt-4", "Hi", temprature=0)  # type: ignore[call-arg]
-    models.stream("gpt-4", "Hi", temprature=0)  # type: ignore[call-arg]
-    models.bind("gpt-4", temprature=0)  # type: ignore[call-arg]
-    models.bind("gpt-4")("Hi", temprature=0)  # type: ignore[call-arg]
-    models.aio.stream("gpt-4", "Hi", temprature=0)  # type: ignore[call-arg]
-    models.aio.bind("gpt-4", temprature=0)  # type: ignore[call-arg]
+    models("gpt-4", "Hi", temprature=0)  # type: ignore[call-overload]
+    models.stream("gpt-4", "Hi", temprature=0)  # type: ignore[call-overload]
+    models.bind("gpt-4", temprature=0)  # type: ignore[call-overload]
+    models.bind("gpt-4")("Hi", temprature=0)  # type: ignore[call-overload]
+    models.aio.stream("gpt-4", "Hi", temprature=0)  # type: ignore[call-overload]
+    models.aio.bind("gpt-4", temprature=0)  # type: ignore[call-overload]
 
 
 def wrong_verbs() -> None:
@@ -109,14 +153,14 @@ def wrong_verbs() -> None:
 
 
 def options_of_wrong_types() -> None:
-    models("gpt-4", "Hi", max_tokens="200")  # type: ignore[arg-type]
-    models("gpt-4", "Hi", temperature="hot")  # type: ignore[arg-type]
-    models("gpt-4", "Hi", stop=1)  # type: ignore[arg-type]
-    models("gpt-4", "Hi", check="loud")  # type: ignore[arg-type]
-    models("gpt-4", "Hi", headers=["x-team: a"])  # type: ignore[arg-type]
+    models("gpt-4", "Hi", max_tokens="200")  # type: ignore[call-overload]
+    models("gpt-4", "Hi", temperature="hot")  # type: ignore[call-overload]
+    models("gpt-4", "Hi", stop=1)  # type: ignore[call-overload]
+    models("gpt-4", "Hi", check="loud")  # type: ignore[call-overload]
+    models("gpt-4", "Hi", headers=["x-team: a"])  # type: ignore[call-overload]
     models("gpt-4", "Hi", extra={"openai": True})  # type: ignore[dict-item]
-    models(4, "Hi")  # type: ignore[arg-type]
-    models("gpt-4")  # type: ignore[call-arg]
+    models(4, "Hi")  # type: ignore[call-overload]
+    models("gpt-4")  # type: ignore[call-overload]
 
 
 def ask_briefly(prompt: str, **options: Unpack[CallOptions]) -> str:
@@ -141,9 +185,9 @@ def prompts() -> None:
     models("gpt-4", ["What is this?", Image(url="https://host/cat.png")])
     models("gpt-4", Message.user("2+2?"))
     models("gpt-4", [{"role": "user", "content": "2+2?"}])
-    models("gpt-4", 4)  # type: ignore[arg-type]
+    models("gpt-4", 4)  # type: ignore[call-overload]
     models("gpt-4", b"bytes")  # type: ignore[arg-type]
-    models("gpt-4", models("gpt-4", "Hi"))  # type: ignore[arg-type]
+    models("gpt-4", models("gpt-4", "Hi"))  # type: ignore[call-overload]
 
 
 def a_conversation_grows() -> list[Message]:
@@ -181,7 +225,7 @@ def tools() -> None:
     answer = models("gpt-4", "Weather in Paris?", tools=[weather], tool_choice="required")
     models("gpt-4", "Weather?", tools=[{"type": "function", "function": {"name": "weather"}}])
     models("gpt-4", "Weather?", tools=[weather], tool_choice=ToolChoice(mode="tool", name="weather"))
-    models("gpt-4", "Weather?", tools=weather)  # type: ignore[arg-type]
+    models("gpt-4", "Weather?", tools=weather)  # type: ignore[call-overload]
     ToolChoice(mode="perhaps")  # type: ignore[arg-type]
     results = [Message.tool(call, "18 degrees") for call in answer.tool_calls]
     models("gpt-4", [Message.user("Weather in Paris?"), answer.message, *results], tools=[weather])
@@ -261,8 +305,8 @@ async def asynchronous() -> None:
 
 
 async def wrong_options_of_an_awaited_call() -> None:
-    await models.aio("gpt-4", "Hi", temprature=0)  # type: ignore[call-arg]
-    await models.bind("gpt-4").aio("Hi", temprature=0)  # type: ignore[call-arg]
+    await models.aio("gpt-4", "Hi", temprature=0)  # type: ignore[call-overload]
+    await models.bind("gpt-4").aio("Hi", temprature=0)  # type: ignore[call-overload]
 
 
 async def pieces(prompt: str) -> AsyncIterator[str]:
@@ -305,7 +349,7 @@ def keys() -> None:
     models("gpt-4", "Hi", api_key=Secret("k"))
     models("gpt-4", "Hi", api_key=EnvironmentKey("TEAM_KEY"))
     models("gpt-4", "Hi", api_key=lambda: "k")
-    models("gpt-4", "Hi", api_key=5)  # type: ignore[arg-type]
+    models("gpt-4", "Hi", api_key=5)  # type: ignore[call-overload]
     Settings(api_keys={"openai": lambda: Secret("k"), "mine": EnvironmentKey("MINE_KEY")})
     assert_type(Secret("k").reveal(), str)
 
@@ -411,7 +455,30 @@ def costing(response: Response, record: CallRecord) -> None:
     models.register_price("openai/gpt-4", input="2", output=10)
     models.register_price("openai/gpt-4", {"input": "2"})
     models("gpt-4", "Hi", price={"input": "2", "output": "10"})
-    models("gpt-4", "Hi", price="2")  # type: ignore[arg-type]
+    models("gpt-4", "Hi", price="2")  # type: ignore[call-overload]
+
+
+# Budgets.
+
+
+def budgets(response: Response) -> None:
+    team = models.budget("500", name="team-a", per="month")
+    assert_type(team, Budget)
+    assert_type(team.spent, Decimal)
+    assert_type(team.left, Decimal)
+    assert_type(team.state, BudgetState)
+    assert_type(models.budgets(), tuple[BudgetState, ...])
+    users = models.budget(Decimal(5), by="user", per="day", tags={"a": "b"}, hard=False, estimate="expected")
+    assert_type(users["u1"], Budget)
+    assert_type(models("gpt-4", "Hi", budget=team), Response)
+    assert_type(models.bind("gpt-4", budget=[team, users])("Hi", on_budget="cap"), Response)
+    with models.budget(5) as entered:
+        assert_type(entered, Budget)
+    assert_type(response.cost.nano, int | None)
+    models.budget(5.0)  # type: ignore[arg-type]
+    models.budget("5", per="hour")  # type: ignore[arg-type]
+    models("gpt-4", "Hi", budget="5.00")  # type: ignore[arg-type]
+    models("gpt-4", "Hi", on_budget="ignore")  # type: ignore[call-overload]
 
 
 # Reliability.
@@ -424,7 +491,7 @@ def reliability() -> None:
         models("gpt-4", "Hello", retries=policy, fallback=["claude-sonnet-5-5", models.bind("gpt-4")]), Response
     )
     models.bind("gpt-4", fallback=(models.bind("gpt-4").aio,))
-    models("gpt-4", "Hello", retries="2")  # type: ignore[arg-type]
+    models("gpt-4", "Hello", retries="2")  # type: ignore[call-overload]
     models("gpt-4", "Hello", fallback=[5])  # type: ignore[list-item]
     models.configure(retries=None)
 
@@ -460,3 +527,98 @@ def embeddings(error: QuothError) -> None:
 async def async_embeddings() -> None:
     assert_type(await models.aio.embed("text-embedding-3-small", ("a", "b")), EmbeddingResponse)
     assert_type(await models.aio.bind("text-embedding-3-small").embed("a"), EmbeddingResponse)
+
+
+# Output types.
+
+
+@dataclass
+class Point:
+    x: int
+
+
+class Invoice(msgspec.Struct):
+    number: int
+
+
+class Place(NamedTuple):
+    city: str
+
+
+class Titled(TypedDict):
+    title: str
+
+
+class Color(Enum):
+    RED = "red"
+
+
+def outputs(schema: dict[str, Any]) -> None:
+    assert_type(models("gpt-4", "Hi", output=Invoice), Response[Invoice])
+    assert_type(models("gpt-4", "Hi", output=Invoice).parsed, Invoice)
+    assert_type(models("gpt-4", "Hi", output=Point, temperature=0, repairs=1).parsed.x, int)
+    assert_type(models("gpt-4", "Hi", output=Place).parsed, Place)
+    assert_type(models("gpt-4", "Hi", output=Titled).parsed, Titled)
+    assert_type(models("gpt-4", "Hi", output=Color).parsed, Color)
+    assert_type(models("gpt-4", "Hi", output=Literal["a", "b"]).parsed, Literal["a", "b"])
+    assert_type(models("gpt-4", "Hi", output=list[Invoice]).parsed, list[Invoice])
+    assert_type(models("gpt-4", "Hi", output=dict[str, int]).parsed, dict[str, int])
+    assert_type(models("gpt-4", "Hi", output=Invoice | None).parsed, Invoice | None)
+    assert_type(models("gpt-4", "Hi", output=Invoice | Point).parsed, Invoice | Point)
+    assert_type(models("gpt-4", "Hi", output=Annotated[int, msgspec.Meta(ge=0)]).parsed, int)
+    assert_type(models("gpt-4", "Hi", output=schema), Response)
+    assert_type(models("gpt-4", "Hi", output=OutputFormat(schema=schema)), Response)
+    models("gpt-4", "Hi", output=5)  # type: ignore[call-overload]
+    models("gpt-4", "Hi", output=Invoice, temprature=0)  # type: ignore[call-overload]
+    wrong: str = models("gpt-4", "Hi", output=int).parsed  # type: ignore[assignment]
+    del wrong
+
+
+def outputs_of_bindings_and_streams() -> None:
+    bound = models.bind("gpt-4", output=Invoice)
+    assert_type(bound, ModelBinding[Invoice])
+    assert_type(bound("Hi").parsed, Invoice)
+    assert_type(bound.bind(temperature=0)("Hi").parsed, Invoice)
+    assert_type(bound("Hi", output=list[int]).parsed, list[int])
+    stream = models.stream("gpt-4", "Hi", output=Invoice | None)
+    for value in stream.objects():
+        assert_type(value, Invoice | None)
+    assert_type(stream.response.parsed, Invoice | None)
+    assert_type(bound.stream("Hi").read().parsed, Invoice)
+
+
+async def outputs_under_asyncio() -> None:
+    assert_type((await models.aio("gpt-4", "Hi", output=Invoice)).parsed, Invoice)
+    assert_type((await models.aio.bind("gpt-4", output=Invoice)("Hi")).parsed, Invoice)
+    stream = models.aio.stream("gpt-4", "Hi", output=list[int])
+    async for value in stream.objects():
+        assert_type(value, list[int])
+    assert_type((await stream.read()).parsed, list[int])
+
+
+def total(answer: Response[Invoice]) -> int:
+    """What a user's function takes; and any Response is a Response."""
+    anything: Response = answer
+    return anything.usage.total_tokens or answer.parsed.number
+
+
+def output_errors() -> None:
+    try:
+        assert_type(models("gpt-4", "Hi", output=int).parsed, int)
+    except OutputInvalidError as error:
+        assert_type(error.path, str | None)
+        assert_type(error.response, Response | None)
+
+
+# The ledger.
+
+
+def of_the_ledger(api: ModelsAPI) -> None:
+    api.configure(ledger="usage.db")
+    assert_type(api.ledger, Ledger)
+    assert_type(api.ledger.total(since="2026-11-01", user="u1"), UsageTotals)
+    assert_type(api.ledger.totals("day"), dict[str, UsageTotals])
+    assert_type(api.ledger.records(tags={"feature": "search"}), Iterator[CallRecord])
+    assert_type(api.ledger.check(), LedgerCheck)
+    assert_type(api.flush(), bool)
+    api.ledger.total(colour="red")  # type: ignore[call-arg]

@@ -37,6 +37,7 @@ from ..errors import clean
 from ..types import EVENT_BUCKETS, TOKEN_BUCKETS, Cost, CostBasis, PriceRule, Usage
 
 if TYPE_CHECKING:
+    from ._bounds import Most, Shape
     from ._entries import Entry
     from ._overrides import Book
     from ._plans import Plan
@@ -207,6 +208,18 @@ class Prices:
         key = (provider, model, tier, requested, region, host, None, (), price)
         plan = self._plans.get(key) or self._plan(key)
         return plan.pick(at, usage.total_input if usage else 0).rule if plan.periods else None
+
+    def most(
+        self, provider: str, model: str, shape: Shape, *, at: float, asked: _Asked = (), price: OwnPrice | None = None
+    ) -> Most:
+        """The most that a call of this shape can cost, wherever and however it is served; see ``_bounds.py``."""
+        from ._bounds import most_of
+
+        def plan(tier: str | None, region: str | None, host: str | None) -> Plan:
+            key = (provider, model, tier, None, region, host, None, asked, price)
+            return self._plans.get(key) or self._plan(key)
+
+        return most_of(plan, dict(asked), shape, at)
 
     def _plan(self, key: _Key) -> Plan:
         self.load()

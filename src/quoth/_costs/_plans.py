@@ -119,8 +119,20 @@ class Plan(Struct, frozen=True, gc=False):
     only: Priced | None = None
     """The one rule there is, where nothing of a call chooses among several."""
     per_request: bool = False
+    modes: frozenset[str] = frozenset()
+    """The service tiers that the row prices."""
+    places: tuple[str, ...] = ()
+    """The places whose rates are others than listed."""
 
     def pick(self, at: float, total_input: int) -> Priced:
+        steps = self.steps_at(at)
+        for above, priced in steps:
+            if total_input > above:
+                return priced
+        return steps[-1][1]
+
+    def steps_at(self, at: float) -> Steps:
+        """The rates that hold at a moment, by size."""
         period = self.periods[0]
         for period in self.periods:
             if at >= period.start:
@@ -129,10 +141,7 @@ class Plan(Struct, frozen=True, gc=False):
         for window in period.windows:
             if window.covers(at):
                 steps = window.steps
-        for above, priced in steps:
-            if total_input > above:
-                return priced
-        return steps[-1][1]
+        return steps
 
 
 # Rows.
@@ -200,6 +209,8 @@ def plan_of(row: Row, facts: Facts) -> Plan:
         stale_after=_midnight(row.as_of) + _STALE_AFTER if row.as_of else float("inf"),
         only=priced[0] if len(priced) == 1 else None,
         per_request=any(each.per_request for each in priced),
+        modes=frozenset([stated.mode for stated in row.sets]),
+        places=tuple(row.multipliers),
     )
 
 

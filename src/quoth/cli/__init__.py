@@ -40,6 +40,12 @@ def _show_models(words: Sequence[str], models: ModelsAPI, console: Console) -> i
     return show_models(words, models, console)
 
 
+def _ledger(words: Sequence[str], models: ModelsAPI, console: Console) -> int:
+    from ._ledger import use_ledger
+
+    return use_ledger(words, models, console)
+
+
 def _planned(words: Sequence[str], _models: ModelsAPI, _console: Console) -> int:
     raise UsageError(
         f"the command {words[0]!r} is not built yet in this version (as a prompt it is written quoth -- {words[0]})"
@@ -48,8 +54,9 @@ def _planned(words: Sequence[str], _models: ModelsAPI, _console: Console) -> int
 
 COMMANDS: dict[str, Callable[[Sequence[str], ModelsAPI, Console], int]] = {
     "help": _help,
+    "ledger": _ledger,
     "models": _show_models,
-    **dict.fromkeys(("chat", "ledger", "serve"), _planned),
+    **dict.fromkeys(("chat", "serve"), _planned),
 }
 """Every first word that is no prompt, and what carries it out: it is given all words and gives the exit code."""
 

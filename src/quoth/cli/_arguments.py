@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from msgspec import Struct
 
-__all__ = ["Ask", "UsageError", "help_text", "models_parser", "parse"]
+__all__ = ["Ask", "UsageError", "help_text", "ledger_parser", "models_parser", "parse"]
 
 _USAGE = 'quoth [options] "prompt"'
 
@@ -113,5 +113,33 @@ def models_parser() -> ArgumentParser:
     add("--provider", metavar="NAME", help="the models of this provider only")
     add("--providers", action="store_true", help="the providers, and which variable holds each one's key")
     add("--json", action="store_true", help="one JSON object a line, with all that is known")
+    add("-h", "--help", action="store_true", help="print this")
+    return parser
+
+
+def ledger_parser(verbs: Sequence[str]) -> ArgumentParser:
+    """What ``quoth ledger`` reads."""
+    parser = _Parser(
+        prog="quoth ledger",
+        usage=f"quoth ledger {{{','.join(verbs)}}} [FILE] [options]",
+        description="Read and check the ledger, the database in which every call is recorded.",
+        epilog="Exit codes: 0 done, 1 the ledger cannot be read, or check found a row that disagrees, 2 wrong usage.",
+        formatter_class=_formatter,
+        add_help=False,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("verb", nargs="?", choices=verbs, metavar="{" + ",".join(verbs) + "}", help="what to do")
+    add("file", nargs="?", metavar="FILE", help="of export: a .csv, .jsonl or .parquet file to write")
+    add("--ledger", metavar="PLACE", help="the ledger: a path or postgresql://... (else QUOTH_LEDGER)")
+    add("--by", metavar="WHAT", default="model", help="of totals: day, model, provider, user, operation or tag:NAME")
+    add("--since", metavar="DAY", help="only calls that began on this day (UTC) or later, such as 2026-12-01")
+    add("--until", metavar="DAY", help="only calls that began before this day")
+    add("--provider", metavar="NAME", help="only calls of this provider")
+    add("--model", metavar="ID", help="only calls of this model, with its provider or without")
+    add("--user", metavar="NAME", help="only calls that have the tag user=NAME")
+    add("--tag", metavar="NAME=VALUE", action="append", default=[], help="only calls with this tag (may be repeated)")
+    add("--limit", type=int, metavar="N", default=20, help="of show: how many of the last calls (20)")
+    add("--json", action="store_true", help="one JSON object a line")
     add("-h", "--help", action="store_true", help="print this")
     return parser

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from io import TextIOWrapper
 from typing import TextIO
 
@@ -68,6 +68,13 @@ class Console(Struct, frozen=True, kw_only=True):
         if not _is_unicode(self.stdout):
             text = escape_json(text, ascii_only=True)
         self.write(text + "\n")
+
+    def write_table(self, rows: Sequence[Sequence[str]]) -> None:
+        """Write rows whose cells stand in columns. On a terminal they are neutralised: names may come from outside."""
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        for row in rows:
+            line = "  ".join([cell.ljust(width) for cell, width in zip(row, widths, strict=True)]).rstrip()
+            self.write(f"{neutralize(line) if self.stdout.isatty() else line}\n")
 
     def page(self, *, raw: bool) -> Page:
         """For an answer: what is written to a terminal is neutralised, unless ``raw``; a pipe gets it all."""

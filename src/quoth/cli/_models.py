@@ -48,11 +48,7 @@ def _show(
         for each in known:
             console.write_json(encode(each).decode(), raw=False)
         return
-    rows = [head, *map(cells, known)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        line = "  ".join([cell.ljust(width) for cell, width in zip(row, widths, strict=True)])
-        console.write(f"{line.rstrip()}\n")
+    console.write_table([head, *map(cells, known)])
 
 
 def _model_cells(model: ModelInfo) -> tuple[str, ...]:

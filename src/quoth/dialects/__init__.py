@@ -99,8 +99,32 @@ def _anthropic_messages() -> ClientDialect:
     return client
 
 
+def _bedrock_converse() -> ClientDialect:
+    from .bedrock_converse import client
+
+    return client
+
+
+def _bedrock_invoke() -> ClientDialect:
+    from .bedrock_invoke import client
+
+    return client
+
+
+def _cohere_chat() -> ClientDialect:
+    from .cohere_chat import client
+
+    return client
+
+
 def _gemini() -> ClientDialect:
     from .gemini import client
+
+    return client
+
+
+def _ollama_chat() -> ClientDialect:
+    from .ollama_chat import client
 
     return client
 
@@ -119,7 +143,11 @@ def _openai_responses() -> ClientDialect:
 
 CLIENTS: dict[str, Callable[[], ClientDialect]] = {
     "anthropic_messages": _anthropic_messages,
+    "bedrock_converse": _bedrock_converse,
+    "bedrock_invoke": _bedrock_invoke,
+    "cohere_chat": _cohere_chat,
     "gemini": _gemini,
+    "ollama_chat": _ollama_chat,
     "openai_chat": _openai_chat,
     "openai_responses": _openai_responses,
 }

@@ -30,14 +30,14 @@ FOREIGN = "a part that only another wire can carry left out"
 class Residues:
     """The residues of one dialect, by its name."""
 
-    __slots__ = ("_name",)
+    __slots__ = ("name",)
 
     def __init__(self, name: str) -> None:
-        self._name = name
+        self.name = name
 
     def of(self, value: Part | Message | Tool | OutputFormat | Response | Candidate) -> Mapping[str, Any]:
         """What the dialect keeps on a value."""
-        kept: Mapping[str, Any] | None = value.provider_data.get(self._name)
+        kept: Mapping[str, Any] | None = value.provider_data.get(self.name)
         return kept or {}
 
     def foreign(self, part: Part) -> bool:
@@ -49,11 +49,11 @@ class Residues:
         rest = residue(original, built, absent=absent)
         if not rest:
             return read
-        return msgspec.structs.replace(read, provider_data={self._name: {**self.of(read), **rest}})
+        return msgspec.structs.replace(read, provider_data={self.name: {**self.of(read), **rest}})
 
     def named(self, data: Wire) -> Mapping[str, Any]:
         """Data under the dialect's name; nothing where there is none."""
-        return {self._name: data} if data else {}
+        return {self.name: data} if data else {}
 
 
 def residue(original: Mapping[str, Any], built: Mapping[str, Any], *, absent: bool = True) -> Wire:

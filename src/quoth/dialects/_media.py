@@ -6,10 +6,19 @@ from binascii import a2b_base64, b2a_base64
 from typing import Any
 
 from ..errors import UnsupportedContentError
-from ..types import Audio
+from ..types import Audio, Image
 from ._kept import Wire
 
-__all__ = ["read_base64", "read_data_url", "read_input_audio", "write_base64", "write_data_url", "write_input_audio"]
+__all__ = [
+    "read_base64",
+    "read_data_url",
+    "read_image_url",
+    "read_input_audio",
+    "write_base64",
+    "write_data_url",
+    "write_image_url",
+    "write_input_audio",
+]
 
 
 def write_base64(data: bytes) -> str:
@@ -43,6 +52,31 @@ def read_data_url(url: Any) -> tuple[bytes, str] | None:
     media_type, found, payload = url[5:].partition(";base64,")
     data = read_base64(payload) if found and media_type else None
     return None if data is None else (data, media_type)
+
+
+# Pictures, as OpenAI's Chat and those that follow it spell them.
+
+
+def write_image_url(image: Image) -> Wire:
+    if image.data is not None:
+        url = write_data_url(image.data, image.media_type, "Image")
+    elif image.url is not None:
+        url = image.url
+    else:
+        raise UnsupportedContentError("an Image holds neither data nor a url: give it one of them")
+    inner = {"url": url} if image.detail is None else {"url": url, "detail": image.detail}
+    return {"type": "image_url", "image_url": inner}
+
+
+def read_image_url(part: Wire) -> Image | None:
+    inner = part.get("image_url")
+    url, detail = (inner.get("url"), inner.get("detail")) if isinstance(inner, dict) else (inner, None)
+    if not isinstance(url, str):
+        return None
+    detail = detail if isinstance(detail, str) else None
+    if (inline := read_data_url(url)) is not None:
+        return Image(data=inline[0], media_type=inline[1], detail=detail)
+    return Image(url=url, detail=detail)
 
 
 # Sound, as both wires of OpenAI spell it.

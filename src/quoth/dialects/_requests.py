@@ -10,7 +10,18 @@ from ..errors import InputError
 from ..wire import WireRequest
 from ._kept import Wire
 
-__all__ = ["Fields", "flag", "json_object", "number", "read_body", "read_fields", "stops", "whole"]
+__all__ = [
+    "Fields",
+    "flag",
+    "json_object",
+    "number",
+    "object_in",
+    "read_body",
+    "read_fields",
+    "stop_list",
+    "stops",
+    "whole",
+]
 
 Fields: TypeAlias = Mapping[str, tuple[str, Callable[[Any], Any]]]
 """The fields of a body that a ModelRequest names, and how each is read: None for a value that is not ours."""
@@ -75,3 +86,14 @@ def stops(value: Any) -> tuple[str, ...] | None:
     if isinstance(value, str):
         return (value,)
     return tuple(value) if isinstance(value, list) and all(isinstance(item, str) for item in value) else None
+
+
+def stop_list(value: Any) -> tuple[str, ...] | None:
+    """A list of stop strings, on wires where one alone is no list."""
+    return None if isinstance(value, str) else stops(value)
+
+
+def object_in(holder: Mapping[str, Any], name: str) -> Wire:
+    """The object in a field; an empty one where there is none."""
+    found = holder.get(name)
+    return found if isinstance(found, dict) else {}

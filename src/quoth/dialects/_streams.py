@@ -11,7 +11,7 @@ from ..errors import QuothError, ResponseParseError
 from ..events import StreamEvent
 from ._kept import Wire
 
-__all__ = ["BODY_LIMIT", "EventFeed", "decode_event", "in_pieces", "is_events"]
+__all__ = ["BODY_LIMIT", "EventFeed", "Framer", "decode_event", "in_pieces", "is_events"]
 
 BODY_LIMIT = 2_000
 """The most bytes of an unreadable reply or event that its error keeps."""

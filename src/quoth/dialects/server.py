@@ -47,8 +47,32 @@ def _anthropic_messages() -> ServerDialect:
     return server
 
 
+def _bedrock_converse() -> ServerDialect:
+    from .bedrock_converse import server
+
+    return server
+
+
+def _bedrock_invoke() -> ServerDialect:
+    from .bedrock_invoke import server
+
+    return server
+
+
+def _cohere_chat() -> ServerDialect:
+    from .cohere_chat import server
+
+    return server
+
+
 def _gemini() -> ServerDialect:
     from .gemini import server
+
+    return server
+
+
+def _ollama_chat() -> ServerDialect:
+    from .ollama_chat import server
 
     return server
 
@@ -67,7 +91,11 @@ def _openai_responses() -> ServerDialect:
 
 SERVERS: dict[str, Callable[[], ServerDialect]] = {
     "anthropic_messages": _anthropic_messages,
+    "bedrock_converse": _bedrock_converse,
+    "bedrock_invoke": _bedrock_invoke,
+    "cohere_chat": _cohere_chat,
     "gemini": _gemini,
+    "ollama_chat": _ollama_chat,
     "openai_chat": _openai_chat,
     "openai_responses": _openai_responses,
 }
@@ -87,7 +115,7 @@ def load_server(name: str) -> ServerDialect:
 
 
 def build_models(ids: Sequence[str]) -> WireReply:
-    """Say which models there are, so that whoever asks in either spelling (see ``_models``) finds what it reads."""
+    """Say which models there are, so that whoever asks in any spelling (see ``_models``) finds what it reads."""
     entries = [
         {
             "id": id_,
@@ -101,5 +129,6 @@ def build_models(ids: Sequence[str]) -> WireReply:
         for id_ in ids
     ]
     ends = {"first_id": ids[0] if ids else None, "last_id": ids[-1] if ids else None}
-    body = {"object": "list", "data": entries, "has_more": False, **ends}
+    named = [{"name": id_, "model": id_} for id_ in ids]  # Google, Cohere, Ollama
+    body = {"object": "list", "data": entries, "models": named, "has_more": False, **ends}
     return WireReply(status=200, headers=(("content-type", "application/json"),), body=_json.encode(body))

@@ -11,7 +11,7 @@ from msgspec import Struct
 from ..types import Cost
 from ._record import CallRecord
 
-__all__ = ["UsageFold", "UsageReport", "UsageTotals"]
+__all__ = ["UsageFold", "UsageReport", "UsageTotals", "sums_of"]
 
 
 class UsageTotals(Struct, frozen=True, kw_only=True, gc=False):
@@ -111,7 +111,7 @@ def _add(sums: dict[str, int], more: Mapping[str, int]) -> None:
         sums[name] = sums.get(name, 0) + count
 
 
-def _sums_of(record: CallRecord) -> _Sums:
+def sums_of(record: CallRecord) -> _Sums:
     """What one call adds."""
     sums = _Sums()
     counts, cost, usage = sums.counts, record.cost, record.usage
@@ -144,7 +144,7 @@ class UsageFold:
     def add(self, record: CallRecord) -> None:
         if record.operation == "list_models":
             return
-        added = _sums_of(record)
+        added = sums_of(record)
         self._place(self._models, f"{record.provider}/{record.model}", MOST_MODELS, f"{record.provider}/{OTHER}").join(
             added
         )

@@ -71,9 +71,9 @@ def _wait(policy: RetryPolicy, retries: int, kind: str, draw: float) -> float:
 # The next model.
 
 FALLS_BACK = frozenset({
-    "authentication", "circuit_open", "connection", "context_length", "local_rate_limit", "model_not_found",
-    "not_found", "overloaded", "permission_denied", "protocol", "provider", "quota", "rate_limit", "server",
-    "stream_interrupted", "timeout", "transport", "unreadable",
+    "authentication", "budget_exceeded", "circuit_open", "connection", "context_length", "local_rate_limit",
+    "model_not_found", "not_found", "overloaded", "permission_denied", "protocol", "provider", "quota", "rate_limit",
+    "server", "stream_interrupted", "timeout", "transport", "unreadable",
 })  # fmt: skip
 """Kinds after which another model may answer. The others would meet it too, or are the caller's to mend."""
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Address",
     "Given",
+    "chat_root",
     "check_base_url",
     "check_key",
     "fill",
@@ -164,11 +165,33 @@ def _needed(spec: ProviderSpec, name: str, environment: Mapping[str, str], known
 
 
 def is_foreign(spec: ProviderSpec, call: Given, settings: Given, environment: Mapping[str, str]) -> bool:
-    """Whether a call goes to a host that is none of the provider's own, because somebody gave another base URL."""
+    """Whether a call goes to a host that is none of the provider's own, because somebody gave another base URL.
+
+    Where the row's own wire and its Chat Completions have different roots, the one that was given tells first: a server
+    of one's own, or a private deployment, speaks at any host what its path says.
+    """
     given = _given_url(spec, call, settings, environment)
-    if given is None or _origin(given.value) == _origin(spec.base_url):
+    if given is None:
         return False
-    return not _is_own(spec, given.value)
+    if (told := _is_at_chat(spec, _path_of(given.value))) is not None:
+        return told
+    return _origin(given.value) != _origin(spec.base_url) and not _is_own(spec, given.value)
+
+
+def _is_at_chat(spec: ProviderSpec, path: str) -> bool | None:
+    """Whether a root is that of the row's Chat Completions, and not of its own wire; None where that cannot be told."""
+    root = chat_root(spec)
+    if root is None:
+        return None
+    if path.endswith(root):
+        return True
+    return False if path == _path_of(spec.base_url) or is_loopback(spec.base_url) else None
+
+
+def chat_root(spec: ProviderSpec) -> str | None:
+    """The root of the row's Chat Completions, where its own wire has another one."""
+    roots = [_path_of(each.base_url) for each in spec.endpoints if each.dialect == "openai_chat" and each.base_url]
+    return roots[0] if roots and roots[0] != _path_of(spec.base_url) else None
 
 
 def url_in_force(spec: ProviderSpec, settings: Given, environment: Mapping[str, str]) -> str:
@@ -184,6 +207,9 @@ def _find_url(spec: ProviderSpec, wire: Wire, call: Given, settings: Given, envi
     if given.bare or (given.rank != _CALL and own != _path_of(spec.base_url) and _is_own(spec, given.value)):
         path = fill(own, _parts(spec, _braces(own), environment))  # each wire keeps its own path there
         return _Found(_origin(given.value) + path, given.rank, given.source)
+    root = chat_root(spec)
+    if root is not None and wire.dialect == spec.dialect:  # the row's own wire, or its list of models
+        return _Found(given.value.removesuffix(root), given.rank, given.source)
     return given
 
 

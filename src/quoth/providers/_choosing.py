@@ -12,9 +12,9 @@ from collections.abc import Callable
 
 from ..dialects import CLIENTS
 from ..errors import CapabilityWarning, NotBuiltError, UnsupportedContentError, UnsupportedParameterError
-from ..types import Audio, Image, ModelRequest
+from ..types import Audio, Document, Image, ModelRequest
 from ._provider import Provider
-from ._spec import CheckLevel
+from ._spec import CheckLevel, MediaLimits
 
 __all__ = ["advise", "check_dialect", "choose_wire", "say"]
 
@@ -95,6 +95,42 @@ def say(provider: Provider, matter: str, words: str, level: CheckLevel) -> None:
         error = UnsupportedContentError if matter == _CONTENT else UnsupportedParameterError
         raise error(f'{provider.id}: {words}; check="warn" sends it all the same', provider=provider.spec.name)
     _warn(provider.id, matter, words)
+
+
+LEAST_LOOKED_AT = 100_000
+"""Bytes of a body below which nobody counts what is in it."""
+
+
+def advise_size(provider: Provider, request: ModelRequest, size: int, level: CheckLevel) -> None:
+    """Say that a request of this size holds more than the provider documents that it takes, as ``advise`` does."""
+    limits = provider.spec.limits
+    if limits is None or level == "off" or size < LEAST_LOOKED_AT:
+        return
+    words = _too_much(limits, request, size)
+    if words is None:
+        return
+    if level == "strict":
+        raise UnsupportedContentError(
+            f'{provider.id}: {words}; check="warn" sends it all the same', provider=provider.spec.name
+        )
+    _warn(provider.id, "size", words)
+
+
+def _too_much(limits: MediaLimits, request: ModelRequest, size: int) -> str | None:
+    if limits.request is not None and size > limits.request:
+        return f"the request has {size:,} bytes, and the provider takes {limits.request:,}"
+    for kind, most_bytes, most in (
+        (Image, limits.image, limits.images),
+        (Document, limits.document, limits.documents),
+    ):
+        parts = [part for message in request.messages for part in message.parts if isinstance(part, kind)]
+        largest = max([len(part.data or b"") for part in parts], default=0)
+        name = kind.__name__.lower()
+        if most_bytes is not None and largest > most_bytes:
+            return f"{name}s may have {most_bytes:,} bytes here, and one has {largest:,}"
+        if most is not None and len(parts) > most:
+            return f"a request may have {most} {name}s here, and this one has {len(parts)}"
+    return None
 
 
 def _is_to_look_at(provider: Provider, request: ModelRequest) -> bool:

@@ -34,7 +34,7 @@ from ..wire import HTTPRequest, WireReply
 if TYPE_CHECKING:
     from ..transport._in_process import Emit
 
-__all__ = ["CONTEXT", "MODEL", "EmbeddedModel"]
+__all__ = ["CONTEXT", "MODEL", "EmbeddedModel", "refusal_of"]
 
 MODEL = "smollm2"
 
@@ -94,7 +94,7 @@ def _chat(request: HTTPRequest, emit: Emit) -> None:
     except ValueError as error:
         emit(_refusal(400, f"the body is not JSON: {error}"))
         return
-    refusal = _check(body, _served_name(weights))
+    refusal = refusal_of(body, _served_name(weights))
     if refusal is not None:
         emit(refusal)
         return
@@ -122,7 +122,7 @@ _TOOL_FIELDS = ("tools", "tool_choice", "functions", "function_call")
 _ROLES = ("system", "user", "assistant")
 
 
-def _check(body: Any, model: str) -> WireReply | None:
+def refusal_of(body: Any, model: str) -> WireReply | None:
     """The refusal that the body deserves, or None."""
     if not isinstance(body, dict):
         return _refusal(400, "the body must be a JSON object")

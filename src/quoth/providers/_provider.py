@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from msgspec.structs import replace
 
@@ -211,8 +211,18 @@ def is_error(body: bytes) -> bool:
     return isinstance(decoded, dict) and bool(decoded.get("error") or decoded.get("type") == "error")
 
 
+_STREAMS = ("text/event-stream", "application/vnd.amazon.eventstream", "application/x-ndjson")
+"""How the labels of streams begin."""
+
 _BLANK = b"\xef\xbb\xbf \t\r\n"
 """What may stand before a body: a byte order mark, white space."""
+
+
+class Retelling(Protocol):
+    """Tells an answer otherwise than the wire does: one that was asked for by a tool, as the text that it is."""
+
+    def events(self, events: list[StreamEvent], /) -> list[StreamEvent]: ...
+    def response(self, response: Response, /) -> Response: ...
 
 
 class AnswerReader:
@@ -222,11 +232,12 @@ class AnswerReader:
     piece, one that was asked for a whole answer may know streams only, and either may call it what it likes.
     """
 
-    __slots__ = ("_folding", "_parser", "_pieces", "_provider", "_reply", "_whole", "_whole_body", "begun")
+    __slots__ = ("_folding", "_parser", "_pieces", "_provider", "_reply", "_told", "_whole", "_whole_body", "begun")
 
-    def __init__(self, provider: Provider, reply: WireReply) -> None:
+    def __init__(self, provider: Provider, reply: WireReply, told: Retelling | None = None) -> None:
         self._provider = provider
         self._reply = reply
+        self._told = told
         self._parser: StreamParser | None = None
         self._pieces: list[bytes] = []
         """The body, as long as it is not known to be a stream."""
@@ -290,12 +301,13 @@ class AnswerReader:
         return []
 
     def _asked_for_stream(self) -> bool:
-        return (self._reply.header("content-type") or "").startswith("text/event-stream")
+        return (self._reply.header("content-type") or "").startswith(_STREAMS)
 
     def _read_whole(self, body: bytes) -> Response:
         reply = replace(self._reply, body=body)
         try:
-            return self._provider.dialect.parse_response(reply, self._provider.wire.quirks)
+            response = self._provider.dialect.parse_response(reply, self._provider.wire.quirks)
+            return response if self._told is None else self._told.response(response)
         except ResponseParseError:
             if not is_error(body):
                 raise
@@ -305,6 +317,8 @@ class AnswerReader:
 
     def _kept(self, read: Callable[[bytes], list[StreamEvent]], chunk: bytes) -> list[StreamEvent]:
         events = self._guarded(read, chunk)
+        if self._told is not None:
+            events = self._told.events(events)
         for event in events:
             self._folding.add(event)
             self.begun = self.begun or not isinstance(event, ResponseStart)

@@ -25,7 +25,7 @@ import msgspec
 
 from ..errors import ConfigurationError, InputError, InputTypeError, UnknownModelError
 from ._address import check_base_url
-from ._spec import EmbeddingEndpoint, Endpoint, ProviderSpec, Quirks
+from ._spec import EmbeddingEndpoint, Endpoint, MediaLimits, ProviderSpec, Quirks
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -63,7 +63,7 @@ ROWS = (
         reasons_with_tools_on_responses=("gpt-5.6", "gpt-6"),
         fixed_temperature=True,
         default_model="gpt-6-luna",
-        quirks=Quirks(max_tokens_field="max_completion_tokens"),
+        quirks=Quirks(max_tokens_field="max_completion_tokens", output_rules="openai"),
         confidence="recorded",
         hint="create one at https://platform.openai.com/api-keys",
     ),
@@ -79,6 +79,7 @@ ROWS = (
         auth_header="x-api-key",
         auth_prefix="",
         headers=(("anthropic-version", "2023-06-01"),),
+        limits=MediaLimits(request=32_000_000, images=600),  # its guide to vision; 100 images where 200k tokens fit
         models_path="/v1/models",
         model_prefixes=("claude-",),
         default_model="claude-haiku-5-5",
@@ -112,6 +113,7 @@ ROWS = (
         default_model="smollm2",
         model_prefixes=("smollm2",),
         quirks=Quirks(
+            output_rules="grammar",
             stream_only=True,
             tools=False,
             tools_hint="the embedded model ignores tools; use a hosted model, or ask for JSON in words",

@@ -61,9 +61,13 @@ def _https_host(url: str) -> str:
     return url if "://" in url else f"https://{url}"
 
 
+OLLAMA_APIS = ("", "api", "v1")
+"""The roots of Ollama's own API and of its compatible ones."""
+
+
 def _ollama_host(url: str) -> str:
     """OLLAMA_HOST as Ollama reads it: the scheme, the host and the port may be missing, and the address to listen on
-    (``0.0.0.0``) is this machine to who calls."""
+    (``0.0.0.0``) is this machine to who calls. The roots of its APIs are left out: each wire has its own."""
     scheme, found, rest = url.partition("://")
     if not found:
         scheme, rest = "http", url
@@ -73,7 +77,9 @@ def _ollama_host(url: str) -> str:
         host, port = authority, "" if found else "11434"  # behind a scheme Ollama takes the scheme's own port
     if host in ("", "0.0.0.0", "[::]"):  # noqa: S104  # it is replaced, not listened on
         host = "127.0.0.1"
-    return f"{scheme}://{host}{':' if port else ''}{port}{slash}{path}"
+    path = path.rstrip("/")
+    beside = "" if path in OLLAMA_APIS else f"{slash}{path}"
+    return f"{scheme}://{host}{':' if port else ''}{port}{beside}"
 
 
 def _aws_host(url: str) -> str:

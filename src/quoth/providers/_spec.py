@@ -15,6 +15,7 @@ __all__ = [
     "Confidence",
     "EmbeddingEndpoint",
     "Endpoint",
+    "MediaLimits",
     "ProviderSpec",
     "Query",
     "Quirks",
@@ -34,7 +35,11 @@ Query: TypeAlias = tuple[tuple[str, str], ...]
 
 PATHS = {
     "anthropic_messages": "/v1/messages",
+    "bedrock_converse": "/model/{model}/converse",
+    "bedrock_invoke": "/model/{model}/invoke",
+    "cohere_chat": "/v2/chat",
     "gemini": "/v1beta/models/{model}:generateContent",
+    "ollama_chat": "/api/chat",
     "openai_chat": "/chat/completions",
     "openai_responses": "/responses",
 }
@@ -85,6 +90,17 @@ class Wire(Struct, frozen=True, kw_only=True, gc=False):
     rewrite: str | None
 
 
+class MediaLimits(Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaults=True):
+    """How much a provider takes in one request, as it documents it. Sizes are in bytes, of media before base64."""
+
+    request: int | None = None
+    """The whole body."""
+    image: int | None = None
+    images: int | None = None
+    document: int | None = None
+    documents: int | None = None
+
+
 class ProviderSpec(Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaults=True):
     """One provider. Adding one that speaks a known dialect is adding a row.
 
@@ -101,13 +117,13 @@ class ProviderSpec(Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaul
     """The wire that is spoken unless a call, a foreign base URL or the model says otherwise."""
     endpoints: tuple[Endpoint, ...] = ()
     """The other wires that it speaks."""
+    foreign_dialect: str = "openai_chat"
+    """The wire that is spoken at a foreign base URL, where it is one of these: what others understand too."""
     embeddings: tuple[EmbeddingEndpoint, ...] | None = ()
     """Where it embeds, for its models in turn. Empty: nobody says, and OpenAI's format is tried where it speaks one of
     OpenAI's wires. None: nowhere."""
     embeds_only: bool = False
     """Whether its models embed, and none answers."""
-    foreign_dialect: str = "openai_chat"
-    """The wire that is spoken at a foreign base URL, where it is one of these: what others understand too."""
     aliases: tuple[str, ...] = ()
     key_variables: tuple[str, ...] = ()
     """Environment variables that may hold the key; the first that is set wins. None: no key is needed."""
@@ -141,6 +157,7 @@ class ProviderSpec(Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaul
     auth_prefix: str = "Bearer "
     rewrite: str | None = None
     """The function of ``_rewrites.py`` that changes each request; None: none does."""
+    limits: MediaLimits | None = None
     model_prefixes: tuple[str, ...] = ()
     """Beginnings of bare model ids that are this provider's own (``gpt-``)."""
     model_wires: tuple[tuple[str, str], ...] = ()
@@ -156,6 +173,10 @@ class ProviderSpec(Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaul
     quirks: Quirks = Quirks()
     price_namespace: str | None = None
     """The provider's name in the price table, where it differs from ``name``."""
+    priced_as_asked: bool = False
+    """The id that was asked for says the price, whatever model the answer names: it also says where it is served."""
+    region_part: str | None = None
+    """The name in braces of its base URL that says where answers are made, where these do not say it themselves."""
     reported_cost: str | None = None
     """Where an answer's body states its own cost, as a path (``usage.cost``)."""
     reported_cost_units: int = 1

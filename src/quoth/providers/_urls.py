@@ -7,9 +7,18 @@ from collections.abc import Iterable
 
 from ._spec import ProviderSpec
 
-__all__ = ["is_own_host", "own_hosts", "row_of_url"]
+__all__ = ["is_own_host", "own_hosts", "part_of_host", "row_of_url"]
 
 _LOOPBACK = ("127.0.0.1", "0.0.0.0", "[::1]")  # noqa: S104  # compared, not listened on
+STREAM_VERBS = {
+    "converse": "converse-stream",
+    "generateContent": "streamGenerateContent",
+    "invoke": "invoke-with-response-stream",
+    "rawPredict": "streamRawPredict",
+}
+"""Verbs that end a path, and by which a stream of the same is asked for."""
+_PART = "[^.:@]+"
+"""What a name in braces of a host may stand for."""
 _PORTS = {"https": ":443", "http": ":80"}
 
 
@@ -31,8 +40,9 @@ def row_of_url(rows: Iterable[ProviderSpec], url: str) -> tuple[ProviderSpec, st
                 continue
             _, own_path = _split(wire.base_url)
             whole = re.fullmatch(_pattern(own_path + wire.path), path) is not None
+            asked = _asked(path, wire.path)
             anybody = all(_is_open(pattern) for pattern in hosts)  # then a path alone says too little
-            if whole or (not anybody and re.fullmatch(f".*{_pattern(wire.path)}", path)):
+            if whole or (not anybody and re.fullmatch(f".*{_pattern(wire.path)}", asked)):
                 found.append((whole, len(re.sub(r"{\w+}", "", f"{wire.base_url}{wire.path}")), row, dialect))
     if not found:
         return None
@@ -40,10 +50,30 @@ def row_of_url(rows: Iterable[ProviderSpec], url: str) -> tuple[ProviderSpec, st
     return row, dialect
 
 
+def _asked(path: str, own: str) -> str:
+    """A path in the words of the row's own, where that asks for the same: for a stream by another verb, or, of
+    Google, under another version. Any other path as it is."""
+    verb = re.split(r"[/:]", own)[-1]
+    if streamed := STREAM_VERBS.get(verb):
+        path = re.sub(f"(?<=[/:]){streamed}$", verb, path)
+    if "{model}:" in own and own.startswith("/v"):
+        path = re.sub(r"^/v\d\w*(?=/)", own[: own.index("/", 1)], path)
+    return path
+
+
 def own_hosts(row: ProviderSpec) -> list[str]:
     """The hosts of a row, with their ports, where names in braces may stand for anything without a dot."""
     urls = [row.base_url, *[wire.base_url for wire in row.endpoints if wire.base_url]]
     return [*dict.fromkeys(_split(url)[0] for url in urls), *row.hosts]
+
+
+def part_of_host(row: ProviderSpec, host: str, part: str) -> str | None:
+    """What stands in a host for a name in braces of the row's own ones; None where it is another host."""
+    for pattern in own_hosts(row):
+        head, named, tail = pattern.partition(f"{{{part}}}")
+        if named and (found := re.fullmatch(f"{_pattern(head, _PART)}({_PART}){_pattern(tail, _PART)}", host)):
+            return found[1]
+    return None
 
 
 def is_own_host(row: ProviderSpec, url: str) -> bool:
@@ -58,7 +88,7 @@ def _matches(pattern: str, host: str) -> bool:
         return host == pattern
     if _is_open(pattern):
         return "." in host and re.fullmatch(r"[\w.-]+", host) is not None
-    return re.fullmatch(_pattern(pattern, "[^.:@]+"), host) is not None
+    return re.fullmatch(_pattern(pattern, _PART), host) is not None
 
 
 def _is_open(pattern: str) -> bool:

@@ -7,12 +7,12 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from ... import _json
 from ...errors import UnsupportedContentError
 from ...types import Document, Image, Part, Reasoning, Refusal, Text, ToolCall, ToolResult
+from .._arguments import read_arguments as json_object, write_arguments
 from .._kept import Wire, overlay
 from .._media import read_base64, write_base64
-from ._words import FORM, INVALID, NAME, RESIDUES
+from ._words import FORM, NAME, RESIDUES
 
 __all__ = [
     "content_form",
@@ -127,19 +127,7 @@ def _write_refusal(refusal: Refusal, changes: list[str]) -> Wire:
 
 
 def _write_call(call: ToolCall, changes: list[str]) -> Wire:
-    return {"type": "tool_use", "id": call.id, "name": call.name, "input": _write_arguments(call.arguments, changes)}
-
-
-def _write_arguments(arguments: str, changes: list[str]) -> Wire:
-    """Arguments as the object that the wire demands; what is none stands inside one."""
-    try:
-        value = _json.decode(arguments.encode("utf-8", "surrogatepass")) if arguments.strip() else {}
-    except ValueError:
-        value = None
-    if isinstance(value, dict):
-        return value
-    changes.append(f"arguments that are no JSON object sent inside of one, as its {INVALID}")
-    return {INVALID: arguments}
+    return {"type": "tool_use", "id": call.id, "name": call.name, "input": write_arguments(call.arguments, changes)}
 
 
 def _write_result(result: ToolResult, changes: list[str]) -> Wire:
@@ -302,9 +290,7 @@ def read_arguments(value: Any) -> str:
     """An input as the text of its JSON; arguments that are no JSON stand in one of its own."""
     if isinstance(value, str):  # some servers write the text itself
         return value
-    if isinstance(value, dict) and value.keys() == {INVALID} and isinstance(value[INVALID], str):
-        return str(value[INVALID])
-    return "{}" if value is None else _json.encode(value).decode("utf-8")
+    return json_object(value)
 
 
 def _read_result(block: Wire) -> ToolResult | None:

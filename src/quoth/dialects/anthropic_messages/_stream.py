@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from ... import _json
 from ..._framing import SSEEvent
 from ...events import (
     PartData,
@@ -19,14 +18,15 @@ from ...events import (
 )
 from ...types import Reasoning, Text, ToolCall
 from ...wire import Quirks
+from .._arguments import decoded_input
 from .._errors import error_from
 from .._kept import Wire, kept_fields
-from .._streams import EventFeed, decode_event
+from .._streams import EventFeed, Framer, decode_event
 from ._answers import ANSWER_FIELDS, answer_data, finish_reason, read_id
 from ._blocks import opaque, read_answer_block, read_arguments, residue_of
 from ._errors import parse_stream_error
 from ._usage import merge_usage, parse_usage, served
-from ._words import INVALID, NAME
+from ._words import NAME
 
 __all__ = ["MessagesStreamParser"]
 
@@ -37,7 +37,10 @@ _EVENT_FIELDS = frozenset({"delta", "message", "type", "usage"})
 
 
 class MessagesStreamParser:
-    """The state of one stream: what was said about the whole answer. See ``StreamParser``."""
+    """The state of one stream: what was said about the whole answer. See ``StreamParser``.
+
+    ``framer`` cuts the body into its events, where that is not one of server-sent events.
+    """
 
     __slots__ = (
         "_answer",
@@ -51,10 +54,10 @@ class MessagesStreamParser:
         "ended",
     )
 
-    def __init__(self, quirks: Quirks) -> None:
+    def __init__(self, quirks: Quirks, framer: Framer | None = None) -> None:
         self.ended = False
         self._until_stop = quirks.stream_end == "done"
-        self._feed = EventFeed()
+        self._feed = EventFeed(framer)
         self._started = False  # ResponseStart was given
         self._blocks: dict[object, _Block] = {}  # those under way, by the index that the wire gives them
         self._next = 0  # index of the next part
@@ -262,7 +265,9 @@ class _Block:
         """Give what only the end of the block tells."""
         if self._pieces:
             texts = {field: "".join(pieces) for field, pieces in self._pieces.items()}
-            self._keep({field: _input(text) if field == "input" else text for field, text in texts.items()}, events)
+            self._keep(
+                {field: decoded_input(text) if field == "input" else text for field, text in texts.items()}, events
+            )
         if self._typed is ToolCall and not self._spoken:
             events.append(ToolCallDelta(arguments=read_arguments(self._block.get("input")), index=self._index))
         elif not self._spoken:
@@ -282,11 +287,3 @@ _EMPTY: dict[str, Wire] = {
     "tool_use": {"input": {}},
 }
 """What deltas will say: it takes no part in what the part keeps."""
-
-
-def _input(text: str) -> Any:
-    """The input of a server's tool call."""
-    try:
-        return _json.decode(text.encode("utf-8", "surrogatepass"))
-    except ValueError:
-        return {INVALID: text}

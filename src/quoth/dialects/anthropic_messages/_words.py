@@ -11,7 +11,6 @@ __all__ = [
     "FIELD",
     "FINISH_REASONS",
     "FORM",
-    "INVALID",
     "NAME",
     "NO_ID",
     "RESIDUES",
@@ -59,7 +58,3 @@ STOP_REASONS: dict[FinishReason, str] = {
 
 CHOICES = {"auto": "auto", "none": "none", "required": "any", "tool": "tool"}
 """The modes of a ToolChoice, and what this wire calls them."""
-
-INVALID = "INVALID_JSON"
-"""The one field of an input that holds arguments which are no JSON object, as Anthropic's guide to fine-grained tool
-streaming says to send them back."""

@@ -12,7 +12,7 @@ from ...wire import Quirks, WireReply, WireRequest
 from .._errors import error_from, request_id
 from .._kept import Wire, kept_fields, overlay
 from .._posts import HEADERS, STREAM_HEADERS, ask_for_stream, require_tools
-from .._streams import BODY_LIMIT, is_events as is_stream
+from .._streams import BODY_LIMIT, Framer, is_events as is_stream
 from ._answers import ANSWER_FIELDS, answer_data, finish_reason, read_id
 from ._blocks import read_answer_block, residue_of
 from ._errors import parse_error
@@ -166,6 +166,6 @@ def _text(value: object) -> str:
 # Streams.
 
 
-def stream_parser(quirks: Quirks) -> MessagesStreamParser:
-    """A fresh parser for one streamed answer."""
-    return MessagesStreamParser(quirks)
+def stream_parser(quirks: Quirks, framer: Framer | None = None) -> MessagesStreamParser:
+    """A fresh parser for one streamed answer; ``framer`` where its events do not come as server-sent ones."""
+    return MessagesStreamParser(quirks, framer)

@@ -15,6 +15,7 @@ from ...errors import InputError
 from ...types import ModelRequest, Part, Reasoning, Refusal, Response, Text, Tool, ToolCall, ToolChoice
 from ...wire import ErrorInfo, Headers, WireReply, WireRequest
 from .._errors import spelled_as, wait_headers
+from .._finishing import finish_word
 from .._kept import Wire
 from .._requests import Fields, flag, number, read_body, read_fields, stops, whole
 from .._streams import in_pieces
@@ -109,7 +110,7 @@ def build_response(response: Response) -> WireReply:
     body = {
         **_head(response),
         "content": [_answer_block(part) for part in _parts(response)],
-        "stop_reason": _stop_word(response),
+        "stop_reason": finish_word(response, FINISH_REASONS, STOP_REASONS),
         "stop_sequence": None,
         **residue_of(response),
         "usage": _usage(response),
@@ -152,14 +153,6 @@ _TIERS = {"default": "standard"}
 """What this wire calls a tier of another one."""
 
 
-def _stop_word(response: Response) -> str | None:
-    """The raw stop reason, where it is one of this wire or none of ours; else this wire's word for ours."""
-    raw, ours = response.finish_reason_raw, response.finish_reason
-    if ours == "other" or (raw is not None and FINISH_REASONS.get(raw) == ours):
-        return raw
-    return STOP_REASONS[ours]
-
-
 # Streams.
 
 
@@ -178,7 +171,11 @@ def build_events(response: Response, *, piece: int | None = None) -> Iterator[by
         for delta in deltas:
             yield _event({"type": "content_block_delta", "index": index, "delta": delta})
         yield _event({"type": "content_block_stop", "index": index})
-    delta = {"stop_reason": _stop_word(response), "stop_sequence": None, **residue_of(response)}
+    delta = {
+        "stop_reason": finish_word(response, FINISH_REASONS, STOP_REASONS),
+        "stop_sequence": None,
+        **residue_of(response),
+    }
     counted = {key: value for key, value in usage.items() if key.startswith("output_tokens")}
     yield _event({"type": "message_delta", "delta": delta, "usage": counted})
     yield _event({"type": "message_stop"})

@@ -91,17 +91,17 @@ def _openai() -> Mapping[str, EmbeddingClient]:
 
 
 FORMATS: dict[str, Format] = {
-    "bedrock_cohere_embed": Format(family=_cohere),
+    "bedrock_cohere_embed": Format(family=_cohere, errors="bedrock_converse"),
     "cohere_embed": Format(family=_cohere),
     "gemini_batch_embed": Format(family=_google, errors="gemini"),
     "gemini_embed": Format(family=_google, errors="gemini"),
     "jina_embeddings": Format(family=_openai),
     "mistral_embeddings": Format(family=_openai),
-    "nova_embed": Format(family=_amazon),
+    "nova_embed": Format(family=_amazon, errors="bedrock_converse"),
     "ollama_embed": Format(family=_ollama),
     "openai_embeddings": Format(family=_openai),
     "perplexity_embeddings": Format(family=_openai),
-    "titan_embed": Format(family=_amazon),
+    "titan_embed": Format(family=_amazon, errors="bedrock_converse"),
     "vertex_predict": Format(family=_google, errors="gemini"),
     "voyage_embeddings": Format(family=_openai),
 }

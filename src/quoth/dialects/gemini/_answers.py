@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +10,7 @@ from ...types import Candidate, FinishReason, Message, Part, Response, ToolCall
 from ...wire import ErrorInfo
 from .._errors import error_from
 from .._kept import Wire, kept_fields
+from .._times import read_time, write_time
 from ._errors import BLOCKED
 from ._parts import made_id, read_part, residue_of
 from ._usage import parse_usage, served_tier, with_searches
@@ -18,6 +18,7 @@ from ._words import FINISH_REASONS, FINISH_WORDS, RESIDUES
 
 __all__ = [
     "ANSWER_FIELDS",
+    "CREATED",
     "answer_data",
     "blocked",
     "entries",
@@ -29,13 +30,14 @@ __all__ = [
     "kept_of_content",
     "listed",
     "read_answer",
-    "read_created",
     "read_word",
     "where_made",
 ]
 
 _TYPES: Mapping[str, type] = {"candidates": list, "modelVersion": str, "responseId": str, "usageMetadata": dict}
 ANSWER_FIELDS = frozenset(_TYPES)
+CREATED = "createTime"
+_WHOLE_SECONDS = len("2026-05-27T16:53:45Z")
 CANDIDATE_FIELDS = frozenset({"content", "finishReason", "index"})
 """The fields that are read; all that stand beside them are kept, unless null or empty."""
 
@@ -52,7 +54,7 @@ def read_answer(answer: Wire, body: bytes | None) -> Response:
         finish_reason_raw=first.finish_reason_raw,
         model=model,
         id=id_,
-        created=read_created(answer.get("createTime")),
+        created=read_time(answer.get(CREATED)),
         usage=with_searches(parse_usage(reported), model, [residue_of(candidate) for candidate in found]),
         service_tier=served_tier(reported),
         candidates=tuple(others),
@@ -70,28 +72,11 @@ def read_word(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def read_created(value: Any) -> int | None:
-    """When an answer was made, in seconds, as Google writes a time: ``2026-05-27T16:53:45.443719Z``."""
-    match = re.fullmatch(_TIME, value, re.ASCII) if isinstance(value, str) else None
-    if match is None:
-        return None
-    year, month, day, hour, minute, second = map(int, match.groups())
-    return max(_days(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second, 0) or None
-
-
-_TIME = r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.\d+)?Z"
-
-
-def _days(year: int, month: int, day: int) -> int:
-    """Days since 1970 began. Years are counted from March, so that the leap day ends one."""
-    year -= month <= 2
-    before = (153 * ((month + 9) % 12) + 2) // 5
-    return 365 * year + year // 4 - year // 100 + year // 400 + before + day - 719_469
-
-
 def kept_of_answer(answer: Wire) -> Wire:
-    """The fields of a body that have no name in a Response, and those that are of an odd type."""
+    """The fields of a body that have no name in a Response, and those that are of an odd type or say more than it."""
     kept = kept_fields(answer, ANSWER_FIELDS)
+    if len(str(kept.get(CREATED))) == _WHOLE_SECONDS and write_time(read_time(kept[CREATED]) or 0) == kept[CREATED]:
+        del kept[CREATED]
     for name, type_ in _TYPES.items():
         if (said := answer.get(name)) is not None and not isinstance(said, type_):
             kept[name] = said

@@ -109,6 +109,7 @@ def parse_stream_error(chunk: Wire) -> ErrorInfo:
 def _info(detail: Wire, message: str, reply: WireReply) -> ErrorInfo:
     reason = next((found for said in _details(detail, "ErrorInfo") if (found := word(said.get("reason")))), None)
     type_ = word(detail.get("status"))
+    reason = reason or (detail["code"] if isinstance(detail.get("code"), str) else None)  # of who resembles Google
     kind = classify(_TABLES, status_named(detail, reply.status), (reason, type_), message)
     if kind == "rate_limit" and (_used_up(detail) or re.search(r"limit: 0(?![.\d])", message)):
         kind = "quota"

@@ -9,7 +9,7 @@ import msgspec
 
 from ...types import ModelRequest, OutputFormat, Tool, ToolChoice
 from .._kept import Wire
-from .._requests import number, whole
+from .._requests import number, object_in, stop_list, whole
 from ._parts import residue_of
 from ._spelling import camelled, merged, with_marks
 from ._words import CHOICES, FIELD, NAME, OBJECT, RESIDUES
@@ -117,28 +117,19 @@ def _write_function(tool: Tool, data: Mapping[str, Any], changes: list[str]) -> 
 
 def read_parameters(body: Wire) -> Wire:
     """What of a body (in camelCase) has a name in a ModelRequest. What has not, or is of an odd type, is left in it."""
-    config, choosing = _object(body, "generationConfig"), _object(body, "toolConfig")
+    config, choosing = object_in(body, "generationConfig"), object_in(body, "toolConfig")
     read: Wire = {name: reader(config.get(key)) for key, (name, reader) in _CONFIG.items()}
     read["output"] = _read_output(config)
-    read["reasoning"] = _read_reasoning(_object(config, "thinkingConfig"))
+    read["reasoning"] = _read_reasoning(object_in(config, "thinkingConfig"))
     read["tools"] = _read_tools(body.get("tools"))
-    read["tool_choice"] = _read_choice(_object(choosing, "functionCallingConfig"))
+    read["tool_choice"] = _read_choice(object_in(choosing, "functionCallingConfig"))
     return {name: value for name, value in read.items() if value is not None}
-
-
-def _object(holder: Mapping[str, Any], name: str) -> Wire:
-    found = holder.get(name)
-    return found if isinstance(found, dict) else {}
-
-
-def _stops(value: Any) -> tuple[str, ...] | None:
-    return tuple(value) if isinstance(value, list) and all(isinstance(item, str) for item in value) else None
 
 
 _CONFIG: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "maxOutputTokens": ("max_tokens", whole),
     "seed": ("seed", whole),
-    "stopSequences": ("stop", _stops),
+    "stopSequences": ("stop", stop_list),
     "temperature": ("temperature", number),
     "topP": ("top_p", number),
 }

@@ -10,12 +10,13 @@ import msgspec
 from ... import _json
 from ...errors import UnsupportedContentError
 from ...types import Audio, Document, Image, Part, Reasoning, Refusal, Text, ToolCall, ToolResult
+from .._arguments import read_arguments, write_arguments
 from .._kept import Wire
 from .._media import read_base64, read_data_url, write_base64
 from ._spelling import PART, camelled, merged, with_marks
-from ._words import BASE64, FORM, INVALID, MADE, NAME, RESIDUES
+from ._words import BASE64, FORM, MADE, NAME, RESIDUES
 
-__all__ = ["Names", "is_made", "made_id", "opaque", "read_arguments", "read_part", "residue_of", "write_part"]
+__all__ = ["Names", "is_made", "made_id", "opaque", "read_part", "residue_of", "write_part"]
 
 residue_of = RESIDUES.of
 
@@ -102,17 +103,8 @@ _TO_URL, _FROM_URL = str.maketrans("+/", "-_"), str.maketrans("-_", "+/")
 def _write_call(call: ToolCall, changes: list[str]) -> Wire:
     inner: Wire = {} if is_made(call.id) else {"id": call.id}
     inner["name"] = call.name
-    inner["args"] = _write_arguments(call.arguments, changes)
+    inner["args"] = write_arguments(call.arguments, changes)
     return {"functionCall": inner}
-
-
-def _write_arguments(arguments: str, changes: list[str]) -> Wire:
-    """Arguments as the object that the wire demands; what is none stands inside one."""
-    value = _decoded(arguments) if arguments.strip() else {}
-    if isinstance(value, dict):
-        return value
-    changes.append(f"arguments that are no JSON object sent inside of one, as its {INVALID}")
-    return {INVALID: arguments}
 
 
 def _decoded(text: str) -> Any:
@@ -237,11 +229,6 @@ def _own_id(inner: Wire, made: str) -> str:
     return own if isinstance(own, str) and not is_made(own) else made
 
 
-def read_arguments(value: Any) -> str:
-    """Arguments as the text of their JSON."""
-    return "{}" if value is None else _json.encode(value).decode("utf-8")
-
-
 def _read_result(wire: Wire, id_: str) -> Part | None:
     inner = wire["functionResponse"]
     if not isinstance(inner, dict):
@@ -268,7 +255,7 @@ def _read_response(value: Any) -> tuple[Sequence[str], bool, Wire]:
             return (said,), key == "error", {}
         if isinstance(said, list) and len(said) != 1 and all(isinstance(text, str) for text in said):
             return said, key == "error", {}
-    return (read_arguments(value),), len(value) == 1 and key == "error", {FORM: "object"}
+    return (_json.encode(value).decode("utf-8"),), len(value) == 1 and key == "error", {FORM: "object"}
 
 
 def _read_result_part(entry: Wire) -> Text | Image | Document:

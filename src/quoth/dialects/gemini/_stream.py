@@ -17,14 +17,15 @@ from ...types import Candidate
 from .._errors import error_from
 from .._kept import Wire
 from .._streams import EventFeed, decode_event
+from .._times import read_time
 from ._answers import (
+    CREATED,
     answer_data,
     blocked,
     is_blocked,
     kept_of_answer,
     listed,
     read_answer,
-    read_created,
     read_word,
 )
 from ._array import ArrayFramer
@@ -44,7 +45,7 @@ _BLANK = b"\xef\xbb\xbf \t\r\n"
 class GeminiStreamParser:
     """The state of one stream: what was said about the whole answer. See ``StreamParser``."""
 
-    __slots__ = ("_answer", "_array", "_feed", "_first", "_id", "_model", "_others", "_usage", "ended")
+    __slots__ = ("_answer", "_array", "_created", "_feed", "_first", "_id", "_model", "_others", "_usage", "ended")
 
     def __init__(self) -> None:
         self.ended = False
@@ -52,6 +53,7 @@ class GeminiStreamParser:
         self._array: ArrayFramer | None = None
         self._id: str | None = None
         self._model: str | None = None
+        self._created: int | None = None
         self._first: GrowingCandidate | None = None
         self._others: dict[int, tuple[GrowingCandidate, list[StreamEvent]]] = {}  # by index, with their events
         self._answer: Wire = {}  # fields of the body that have no name here
@@ -101,7 +103,7 @@ class GeminiStreamParser:
             self._read_chunk(chunk, events)
 
     def _read_chunk(self, chunk: Wire, events: list[StreamEvent]) -> None:
-        if self._id is None and self._model is None:
+        if self._id is None or self._model is None:
             self._start(chunk, events)
         candidates = listed(chunk.get("candidates"))
         if is_blocked(chunk) and not (candidates or self._first or self._others):
@@ -112,11 +114,13 @@ class GeminiStreamParser:
         self._answer.update(kept_of_answer(chunk))
 
     def _start(self, chunk: Wire, events: list[StreamEvent]) -> None:
-        """Say who answers, before anything else."""
-        self._id, self._model = read_word(chunk.get("responseId")), read_word(chunk.get("modelVersion"))
-        if self._id or self._model or not (self._first or self._others):
-            created = read_created(chunk.get("createTime"))
-            events.append(ResponseStart(id=self._id, model=self._model, created=created))
+        """Say who answers, before anything else; and once more, where the rest of it is said late."""
+        known = self._id, self._model
+        self._id = self._id or read_word(chunk.get("responseId"))
+        self._model = self._model or read_word(chunk.get("modelVersion"))
+        if known != (self._id, self._model) or not (self._first or self._others):
+            self._created = self._created or read_time(chunk.get(CREATED))
+            events.append(ResponseStart(id=self._id, model=self._model, created=self._created))
 
     def _read_candidate(self, candidate: Wire, place: int, events: list[StreamEvent]) -> None:
         index = candidate.get("index")

@@ -12,7 +12,6 @@ __all__ = [
     "FINISH_REASONS",
     "FINISH_WORDS",
     "FORM",
-    "INVALID",
     "MADE",
     "NAME",
     "OBJECT",
@@ -68,6 +67,3 @@ FINISH_WORDS: dict[FinishReason, str] = {
 
 CHOICES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "tool": "ANY"}
 """The modes of a ToolChoice, and what this wire calls them; ``tool`` has the one name that is allowed beside it."""
-
-INVALID = "INVALID_JSON"
-"""The one field of arguments that holds those which are no JSON object, as on Anthropic's wire."""

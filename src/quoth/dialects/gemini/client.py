@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from ... import _json
 from ...errors import ResponseParseError
 from ...events import fold
@@ -11,8 +9,9 @@ from ...types import ModelRequest, Response
 from ...wire import Quirks, WireReply, WireRequest
 from .._errors import request_id
 from .._kept import Wire
+from .._paths import quoted
 from .._posts import HEADERS, STREAM_HEADERS, require_tools
-from .._streams import BODY_LIMIT, is_events as is_stream
+from .._streams import BODY_LIMIT, is_events
 from ._answers import blocked, is_blocked, listed, read_answer
 from ._contents import write_contents
 from ._errors import parse_error
@@ -69,12 +68,8 @@ def build_request(request: ModelRequest, quirks: Quirks) -> WireRequest:
 
 def _resource(model: str) -> str:
     """The name of a model in a path, whatever it holds."""
-    name = re.sub(r"[^\w.~@/-]|\.\.", _percent, model, flags=re.ASCII)
+    name = quoted(model, r"[^\w.~@/-]|\.\.")
     return name if name.startswith(COLLECTIONS) else f"models/{name}"
-
-
-def _percent(match: re.Match[str]) -> str:
-    return "".join([f"%{byte:02X}" for byte in match[0].encode("utf-8", "surrogatepass")])
 
 
 # Answers.
@@ -133,6 +128,14 @@ def _no_answer(reply: WireReply, why: str) -> ResponseParseError:
 
 
 # Streams.
+
+
+def is_stream(begun: bytes, label: str) -> bool | None:
+    """Whether a body that begins so is a stream: events of a server, or an array of objects; a whole answer is one."""
+    if not begun.startswith(b"["):
+        return is_events(begun, label)
+    inner = begun[1:].lstrip()
+    return inner.startswith(b"{") if inner else None
 
 
 def stream_parser(quirks: Quirks) -> GeminiStreamParser:  # noqa: ARG001  # as above: a finish reason ends every stream

@@ -5,7 +5,6 @@ The mirror of ``client``, for the fake server, replay and a gateway: what either
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 import msgspec
@@ -16,8 +15,11 @@ from ...types import Candidate, Message, ModelRequest, Part, Reasoning, Response
 from ...wire import ErrorInfo, Headers, WireReply, WireRequest
 from .._errors import spelled_as, wait_headers
 from .._kept import Wire, overlay, residue
+from .._paths import unquoted
+from .._requests import json_object
 from .._streams import in_pieces
-from ._answers import finish_word
+from .._times import write_time
+from ._answers import CREATED, finish_word
 from ._contents import read_contents, read_system
 from ._errors import DETAILS, KIND_WORDS, parse_error
 from ._parameters import read_parameters, write_parameters
@@ -39,12 +41,7 @@ def parse_request(request: WireRequest) -> ModelRequest:
     Raises:
         InputError: the body is no JSON object, or has no contents, or nothing names a model.
     """
-    try:
-        body = _json.decode(request.body)
-    except ValueError:
-        raise InputError("the request's body is no JSON") from None
-    if not isinstance(body, dict):
-        raise InputError("the request's body is no JSON object")
+    body = json_object(request)
     model, stream = _target(request.path, body)
     rest, marks = camelled(body, BODY)
     messages = _messages(rest)
@@ -64,15 +61,7 @@ def _target(path: str, body: Wire) -> tuple[str, bool]:
         name = body["model"].removeprefix("models/")
     if not name:
         raise InputError("the request names no model: it stands in the path, /v1beta/models/MODEL:generateContent")
-    return _unquoted(name), verb == "streamGenerateContent"
-
-
-def _unquoted(name: str) -> str:
-    if "%" not in name:
-        return name
-    pieces = re.split(rb"%([0-9A-Fa-f]{2})", name.encode("utf-8", "surrogatepass"))
-    plain = [bytes.fromhex(piece.decode()) if at % 2 else piece for at, piece in enumerate(pieces)]
-    return b"".join(plain).decode("utf-8", "surrogatepass" if b"\xed" in b"".join(plain) else "replace")
+    return unquoted(name), verb == "streamGenerateContent"
 
 
 def _messages(rest: Wire) -> tuple[Message, ...]:
@@ -127,7 +116,9 @@ def _candidate(candidate: Candidate, index: int, parts: list[Wire]) -> Wire:
 
 
 def _head(response: Response) -> Wire:
-    head = {"modelVersion": response.model, "responseId": response.id}
+    known = response.created is not None and CREATED not in residue_of(response)
+    created = write_time(response.created or 0) if known else None
+    head = {CREATED: created, "modelVersion": response.model, "responseId": response.id}
     return {key: value for key, value in head.items() if value}
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from ...errors import UnsupportedParameterError
 from ...types import OutputFormat
 from ...wire import ReasoningDial
+from .._efforts import TOKENS, effort_of, tokens_of
 from .._kept import Wire, overlay
 from ._words import RESIDUES
 
@@ -63,46 +64,52 @@ def write_reasoning(reasoning: str | int, dial: ReasoningDial, changes: list[str
     """The fields of the body that turn the dial; ``changes`` says where they are not the wire's own.
 
     Raises:
-        UnsupportedParameterError: this server's dial does not take an effort, or a number of tokens.
+        UnsupportedParameterError: this server's dial takes tokens, and nobody says how many the word is.
     """
-    fields = DIALS[dial](reasoning)
-    if fields is None:
-        takes = "a word such as 'low', not a number of tokens"
-        if isinstance(reasoning, str):
-            takes = "a number of tokens, or 'none', not a word"
-        raise UnsupportedParameterError(f"reasoning={reasoning!r}: this server takes {takes}")
+    fields = DIALS[dial](reasoning, changes)
     if dial != "reasoning_effort":
         changes.append(f"reasoning sent as {' and '.join(fields)}")
     return fields
 
 
-def _as_effort(reasoning: str | int) -> Wire | None:
-    return {"reasoning_effort": reasoning} if isinstance(reasoning, str) else None
+def _word(reasoning: str | int, changes: list[str]) -> str:
+    return reasoning if isinstance(reasoning, str) else effort_of(reasoning, changes)
 
 
-def _as_object(reasoning: str | int) -> Wire:
+def _as_effort(reasoning: str | int, changes: list[str]) -> Wire:
+    return {"reasoning_effort": _word(reasoning, changes)}
+
+
+def _as_object(reasoning: str | int, _: list[str]) -> Wire:
     return {"reasoning": {"effort" if isinstance(reasoning, str) else "max_tokens": reasoning}}
 
 
-def _as_switch_and_effort(reasoning: str | int) -> Wire | None:
-    if reasoning == "none":
-        return {"thinking": {"type": "disabled"}}
-    return {"thinking": {"type": "enabled"}, "reasoning_effort": reasoning} if isinstance(reasoning, str) else None
+def _as_switch_and_effort(reasoning: str | int, changes: list[str]) -> Wire:
+    word = _word(reasoning, changes)
+    return {"thinking": {"type": "disabled"}} if word == "none" else {
+        "thinking": {"type": "enabled"}, "reasoning_effort": word
+    }  # fmt: skip
 
 
-def _as_switch_and_tokens(reasoning: str | int) -> Wire | None:
-    if reasoning == "none":
+def _as_switch_and_tokens(reasoning: str | int, changes: list[str]) -> Wire:
+    if reasoning in ("none", 0):
         return {"enable_thinking": False}
-    return None if isinstance(reasoning, str) else {"enable_thinking": True, "thinking_budget": reasoning}
+    tokens = tokens_of(reasoning, changes) if isinstance(reasoning, str) else reasoning
+    if tokens is None:
+        raise UnsupportedParameterError(
+            f"reasoning={reasoning!r}: this server takes a number of tokens, and words that are known as one: "
+            f"{', '.join(TOKENS)}, or 'none'"
+        )
+    return {"enable_thinking": True, "thinking_budget": tokens}
 
 
-DIALS: Mapping[ReasoningDial, Callable[[str | int], Wire | None]] = {
+DIALS: Mapping[ReasoningDial, Callable[[str | int, list[str]], Wire]] = {
     "reasoning_effort": _as_effort,
     "reasoning": _as_object,
     "thinking": _as_switch_and_effort,
     "enable_thinking": _as_switch_and_tokens,
 }
-"""Each gives the fields of the body for an effort or a number of tokens, or None where it cannot say that."""
+"""Each gives the fields of the body for an effort or a number of tokens."""
 
 
 def read_effort(value: Any) -> str | None:

@@ -8,7 +8,14 @@ from typing import Any, TypeAlias
 from ...errors import UnsupportedContentError
 from ...types import Audio, Document, Image, Part, Reasoning, Refusal, Text
 from .._kept import Wire, overlay
-from .._media import read_data_url, read_input_audio, write_data_url, write_input_audio
+from .._media import (
+    read_data_url,
+    read_image_url,
+    read_input_audio,
+    write_data_url,
+    write_image_url,
+    write_input_audio,
+)
 from ._words import FIELD, NAME, RESIDUES
 
 __all__ = ["ContentPart", "exact", "opaque", "read_part", "residue_of", "write_part"]
@@ -32,17 +39,6 @@ def write_part(part: Part) -> Wire:
 
 def _write_text(text: Text) -> Wire:
     return {"type": "text", "text": text.text}
-
-
-def _write_image(image: Image) -> Wire:
-    if image.data is not None:
-        url = write_data_url(image.data, image.media_type, "Image")
-    elif image.url is not None:
-        url = image.url
-    else:
-        raise UnsupportedContentError("an Image holds neither data nor a url: give it one of them")
-    inner = {"url": url} if image.detail is None else {"url": url, "detail": image.detail}
-    return {"type": "image_url", "image_url": inner}
 
 
 def _write_document(document: Document) -> Wire:
@@ -71,7 +67,7 @@ def _write_refusal(refusal: Refusal) -> Wire:
 
 _PART_WRITERS: dict[type, Callable[[Any], Wire]] = {
     Text: _write_text,
-    Image: _write_image,
+    Image: write_image_url,
     Audio: write_input_audio,
     Document: _write_document,
     Reasoning: _write_thinking,
@@ -98,17 +94,6 @@ def opaque(part: Wire) -> Text:
 def _read_text(part: Wire) -> Text | None:
     text = part.get("text")
     return Text(text=text) if isinstance(text, str) else None
-
-
-def _read_image(part: Wire) -> Image | None:
-    inner = part.get("image_url")
-    url, detail = (inner.get("url"), inner.get("detail")) if isinstance(inner, dict) else (inner, None)
-    if not isinstance(url, str):
-        return None
-    detail = detail if isinstance(detail, str) else None
-    if (inline := read_data_url(url)) is not None:
-        return Image(data=inline[0], media_type=inline[1], detail=detail)
-    return Image(url=url, detail=detail)
 
 
 def _read_document(part: Wire) -> Document | None:
@@ -147,7 +132,7 @@ def _read_refusal(part: Wire) -> Refusal | None:
 
 _PART_READERS: dict[str, Callable[[Wire], ContentPart | None]] = {
     "text": _read_text,
-    "image_url": _read_image,
+    "image_url": read_image_url,
     "input_audio": read_input_audio,
     "file": _read_document,
     "reasoning": _read_summary,

@@ -11,6 +11,7 @@ from ... import _json
 from ...errors import ResponseParseError, UnsupportedParameterError
 from ...types import Message, ModelRequest, OutputFormat, Part, Response, Text, Tool, ToolChoice
 from ...wire import Quirks, WireReply, WireRequest
+from .._efforts import effort_of
 from .._errors import error_from, request_id
 from .._kept import Wire, overlay
 from .._openai_errors import parse_error, parse_stream_error
@@ -46,7 +47,7 @@ def build_request(request: ModelRequest, quirks: Quirks) -> WireRequest:
 
     Raises:
         UnsupportedContentError: the wire cannot carry a part.
-        UnsupportedParameterError: stops, a seed or a number of tokens for reasoning, of which the wire knows nothing;
+        UnsupportedParameterError: stops or a seed, of which the wire knows nothing;
             tools for a server that ignores them, or a stream asked for in ``extra``.
     """
     changes: list[str] = []
@@ -79,11 +80,6 @@ def _refuse_unknown(request: ModelRequest) -> None:
         )
     if request.seed is not None:
         raise UnsupportedParameterError("OpenAI Responses has no seed: leave it out; temperature=0 varies least")
-    if request.reasoning is not None and not isinstance(request.reasoning, str):
-        raise UnsupportedParameterError(
-            "OpenAI Responses takes an effort for reasoning (such as 'low'), not a number of tokens: max_tokens caps "
-            "thoughts and answer together"
-        )
 
 
 def _add_parameters(body: Wire, request: ModelRequest, changes: list[str]) -> None:
@@ -101,7 +97,8 @@ def _add_parameters(body: Wire, request: ModelRequest, changes: list[str]) -> No
     if request.output is not None:
         body["text"] = {"format": write_format(request.output, changes)}
     if request.reasoning is not None:
-        body["reasoning"] = {"effort": request.reasoning}
+        effort = request.reasoning if isinstance(request.reasoning, str) else effort_of(request.reasoning, changes)
+        body["reasoning"] = {"effort": effort}
 
 
 def write_tool(tool: Tool) -> Wire:

@@ -159,6 +159,7 @@ CLOUDS = (
         root_variables=("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "AWS_ENDPOINT_URL"), relocate="aws_host",
         parts=(REGION,),
         endpoints=(
+            Endpoint(dialect="bedrock_invoke"),
             Endpoint(dialect="openai_chat", base_url="https://bedrock-runtime.{region}.amazonaws.com/openai/v1"),
         ),
         embeddings=(  # each maker's body of InvokeModel; Amazon's pages of them
@@ -167,11 +168,12 @@ CLOUDS = (
             EmbeddingEndpoint(dialect="bedrock_cohere_embed", models=("cohere.embed",), most_texts=96),
         ),
         models_path=None,
+        priced_as_asked=True, region_part="region",
         otel_name="aws.bedrock", confidence="recorded",
         hint="a Bedrock API key",
         note=(
-            'Without a key: AWS credentials. Its own wire is not spoken yet: dialect="chat" reaches gpt-oss, '
-            "bedrock-mantle the newer models."
+            'Without a key: AWS credentials. Every model by Converse; Claude also by dialect="bedrock_invoke", '
+            'gpt-oss by dialect="chat". Ids of inference profiles (us., eu., global.) and ARNs are taken as they are.'
         ),
     ),
     ProviderSpec(

@@ -15,7 +15,9 @@ HOSTS = (
         key_variables=("GROQ_API_KEY",),
         base_url_variables=("GROQ_BASE_URL", "GROQ_API_BASE"), root_variables=("GROQ_BASE_URL",),
         endpoints=(RESPONSES,),
-        quirks=Quirks(max_tokens_field="max_completion_tokens", reasoning_field="reasoning"),
+        quirks=Quirks(
+            max_tokens_field="max_completion_tokens", reasoning_field="reasoning", output_rules="best_effort",
+        ),
         confidence="recorded",
     ),
     ProviderSpec(
@@ -313,6 +315,7 @@ HOSTS = (
         name="ollama-cloud", display_name="Ollama Cloud",
         base_url="https://ollama.com/v1",
         key_variables=("OLLAMA_API_KEY",),
+        endpoints=(Endpoint(dialect="ollama_chat", base_url="https://ollama.com"),),
         quirks=Quirks(reasoning_field="reasoning"),
         confidence="recorded",
     ),

@@ -43,7 +43,7 @@ MAKERS = (
         key_variables=("XAI_API_KEY",),
         base_url_variables=("XAI_API_BASE",),
         endpoints=(Endpoint(dialect="openai_chat"),),
-        quirks=Quirks(stream_usage_option=False),
+        quirks=Quirks(stream_usage_option=False, output_rules="bounded"),
         model_prefixes=("grok-",), default_model="grok-4.3",
         reported_cost="usage.cost_in_usd_ticks",
         reported_cost_units=10_000_000_000,
@@ -66,7 +66,10 @@ MAKERS = (
                 headers=VERSION,
             ),
         ),
-        quirks=Quirks(stream_usage_option=False, reasoning_field="reasoning_content", reasoning_dial="thinking"),
+        quirks=Quirks(
+            stream_usage_option=False, reasoning_field="reasoning_content", reasoning_dial="thinking",
+            output_rules="json_object",
+        ),
         model_prefixes=("deepseek-",), default_model="deepseek-flash",
         confidence="recorded",
         hint="create one at https://platform.deepseek.com/api_keys",
@@ -77,10 +80,17 @@ MAKERS = (
         dialect="cohere_chat",
         key_variables=("CO_API_KEY", "COHERE_API_KEY"),
         base_url_variables=("CO_API_URL", "CO_BASE_URL", "COHERE_BASE_URL"),
+        endpoints=(
+            Endpoint(
+                dialect="openai_chat",
+                base_url="https://api.cohere.ai/compatibility/v1",
+                quirks=Quirks(stream_usage_option=False),  # it refuses stream_options
+            ),
+        ),
         embeddings=(EmbeddingEndpoint(dialect="cohere_embed", most_texts=96),),  # its reference of /v2/embed
-        models_path="/v1/models", model_prefixes=("command-", "c4ai-", "embed-"),
+        models_path="/v1/models", model_prefixes=("command-", "c4ai-", "embed-"), default_model="command-a-03-2025",
         confidence="recorded",
-        note="Its own wire, which this version does not speak yet.",
+        hint="create one at https://dashboard.cohere.com/api-keys",
     ),
     ProviderSpec(
         name="perplexity", display_name="Perplexity", aliases=("pplx",),
@@ -105,7 +115,9 @@ MAKERS = (
             RESPONSES,
             Endpoint(dialect="anthropic_messages", base_url="https://api.moonshot.ai/anthropic", headers=VERSION),
         ),
-        quirks=Quirks(max_tokens_field="max_completion_tokens", reasoning_field="reasoning_content"),
+        quirks=Quirks(
+            max_tokens_field="max_completion_tokens", reasoning_field="reasoning_content", output_rules="json_object",
+        ),
         model_prefixes=("kimi-", "moonshot-v1-"),
         confidence="two_sources",
     ),
@@ -113,7 +125,9 @@ MAKERS = (
         name="moonshot-cn", display_name="Moonshot AI (China)", aliases=("moonshotai-cn",),
         base_url="https://api.moonshot.cn/v1",
         key_variables=("MOONSHOT_API_KEY",),
-        quirks=Quirks(max_tokens_field="max_completion_tokens", reasoning_field="reasoning_content"),
+        quirks=Quirks(
+            max_tokens_field="max_completion_tokens", reasoning_field="reasoning_content", output_rules="json_object",
+        ),
         confidence="two_sources",
         note="The Chinese platform: the same variable as moonshot, keys of another account.",
     ),
@@ -124,7 +138,7 @@ MAKERS = (
         endpoints=(
             Endpoint(dialect="anthropic_messages", base_url="https://api.kimi.com/coding", headers=VERSION),
         ),
-        quirks=Quirks(reasoning_field="reasoning_content"),
+        quirks=Quirks(reasoning_field="reasoning_content", output_rules="json_object"),
         confidence="two_sources",
         note="A subscription with terms of its own.",
     ),
@@ -133,7 +147,7 @@ MAKERS = (
         base_url="https://api.z.ai/api/paas/v4",
         key_variables=("ZAI_API_KEY", "ZHIPU_API_KEY"),
         base_url_variables=("ZAI_BASE_URL", "ZAI_API_BASE"),
-        quirks=Quirks(reasoning_field="reasoning_content", reasoning_dial="thinking"),
+        quirks=Quirks(reasoning_field="reasoning_content", reasoning_dial="thinking", output_rules="json_object"),
         model_prefixes=("glm-",),
         confidence="recorded",
     ),
@@ -141,7 +155,7 @@ MAKERS = (
         name="zai-coding", display_name="Z.ai Coding Plan", aliases=("zai-coding-plan",),
         base_url="https://api.z.ai/api/coding/paas/v4",
         key_variables=("ZAI_API_KEY", "ZHIPU_API_KEY"),
-        quirks=Quirks(reasoning_field="reasoning_content", reasoning_dial="thinking"),
+        quirks=Quirks(reasoning_field="reasoning_content", reasoning_dial="thinking", output_rules="json_object"),
         confidence="recorded",
         note="A subscription with terms of its own, and no price a token.",
     ),
@@ -150,7 +164,7 @@ MAKERS = (
         base_url="https://open.bigmodel.cn/api/paas/v4",
         key_variables=("ZHIPU_API_KEY", "BIGMODEL_API_KEY"),
         base_url_variables=("BIGMODEL_API_BASE",),
-        quirks=Quirks(reasoning_field="reasoning_content"),
+        quirks=Quirks(reasoning_field="reasoning_content", output_rules="json_object"),
         confidence="two_sources",
     ),
     ProviderSpec(
@@ -161,7 +175,9 @@ MAKERS = (
         key_variables=("DASHSCOPE_API_KEY", "ALIBABA_API_KEY"),
         base_url_variables=("DASHSCOPE_API_BASE",),
         embeddings=EMBEDDINGS,
-        quirks=Quirks(reasoning_field="reasoning_content", reasoning_dial="enable_thinking"),
+        quirks=Quirks(
+            reasoning_field="reasoning_content", reasoning_dial="enable_thinking", output_rules="json_object",
+        ),
         confidence="two_sources",
         note="Keys belong to a region: China is qwen-cn.",
     ),
@@ -170,7 +186,9 @@ MAKERS = (
         base_url="https://dashscope.aliyuncs.com/compatible-mode/v1",
         key_variables=("DASHSCOPE_API_KEY", "TONGYI_API_KEY"),
         embeddings=EMBEDDINGS,
-        quirks=Quirks(reasoning_field="reasoning_content", reasoning_dial="enable_thinking"),
+        quirks=Quirks(
+            reasoning_field="reasoning_content", reasoning_dial="enable_thinking", output_rules="json_object",
+        ),
         confidence="two_sources",
     ),
     ProviderSpec(

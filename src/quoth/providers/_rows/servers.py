@@ -7,20 +7,28 @@ from ._wires import EMBEDDINGS, RESPONSES, VERSION
 
 __all__ = ["SERVERS"]
 
+OLLAMA_V1 = "http://localhost:11434/v1"
+"""Where Ollama speaks the wires of OpenAI."""
+
 # fmt: off
 SERVERS = (
     ProviderSpec(
         name="ollama", display_name="Ollama",
-        base_url="http://localhost:11434/v1",
+        base_url="http://localhost:11434",
+        dialect="ollama_chat",
         key_variables=("OLLAMA_API_KEY",), key_optional=True,
         base_url_variables=("OLLAMA_HOST", "OLLAMA_BASE_URL", "OLLAMA_API_BASE"),
         root_variables=("OLLAMA_HOST", "OLLAMA_BASE_URL", "OLLAMA_API_BASE"),
         relocate="ollama_host",
-        endpoints=(RESPONSES,),
+        endpoints=(
+            Endpoint(dialect="openai_chat", base_url=OLLAMA_V1, quirks=Quirks(reasoning_field="reasoning")),
+            Endpoint(dialect="openai_responses", base_url=OLLAMA_V1),
+        ),
         embeddings=(EmbeddingEndpoint(dialect="ollama_embed", base_url="http://localhost:11434", most_texts=512),),
-        quirks=Quirks(reasoning_field="reasoning"),
+        quirks=Quirks(output_rules="grammar"),
+        models_path="/api/tags",
         confidence="recorded",
-        note="By its compatible API; OLLAMA_HOST is read as Ollama reads it.",
+        note="OLLAMA_HOST is read as Ollama reads it; a base URL that ends in /v1 is its compatible API.",
     ),
     ProviderSpec(
         name="vllm", display_name="vLLM", aliases=("hosted_vllm",),
@@ -29,7 +37,7 @@ SERVERS = (
         base_url_variables=("VLLM_BASE_URL", "VLLM_API_BASE", "HOSTED_VLLM_API_BASE"),
         endpoints=(RESPONSES,),
         embeddings=EMBEDDINGS,
-        quirks=Quirks(reasoning_field="reasoning"),
+        quirks=Quirks(reasoning_field="reasoning", output_rules="grammar"),
         confidence="recorded",
     ),
     ProviderSpec(
@@ -37,6 +45,7 @@ SERVERS = (
         base_url="http://localhost:30000/v1",
         key_optional=True,
         endpoints=(RESPONSES,),
+        quirks=Quirks(output_rules="grammar"),
         confidence="one_source",
     ),
     ProviderSpec(
@@ -46,6 +55,7 @@ SERVERS = (
         base_url_variables=("LM_STUDIO_API_BASE", "LMSTUDIO_BASE_URL"),
         endpoints=(RESPONSES,),
         embeddings=EMBEDDINGS,
+        quirks=Quirks(output_rules="grammar"),
         confidence="recorded",
     ),
     ProviderSpec(
@@ -55,7 +65,7 @@ SERVERS = (
         base_url_variables=("LLAMACPP_API_BASE",),
         endpoints=(RESPONSES,),
         embeddings=EMBEDDINGS,
-        quirks=Quirks(reasoning_field="reasoning_content"),
+        quirks=Quirks(reasoning_field="reasoning_content", output_rules="grammar"),
         confidence="recorded",
     ),
     ProviderSpec(
@@ -63,6 +73,7 @@ SERVERS = (
         base_url="http://localhost:8080/v1",
         key_variables=("LLAMAFILE_API_KEY",), key_optional=True,
         base_url_variables=("LLAMAFILE_API_BASE",),
+        quirks=Quirks(output_rules="grammar"),
         confidence="one_source",
     ),
     ProviderSpec(
@@ -70,6 +81,7 @@ SERVERS = (
         base_url="http://localhost:22088/engines/llama.cpp/v1",
         key_variables=("DOCKER_MODEL_RUNNER_API_KEY",), key_optional=True,
         base_url_variables=("DOCKER_MODEL_RUNNER_API_BASE",),
+        quirks=Quirks(output_rules="grammar"),
         confidence="one_source",
         note="The port depends on the installation.",
     ),
@@ -78,6 +90,7 @@ SERVERS = (
         base_url="http://localhost:8000/api/v1",
         key_variables=("LEMONADE_API_KEY",), key_optional=True,
         base_url_variables=("LEMONADE_API_BASE",),
+        quirks=Quirks(output_rules="grammar"),
         confidence="one_source",
     ),
     ProviderSpec(

@@ -33,6 +33,9 @@ Row = TypeVar("Row", bound=Struct)
 KEY = "fake-key-0123456789"
 """The key that ``models()`` and ``environment()`` give, where none is demanded."""
 
+LISTS = ("/models", "/api/tags")
+"""How the paths end at which it says which models it has; the second is Ollama's."""
+
 LEADS_ELSEWHERE: Mapping[str, Any] = {"base_url_variables": (), "root_variables": (), "parts": (), "relocate": None}
 """Fields of a row by which variables decide where it is, and their values where none does."""
 
@@ -250,8 +253,9 @@ class FakeProvider:
     def _read(self, message: Message) -> tuple[Received, str]:
         """What came, and why it asks for nothing, where that is so."""
         path, _, query = message.target.partition("?")
-        wire, request, embedding, why = wire_of(path), None, None, ""
-        format_ = format_of(path) if wire is None else None
+        request, embedding, why = None, None, ""
+        format_ = format_of(path)
+        wire = wire_of(path) if format_ is None else None  # both are at InvokeModel's, by the model
         if message.method == "POST":
             sent = WireRequest(path=path, body=message.body)
             try:
@@ -281,7 +285,7 @@ class FakeProvider:
         wire = received.wire or "openai_chat" if format_ is None else errors_of(format_)
         request = received.request or ModelRequest(model="", messages=())
         try:
-            if received.method == "GET" and received.path.rstrip("/").endswith("/models") and self._admits(message):
+            if received.method == "GET" and received.path.rstrip("/").endswith(LISTS) and self._admits(message):
                 return Fault(), Reply.whole(build_models(self._model_ids))
             fault = self._answer(message, received, why)
             if format_ is not None and embedding is not None:
@@ -310,7 +314,8 @@ class FakeProvider:
         known = ", ".join([f"POST .../{path.strip('/')}" for path in (*PATHS, *_SHOWN)])
         return Fault(
             kind="not_found",
-            message=f"FakeProvider has nothing at {received.method} {received.path}; it has GET .../models, {known}",
+            message=f"FakeProvider has nothing at {received.method} {received.path}; "
+            f"it has GET .../models and .../api/tags, {known}",
         )
 
 

@@ -32,8 +32,14 @@ PATHS: Mapping[str, str] = {
     "/v1/chat": "openai_chat",  # Writer's
     "/messages": "anthropic_messages",
     "/responses": "openai_responses",
+    "/converse": "bedrock_converse",
+    "/converse-stream": "bedrock_converse",
     ":generateContent": "gemini",
+    "/invoke": "bedrock_invoke",
+    "/invoke-with-response-stream": "bedrock_invoke",
     ":streamGenerateContent": "gemini",
+    "/v2/chat": "cohere_chat",
+    "/api/chat": "ollama_chat",
 }
 """How a path ends and the dialect that is spoken there. What stands before is any provider's base URL."""
 
@@ -44,6 +50,14 @@ CHARACTERS_A_TOKEN = 4
 """What a token is here, where no tokenizer is: enough to tell long from short, and the same every time."""
 
 _STREAM_HEADERS: Headers = (("content-type", "text/event-stream"), ("cache-control", "no-cache"))
+_AWS_STREAM_HEADERS: Headers = (("content-type", "application/vnd.amazon.eventstream"),)
+
+STREAM_HEADERS: Mapping[str, Headers] = {
+    "bedrock_converse": _AWS_STREAM_HEADERS,
+    "bedrock_invoke": _AWS_STREAM_HEADERS,
+    "ollama_chat": (("content-type", "application/x-ndjson"),),
+}
+"""The headers of a stream, where its events are not those of a server."""
 
 
 class Reply(Struct, frozen=True, kw_only=True, gc=False):
@@ -95,7 +109,7 @@ def _spelled(wire: str, request: ModelRequest, fault: Fault, number: int) -> Rep
         response = replace(response, usage=Usage(source="missing"))
     return Reply(
         status=200,
-        headers=_STREAM_HEADERS + named,
+        headers=STREAM_HEADERS.get(wire, _STREAM_HEADERS) + named,
         pieces=list(server.build_events(response, piece=fault.piece)),
         streamed=True,
         error=server.build_stream_error(error_of(wire, fault)) if fault.cut == "error" else b"",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any, Literal
+from typing import Literal
 
 from msgspec import Struct
 
@@ -15,6 +14,7 @@ from ._files import Exchange
 from ._reading import Difference, OneAnswer, Reading, compare
 from ._streams import end_of, feed
 from ._wires import Wire
+from .readers._json import json_of
 
 __all__ = ["Expected", "Outcome", "expect", "meet"]
 
@@ -43,12 +43,12 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
 def expect(wire: Wire, exchange: Exchange, *, by_finish: bool) -> Expected:
     """Read a recorded reply independently."""
-    reply, streamed = exchange.reply, exchange.streamed
+    reply, streamed = exchange.reply, wire.is_stream(exchange)
     if exchange.failed:
-        return Expected(form="error", error=read_error(_json(reply.body), reply))
+        return Expected(form="error", error=read_error(json_of(reply.body), reply, wire.error_words, wire.error_header))
     end = end_of(wire, reply.body, by_finish=False) if streamed else None
-    wrong = error_in(reply.body[:end], streamed=streamed)
-    error = None if wrong is None else read_error(wrong, reply)
+    wrong = error_in(reply.body[:end], streamed=streamed, refusal=wire.refusal)
+    error = None if wrong is None else read_error(wrong, reply, wire.error_words, wire.error_header)
     if streamed:
         reading = wire.reader.stream(reply.body)
         ended = end_of(wire, reply.body, by_finish=by_finish) is not None or wire.reader.finished(reading)
@@ -61,17 +61,10 @@ def expect(wire: Wire, exchange: Exchange, *, by_finish: bool) -> Expected:
         )
     if error is not None:
         return Expected(form="error in a 200", error=error)
-    answer = _json(reply.body)
+    answer = json_of(reply.body)
     if not isinstance(answer, dict) or not wire.reader.is_answer(answer):
         return Expected(form="unreadable")
     return Expected(form="answer", reading=wire.reader.whole(answer))
-
-
-def _json(body: bytes) -> Any:
-    try:
-        return json.loads(body, strict=False)
-    except ValueError:
-        return None
 
 
 def meet(expected: Expected, wire: Wire, provider: Provider, reply: WireReply, recorder: str) -> Outcome:

@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, TypeAlias
 
 from msgspec import Struct, convert
 
@@ -24,7 +24,17 @@ from ._reading import Difference
 from .readers._events import Event, events_of
 from .readers._json import object_in, objects_in, word
 
-__all__ = ["ErrorReading", "Review", "check_error", "check_raised", "error_in", "read_error", "reviewed_errors"]
+__all__ = [
+    "ErrorReading",
+    "ErrorWords",
+    "Refusal",
+    "Review",
+    "check_error",
+    "check_raised",
+    "error_in",
+    "read_error",
+    "reviewed_errors",
+]
 
 BY_STATUS: Mapping[int, frozenset[str]] = {
     401: frozenset({"authentication"}),
@@ -71,7 +81,7 @@ BY_CODE: Mapping[str, str] = {
 """What a code or a type says whatever the status is ("Codes -> kind"): it may then have this kind too."""
 REQUEST_IDS = (
     "x-request-id", "request-id", "apim-request-id", "mistral-correlation-id", "x-amzn-requestid", "x-goog-request-id",
-    "x-ds-trace-id", "cf-ray",
+    "x-ds-trace-id", "x-debug-trace-id", "cf-ray",
 )  # fmt: skip
 """The headers that name a request to who asks its provider: its own first, then that of the network before it."""
 REDACTED = "[redacted]"
@@ -87,6 +97,11 @@ CLIENTS_FAULT = frozenset({
 SERVERS_FAULT = frozenset({"server", "overloaded"})
 NO_STATUS = CLIENTS_FAULT | SERVERS_FAULT | {"permission_denied", "conflict", "provider", "unreadable"}
 """What an error inside of a 200 may mean, where it names no status; mere words may be taken for no answer at all."""
+
+
+ErrorWords: TypeAlias = Callable[[Mapping[str, Any]], tuple[Any, Any, Any]]
+"""Gives type, code and parameter of the object of an error."""
+Refusal: TypeAlias = Callable[[Mapping[str, Any]], Mapping[str, Any] | None]
 
 
 class ErrorReading(Struct, frozen=True, kw_only=True):
@@ -137,14 +152,18 @@ def reviewed_errors() -> tuple[Review, ...]:
 # Reading.
 
 
-def error_in(body: bytes, *, streamed: bool) -> Any:
-    """The object of a 200 that carries an error, or None; of a stream, what stands before its end."""
+def error_in(body: bytes, *, streamed: bool, refusal: Refusal | None = None) -> Any:
+    """The object of a 200 that carries an error or a refusal, or None; of a stream, what stands before its end."""
     if streamed:
-        return next((found for event in events_of(body) if (found := _named_error(event)) is not None), None)
+        events = list(events_of(body))
+        first = refusal(object_in(events[0].value)) if refusal and events else None
+        return first or next((found for event in events if (found := _named_error(event)) is not None), None)
     try:
         value = json.loads(body)
     except ValueError:
         return None
+    if refusal and (refused := refusal(object_in(value))) is not None:
+        return refused
     choices = objects_in(object_in(value).get("choices"))
     if choices and choices[0].get("error") and not choices[0].get("message"):
         return choices[0]
@@ -179,24 +198,38 @@ def _error_event(event: dict[str, Any]) -> dict[str, Any] | None:
     return answer if kind == "response.completed" and answer.get("error") else None
 
 
-def read_error(body: Any, reply: WireReply) -> ErrorReading:
-    """What an error says: ``body`` is its JSON, or None where it is none."""
+def read_error(body: Any, reply: WireReply, words: ErrorWords | None = None, name_header: str = "") -> ErrorReading:
+    """What an error says: ``body`` is its JSON, or None where it is none.
+
+    ``words`` knows its fields, and ``name_header`` has its name, on AWS.
+    """
     outer = object_in(body[0]) if isinstance(body, list) and body else object_in(body)
     detail = _detail(outer)
     named = [detail.get(name) for name in ("status", "status_code", "code")]
     status = next((value for value in named if isinstance(value, int) and 400 <= value < 600), 0)
-    code = object_in(detail.get("details")).get("error_code") or detail.get("code")
+    type_, code, param = (words or _words)(detail)
     return ErrorReading(
         status=reply.status,
-        type=_short(detail.get("type") or detail.get("error_type")),
+        type=_short(type_ or _aws_name(reply.headers, detail, name_header)),
         code=_short(code),
-        param=_short(detail.get("param")),
+        param=_short(param),
         messages=_messages(outer, detail) or (_page(reply) if not outer else "",),
         page=not outer,
         request_id=_request_id(reply.headers) or word(outer.get("request_id")),
         retry_after=_retry_after(reply.headers, detail),
         said_status=reply.status if reply.status >= 400 else status,
     )
+
+
+def _words(detail: Mapping[str, Any]) -> tuple[Any, Any, Any]:
+    code = object_in(detail.get("details")).get("error_code") or detail.get("code")
+    return detail.get("type") or detail.get("error_type"), code, detail.get("param")
+
+
+def _aws_name(headers: Headers, detail: Mapping[str, Any], name_header: str) -> str:
+    """The name of an exception of AWS, without where it is from."""
+    said = (header(headers, name_header) if name_header else None) or word(detail.get("__type")) or ""
+    return said.split(":")[0].split("#")[-1]
 
 
 def _detail(outer: dict[str, Any]) -> dict[str, Any]:
@@ -209,7 +242,7 @@ def _detail(outer: dict[str, Any]) -> dict[str, Any]:
 
 
 def _messages(outer: Mapping[str, Any], detail: Mapping[str, Any]) -> tuple[str, ...]:
-    plain = [detail.get("message"), outer.get("error"), outer.get("detail"), detail.get("msg")]
+    plain = [detail.get("message"), outer.get("error"), outer.get("detail"), detail.get("msg"), detail.get("Message")]
     if said := next((text for text in plain if isinstance(text, str)), ""):
         behind = word(object_in(detail.get("metadata")).get("raw"))  # OpenRouter: what its provider said
         return (said, behind) if behind else (said,)

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from ...wire import Headers, HTTPRequest, WireReply
+from .readers._frames import is_framed
 
 __all__ = ["Exchange", "read_file", "recordings"]
 
@@ -47,8 +48,9 @@ class Exchange(Struct, frozen=True, kw_only=True):
 
     @property
     def streamed(self) -> bool:
-        """Whether the body is a stream of events, as its first bytes say."""
-        return _STREAM.match(self.reply.body) is not None
+        """Whether the body is a stream: of events or frames, as its first bytes say, or of lines, as its label does."""
+        lines = (self.reply.header("content-type") or "").startswith("application/x-ndjson")
+        return lines or _STREAM.match(self.reply.body) is not None or is_framed(self.reply.body)
 
 
 def recordings(folder: Path) -> list[Path]:

@@ -24,7 +24,7 @@ from msgspec.structs import replace
 
 from ...wire import WireReply
 from ._answers import Expected, expect, meet
-from ._errors import read_error
+from ._errors import ErrorReading, read_error
 from ._files import Exchange, read_file
 from ._rows import provider_of
 from ._run import Plan
@@ -94,7 +94,7 @@ def _mutate(
     exchange: Exchange, wire: Wire, plan: Plan, found: MutationResult, *, chance: random.Random, most: int
 ) -> None:
     provider = provider_of(exchange, wire.name, plan.halves(wire.name).client)
-    by_finish = provider.wire.quirks.stream_end == "finish_reason"
+    by_finish = wire.by_finish(provider.wire.quirks)
     expected = expect(wire, exchange, by_finish=by_finish)
     for mutant in mutants(exchange, wire, expected, chance, most):
         found.made[wire.name] += 1
@@ -145,7 +145,7 @@ def mutants(
     if expected.form == "unreadable":  # nothing is read of it
         return
     body = exchange.reply.body
-    made = list(_places(exchange.reply, wire.reader.MUTABLE, expected))
+    made = list(_places(exchange.reply, wire, expected))
     chosen = chance.sample(made, min(most, len(made)))
     if isinstance(wire, VectorWire):
         first = list({place.path(): place for place in chance.sample(made, len(made))}.values())
@@ -153,7 +153,7 @@ def mutants(
     for place in chosen:
         event = place.event
         text = json.dumps(_changed(place.value, place.steps), ensure_ascii=False).encode("utf-8", "surrogatepass")
-        new = text if event is None else body[: event.start] + b"data: " + text + body[event.end :]
+        new = text if event is None else body[: event.start] + event.saying(text) + body[event.end :]
         where = "" if event is None else f" at byte {event.start}"
         yield Mutant(path=place.path(index=True) + where, reply=replace(exchange.reply, body=new))
 
@@ -167,9 +167,9 @@ class Place(Struct, frozen=True, kw_only=True):
 
     def path(self, *, index: bool = False) -> str:
         """``$.choices[*].index``; with the type of its event before it, where that has one."""
-        kind = self.value.get("type") if self.event is not None else None
+        kind = self.event.kind if self.event is not None else None
         steps = [f"[{step if index else '*'}]" if isinstance(step, int) else f".{step}" for step in self.steps]
-        return f"{kind}:$" + "".join(steps) if isinstance(kind, str) else "$" + "".join(steps)
+        return f"{kind}:$" + "".join(steps) if kind else "$" + "".join(steps)
 
     @property
     def numbers(self) -> str:
@@ -190,13 +190,13 @@ class Place(Struct, frozen=True, kw_only=True):
         return value
 
 
-def _places(reply: WireReply, leaves: MutableLeaves, expected: Expected | VectorsExpected) -> Iterator[Place]:
+def _places(reply: WireReply, wire: Wire | VectorWire, expected: Expected | VectorsExpected) -> Iterator[Place]:
     """The leaves that count."""
-    body = reply.body
+    body, leaves = reply.body, wire.reader.MUTABLE
     if expected.error is not None:
         places = list(_all_places(body, leaves, streamed=expected.streamed))
-        found = [place for place in places if _of_error(place, raised=expected.form == "error in a 200")]
-        found = [place for place in found if _changes(place, reply)]
+        found = [place for place in places if _of_error(place, leaves, raised=expected.form == "error in a 200")]
+        found = [place for place in found if _changes(place, reply, wire)]
         unread = leaves.unread_in_errors
     else:
         found = list(_all_places(body, leaves, streamed=expected.streamed))
@@ -207,9 +207,14 @@ def _places(reply: WireReply, leaves: MutableLeaves, expected: Expected | Vector
     yield from _that_count(read, leaves) if expected.streamed and expected.error is None else read
 
 
-def _changes(place: Place, reply: WireReply) -> bool:
+def _changes(place: Place, reply: WireReply, wire: Wire | VectorWire) -> bool:
     """Whether an error says something else with this leaf changed: each server has fields of its own beside."""
-    return read_error(_changed(place.value, place.steps), reply) != read_error(place.value, reply)
+
+    def said(value: Any) -> ErrorReading:
+        refused = wire.refusal(object_in(value)) if wire.refusal else None
+        return read_error(refused or value, reply, wire.error_words, wire.error_header)
+
+    return said(_changed(place.value, place.steps)) != said(place.value)
 
 
 def _all_places(body: bytes, leaves: MutableLeaves, *, streamed: bool) -> Iterator[Place]:
@@ -231,7 +236,7 @@ def _is_read(value: dict[str, Any], event: Event, leaves: MutableLeaves) -> bool
     return leaves.events is None or kind in leaves.events or bool(value.get("error"))
 
 
-def _of_error(place: Place, *, raised: bool) -> bool:
+def _of_error(place: Place, leaves: MutableLeaves, *, raised: bool) -> bool:
     """Of what fails, only its error is mutated: of a stream, and of a choice. A call raises its code, or its type."""
     holder = object_in(place.value)
     inner = object_in(holder.get("error"))
@@ -239,6 +244,8 @@ def _of_error(place: Place, *, raised: bool) -> bool:
     if raised and place.steps[-1] in ("type", "param") and (place.steps[-1] == "param" or inner.get("code")):
         return False
     if place.event is None and not raised:
+        return True
+    if any(_below(place.path(), path) for path in leaves.refusals):
         return True
     return place.steps[0] == "error" or place.steps[:3] == choice
 

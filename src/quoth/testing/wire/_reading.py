@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from msgspec import Struct, field
 from msgspec.structs import asdict
 
-from ...types import Candidate, Message, Reasoning, Refusal, Response, Text, ToolCall, Usage
+from ...types import Audio, Candidate, Document, Image, Message, Reasoning, Refusal, Response, Text, ToolCall, Usage
 
 __all__ = [
     "COUNTS",
@@ -76,6 +76,8 @@ class OneAnswer(Struct, kw_only=True):
     reasoning: str = ""
     refusal: str = ""
     calls: tuple[Call, ...] = ()
+    media: tuple[tuple[str | None, bytes | str | None], ...] = ()
+    """Pictures, sounds and files that were made, each with its type: their bytes, or their address."""
     finish: str = "other"
     finish_raw: str | None = None
 
@@ -194,6 +196,7 @@ def _compare_answer(said: OneAnswer, ours: Response | Candidate, check: str, whi
         ("text", said.text, _texts(message, Text)),
         ("reasoning", said.reasoning, _texts(message, Reasoning)),
         ("refusal", said.refusal, _texts(message, Refusal)),
+        ("media", said.media, tuple(_media(message))),
         ("finish reason", said.finish, ours.finish_reason),
         ("raw finish reason", said.finish_raw, ours.finish_reason_raw),
     )
@@ -206,6 +209,13 @@ def _compare_answer(said: OneAnswer, ours: Response | Candidate, check: str, whi
 
 def _texts(message: Message, kind: type[Text | Reasoning | Refusal]) -> str:
     return "".join([part.text for part in message.parts if isinstance(part, kind)])
+
+
+def _media(message: Message) -> Iterator[tuple[str | None, bytes | str | None]]:
+    for part in message.parts:
+        if isinstance(part, (Image, Audio, Document)):
+            url = None if isinstance(part, Audio) else part.url
+            yield part.media_type, url if part.data is None else part.data
 
 
 def differing_calls(said: tuple[Call, ...], ours: list[ToolCall]) -> bool:

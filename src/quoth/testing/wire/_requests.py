@@ -11,13 +11,14 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol, TypeAlias
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from ...errors import InputError, QuothError
-from ...providers._spec import Wire
+from ...providers._spec import PATHS, Wire
+from ...types import ModelRequest
 from ...wire import HTTPRequest, WireReply, WireRequest, header
 from ._reading import Difference, same_json
 
@@ -128,6 +129,11 @@ MEANT = ("anthropic-beta", "anthropic-version", "openai-beta")
 """Headers of a request that change what it asks for."""
 
 
+_VERSION = r"/v\d\w*"
+_FORM = "alt"
+"""Google's parameter of the form in which an answer is asked for: events, or one JSON array."""
+
+
 class Builds(Protocol):
     """A provider, as far as its requests are looked at."""
 
@@ -150,6 +156,8 @@ class RequestCheck(Struct, kw_only=True):
     normalised: Counter[str] = field(default_factory=Counter)
     notes: Counter[str] = field(default_factory=Counter)
     """What was not compared, and why."""
+    request: ModelRequest | None = None
+    """What was asked, where it could be read."""
 
 
 def wire_request(request: HTTPRequest, path: str) -> WireRequest:
@@ -170,14 +178,16 @@ def check_request(
     provider: Builds,
     server: Reads,
     known: tuple[Normalisation, ...],
+    versions: bool = False,
 ) -> RequestCheck:
-    """Read a recorded request and build it again."""
+    """Read a recorded request and build it again; ``versions`` says that paths begin with one, of several."""
     try:
         said = json.loads(request.body)
     except ValueError:
         return RequestCheck(notes=Counter(["a request that is no JSON"]))
     normalised = Counter[str]()
-    if isinstance(said, dict) and "model" not in said and "{model}" in provider.wire.path:
+    in_path = "{model}" in provider.wire.path and "{model}" not in PATHS.get(provider.wire.dialect, "")
+    if isinstance(said, dict) and "model" not in said and in_path:
         said = {**said, "model": provider.model}
         request = replace(request, body=json.dumps(said).encode())
         normalised["$.model: absent -> the model of the URL"] += 1
@@ -193,8 +203,9 @@ def check_request(
     except QuothError as error:
         return RequestCheck(differences=[Difference(check=CHECK, what="cannot be built", found=str(error))])
     result = _compare(said, json.loads(built.body), known)
+    result.request = parsed
     result.normalised += normalised
-    result.differences += _compare_envelope(request, built)
+    result.differences += _compare_envelope(request, built, result.normalised, versions=versions)
     result.notes.update(_carried_beside(request, provider))
     if not same_json(json.loads(again.body), json.loads(built.body)):
         what = "built, read and built once more"
@@ -226,11 +237,25 @@ def differing_paths(said: Any, built: Any, path: str = "$") -> Iterator[tuple[st
         yield path, said, built
 
 
-def _compare_envelope(request: HTTPRequest, built: WireRequest) -> Iterator[Difference]:
+def _compare_envelope(
+    request: HTTPRequest, built: WireRequest, normalised: Counter[str], *, versions: bool
+) -> Iterator[Difference]:
     """The method, the end of the path (a name in braces stands for any), and that the body is called JSON."""
-    path = re.sub(r"\\{\w+\\}", "[^/]+", re.escape(built.path))
-    if not re.search(f"{path}/?$", urlsplit(request.url).path):
-        yield Difference(check=CHECK, what="path", expected=urlsplit(request.url).path, found=built.path)
+    url = urlsplit(request.url)
+    said_path = unquote(url.path)  # a colon may be written either way
+    path = re.sub(r"\\{\w+\\}", "[^/]+", re.escape(unquote(built.path)))
+    version = re.match(_VERSION, built.path) if versions else None
+    if version and not re.search(f"{path}/?$", said_path):
+        path = path.removeprefix(re.escape(version[0]))
+        spoken = re.search(_VERSION, url.path)
+        normalised[f"the version in the path: {spoken[0] if spoken else ABSENT} -> {version[0]}"] += 1
+    if not re.search(f"{path}/?$", said_path):
+        yield Difference(check=CHECK, what="path", expected=url.path, found=built.path)
+    form, asked = dict(parse_qsl(url.query)).get(_FORM), dict(built.query).get(_FORM)
+    if form is None and asked is not None:
+        normalised[f"?{_FORM}: absent -> {asked}"] += 1
+    elif form != asked:
+        yield Difference(check=CHECK, what=f"?{_FORM}", expected=form, found=asked)
     pairs = [("method", request.method, built.method)]
     if said := header(request.headers, "content-type"):
         ours = header(built.headers, "content-type") or ""

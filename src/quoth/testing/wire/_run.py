@@ -20,7 +20,7 @@ from ._reading import Difference, Reading
 from ._requests import check_request
 from ._rows import provider_of
 from ._scope import missing, out_of_scope, wire_of
-from ._server import check_server
+from ._server import Telling, check_server
 from ._streams import Cutting, check_cuts
 from ._vectors import VectorHalves, VectorWire, check_vectors, vector_halves
 from ._wires import Wire
@@ -81,7 +81,7 @@ def check_exchange(exchange: Exchange, wire: Wire, halves: Halves, cutting: Cutt
     if request is None:
         raise ValueError(f"{exchange.id} has no request, and so no wire")
     provider = provider_of(exchange, wire.name, halves.client)
-    expected = expect(wire, exchange, by_finish=provider.wire.quirks.stream_end == "finish_reason")
+    expected = expect(wire, exchange, by_finish=wire.by_finish(provider.wire.quirks))
     outcome = meet(expected, wire, provider, exchange.reply, exchange.provider)
     result = ExchangeResult(
         id=exchange.id,
@@ -96,6 +96,7 @@ def check_exchange(exchange: Exchange, wire: Wire, halves: Halves, cutting: Cutt
         provider=provider,
         server=halves.server,
         known=wire.normalisations,
+        versions=wire.versions,
     )
     if expected.form == "unreadable" and any(each.what == "refused" for each in asked.differences):
         asked.differences, asked.notes["a request that is none of this wire, nor is its reply"] = [], 1
@@ -110,10 +111,13 @@ def check_exchange(exchange: Exchange, wire: Wire, halves: Halves, cutting: Cutt
         result.notes["a stated total that no convention gives"] += 1
     if outcome.response is not None:
         result.suspect = outcome.response.usage.source == "suspect"
-        spaced = _as_it_is if wire.arguments_are_text else _spaced
-        result.differences += check_server(
-            provider, halves.server, outcome.response, spaced=spaced, borders=wire.borders
+        telling = Telling(
+            spaced=_as_it_is if wire.arguments_are_text else _spaced,
+            borders=wire.borders,
+            no_reason=wire.no_reason,
+            uncounted=wire.uncounted,
         )
+        result.differences += check_server(provider, halves.server, outcome.response, telling)
     if expected.streamed and cutting is not None:
         result.differences += check_cuts(wire, provider, exchange.reply, cutting)
     return result

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 from msgspec.structs import replace
 
 from ...dialects.server import ServerDialect
@@ -24,7 +25,7 @@ from ...wire import WireReply
 from ._reading import Difference
 from ._streams import feed
 
-__all__ = ["check_server", "named", "without_raw"]
+__all__ = ["Telling", "check_server", "named", "without_raw"]
 
 PIECE = 7
 """Characters of a piece, of the streams that are built."""
@@ -32,32 +33,45 @@ PIECE = 7
 STREAMED = (("content-type", "text/event-stream"),)
 
 
-def check_server(
-    provider: Provider,
-    server: ServerDialect,
-    response: Response,
-    *,
-    spaced: Callable[[Response], Response],
-    borders: bool = True,
-) -> list[Difference]:
-    """Spell an answer whole and as a stream, with and without what only this wire says.
+class Telling(Struct, frozen=True, kw_only=True):
+    """What a wire cannot tell of an answer; see ``Wire``."""
 
-    ``spaced`` gives what a whole answer of the wire cannot tell: nothing, or how arguments were spaced. ``borders``
-    says whether a stream tells where one text ends and the next begins.
-    """
+    spaced: Callable[[Response], Response]
+    """Gives an answer as a whole one tells it: as it is, or with arguments spaced as it spaces them."""
+    borders: bool = True
+    no_reason: str | None = None
+    uncounted: frozenset[str] = frozenset()
+
+    def streamed(self, response: Response) -> Response:
+        """An answer as a stream tells it."""
+        if self.no_reason and response.finish_reason_raw is None and response.finish_reason == "other":
+            response = replace(response, finish_reason_raw=self.no_reason)
+        return response if self.borders else _joined(response)
+
+    def bare(self, response: Response) -> Response:
+        """An answer without what only this wire says, and without what only that tells."""
+        bare = without_data(response)
+        return replace(bare, usage=replace(bare.usage, **dict.fromkeys(self.uncounted, 0)))
+
+
+def check_server(provider: Provider, server: ServerDialect, response: Response, telling: Telling) -> list[Difference]:
+    """Spell an answer whole and as a stream, with and without what only this wire says."""
     if not _is_unicode(response):  # a lone surrogate is no text, and what is sent in its place another
         return []
     stripped = without_raw(response)
-    bare = without_data(stripped)
-    streamable = _as_it_is if borders else _joined
+    bare, spaced = telling.bare(stripped), telling.spaced
     differences = [
         *_round("whole", stripped, spaced, lambda: _whole(provider, server, stripped)),
         *_round("whole, bare", bare, lambda value: named(spaced(value)), lambda: _whole(provider, server, bare)),
-        *_round("stream, bare", bare, named, lambda: _stream(provider, server, bare)),
+        *_round("stream, bare", bare, _told(telling), lambda: _stream(provider, server, bare)),
     ]
     if not _says_error(stripped):  # a whole answer may say one beside its text; a stream ends with it
-        differences += _round("stream", stripped, streamable, lambda: _stream(provider, server, stripped))
+        differences += _round("stream", stripped, telling.streamed, lambda: _stream(provider, server, stripped))
     return differences
+
+
+def _told(telling: Telling) -> Callable[[Response], dict[str, Any]]:
+    return lambda response: named(telling.streamed(response))
 
 
 def _is_unicode(response: Response) -> bool:
@@ -123,10 +137,6 @@ def _read(provider: Provider, reply: WireReply) -> Response:
     if result.error is not None:
         raise result.error
     return result.response
-
-
-def _as_it_is(response: Response) -> Response:
-    return response
 
 
 def _joined(response: Response) -> Response:

@@ -23,10 +23,9 @@ from ...wire import WireReply
 from ._reading import Difference
 from ._wires import Wire
 from .readers._events import events_of
+from .readers._frames import is_framed
 
 __all__ = ["Cutting", "StreamResult", "check_cuts", "end_of", "feed", "with_line_ends"]
-
-LINE_ENDS = (b"\n", b"\r", b"\r\n")
 
 
 class Cutting(Struct, frozen=True, kw_only=True):
@@ -91,13 +90,12 @@ def feed(provider: Provider, reply: WireReply, chunks: Iterable[bytes]) -> Strea
 
 def check_cuts(wire: Wire, provider: Provider, reply: WireReply, cutting: Cutting) -> Iterator[Difference]:
     """Feed a stream in every way that it may come, and cut it short; stops at the first difference of a kind."""
-    by_finish = provider.wire.quirks.stream_end == "finish_reason"
+    by_finish = wire.by_finish(provider.wire.quirks)
     result = feed(provider, reply, [reply.body])
-    for ends in LINE_ENDS:
-        body = with_line_ends(reply.body, ends)
+    for how, body in _by_lines(reply.body, wire.line_ends):
         again = feed(provider, reply, _bytes_of(body))
         if not again.same(result):
-            yield _differs(f"one byte a chunk, lines ended by {ends!r}", _summary(result), _summary(again))
+            yield _differs(f"one byte a chunk{how}", _summary(result), _summary(again))
     body = reply.body
     end = end_of(wire, body, by_finish=by_finish)
     for place in cutting.places(body):
@@ -109,6 +107,15 @@ def check_cuts(wire: Wire, provider: Provider, reply: WireReply, cutting: Cuttin
         if complaint := _cut_short(short, result, place, end, by_finish=by_finish):
             yield _differs(f"cut short after {place} of {len(body)} bytes", complaint, _summary(short))
             return
+
+
+def _by_lines(body: bytes, line_ends: Iterable[bytes]) -> Iterator[tuple[str, bytes]]:
+    """The body with each kind of line end, and what that is called; frames have none."""
+    if is_framed(body):
+        yield "", body
+        return
+    for ends in line_ends:
+        yield f", lines ended by {ends!r}", with_line_ends(body, ends)
 
 
 def _bytes_of(body: bytes) -> Iterator[bytes]:

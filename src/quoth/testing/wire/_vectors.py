@@ -8,7 +8,6 @@ was. Errors are held to what was decided by reading them, as everywhere.
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -29,11 +28,12 @@ from ...providers._spec import Wire as Place
 from ...providers._urls import is_own_host
 from ...wire import HTTPRequest, WireReply, WireRequest
 from ..fake._embeddings import format_of
-from ._errors import ErrorReading, check_error, check_raised, error_in, read_error
+from ._errors import ErrorReading, ErrorWords, check_error, check_raised, error_in, read_error
 from ._files import Exchange
 from ._reading import COUNTS, Difference, counted, leaves
 from ._requests import ABSENT, TEXT, Normalisation, RequestCheck, check_request, wire_request
-from .readers._json import object_in, word
+from .readers import gemini
+from .readers._json import json_of
 from .readers.embeddings import READERS, VectorReader, VectorReading
 
 __all__ = [
@@ -57,9 +57,19 @@ class VectorWire(Struct, frozen=True, kw_only=True):
     """How its paths end; ``{model}`` stands for one segment, or a part of it."""
     normalisations: tuple[Normalisation, ...] = ()
 
+    error_header: str = ""
+    """As in ``Wire``."""
+    refusal: None = None
+    """No body of a 200 refuses to embed."""
+
     @property
     def reader(self) -> VectorReader:
         return READERS[self.name]
+
+    @property
+    def error_words(self) -> ErrorWords | None:
+        """Where the words of an error stand on the wire in whose words they are."""
+        return gemini.error_words if FORMATS[self.name].errors == "gemini" else None
 
 
 _ONE = (Normalisation(path="$.input", said=TEXT, built=[TEXT]),)
@@ -161,10 +171,9 @@ class _Builder:
 def expect_vectors(wire: VectorWire, exchange: Exchange) -> VectorsExpected:
     """Read a recorded reply independently."""
     reply = exchange.reply
-    answer = _json(reply.body)
+    answer = json_of(reply.body)
     if exchange.failed:
-        error = read_error(answer, reply)
-        return VectorsExpected(form="error", error=_as_google(error, answer) if _is_googles(wire) else error)
+        return VectorsExpected(form="error", error=read_error(answer, reply, wire.error_words))
     wrong = error_in(reply.body, streamed=False)
     if wrong is not None:
         return VectorsExpected(form="error in a 200", error=read_error(wrong, reply))
@@ -174,22 +183,6 @@ def expect_vectors(wire: VectorWire, exchange: Exchange) -> VectorsExpected:
         return VectorsExpected(form="embeddings", reading=wire.reader.read(answer, dict(reply.headers)))
     except (ValueError, TypeError, KeyError):  # a vector that is none
         return VectorsExpected(form="unreadable")
-
-
-def _is_googles(wire: VectorWire) -> bool:
-    return FORMATS[wire.name].errors == "gemini"
-
-
-def _as_google(error: ErrorReading, body: Any) -> ErrorReading:
-    """Google's word stands in ``status``; its ``code`` is the status once more."""
-    return replace(error, type=word(object_in(object_in(body).get("error")).get("status")), code=None)
-
-
-def _json(body: bytes) -> Any:
-    try:
-        return json.loads(body, strict=False)
-    except ValueError:
-        return None
 
 
 def meet_vectors(
@@ -215,7 +208,7 @@ def meet_vectors(
 
 def _asked(wire: VectorWire, exchange: Exchange, halves: VectorHalves) -> _Asked:
     request = exchange.request or HTTPRequest(url="")
-    body = _json(request.body)
+    body = json_of(request.body)
     named = body.get("model") if isinstance(body, dict) else None
     model = str(named or _model_of_path(wire.path, exchange.path))
     row = ProviderSpec(name="recorded", base_url=request.url)

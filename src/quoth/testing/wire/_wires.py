@@ -8,10 +8,21 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from ...wire import Quirks
+from ._errors import ErrorWords, Refusal
+from ._files import Exchange
 from ._reading import Reading
 from ._requests import ABSENT, ANYTHING, TEXT, Normalisation
-from .readers import anthropic_messages, openai_chat, openai_responses
-from .readers._events import Event
+from .readers import (
+    anthropic_messages,
+    bedrock_converse,
+    cohere_chat,
+    gemini,
+    ollama_chat,
+    openai_chat,
+    openai_responses,
+)
+from .readers._events import ARRAY, Event
 from .readers._mutable import MutableLeaves
 
 __all__ = ["WIRES", "Reader", "Wire", "wire_at", "wire_named"]
@@ -54,8 +65,34 @@ class Wire(Struct, frozen=True, kw_only=True):
     normalisations: tuple[Normalisation, ...] = ()
     arguments_are_text: bool = True
     """False: a whole answer holds arguments as an object, and does not tell how they were spaced."""
+    error_header: str = ""
+    """The header that has the name of an error."""
     borders: bool = True
     """False: a stream does not tell where one text ends and the next begins."""
+    line_ends: tuple[bytes, ...] = (b"\n", b"\r", b"\r\n")
+    """What may end the lines of a stream."""
+    arrays: bool = False
+    """Whether a stream may be one JSON array."""
+    versions: bool = False
+    """Whether the same is spoken under several versions, with which the paths begin."""
+    ends_by_finish: bool = False
+    """Whether every stream ends by saying why, whatever its row says."""
+    no_reason: str | None = None
+    """What a stream says that must say why it stopped, where nothing does."""
+    uncounted: frozenset[str] = frozenset()
+    """Counts of a usage that have no number here: they are told by what is kept."""
+    error_words: ErrorWords | None = None
+    """Type, code and parameter of the object of an error, where they do not stand in fields of these names."""
+    refusal: Refusal | None = None
+    """What the body of a 200 says that is no answer because it was refused, in the form of an error."""
+
+    def is_stream(self, exchange: Exchange) -> bool:
+        """Whether the body of a reply is a stream, as its first bytes say."""
+        return exchange.streamed or (self.arrays and ARRAY.match(exchange.reply.body) is not None)
+
+    def by_finish(self, quirks: Quirks) -> bool:
+        """Whether a stream of this row is whole once it has said why it stopped."""
+        return self.ends_by_finish or quirks.stream_end == "finish_reason"
 
 
 def _nulls(*names: str) -> tuple[Normalisation, ...]:
@@ -127,6 +164,58 @@ WIRES = (
             *[Normalisation(path="$.max_tokens", said=said, built=32_000) for said in (ABSENT, None)],
         ),
         arguments_are_text=False,
+    ),
+    Wire(
+        name="bedrock_converse",
+        path=r"/model/.+/converse(-stream)?",
+        reader=bedrock_converse,
+        arguments_are_text=False,
+        error_header="x-amzn-errortype",
+    ),
+    Wire(
+        name="bedrock_invoke",
+        path=r"/model/.*anthropic\.claude-(?!v\d|instant).*/invoke(-with-response-stream)?",
+        reader=anthropic_messages,
+        arguments_are_text=False,
+        error_header="x-amzn-errortype",
+    ),
+    Wire(
+        name="gemini",
+        path=r".*/(models|tunedModels|endpoints)/[^/]+:(generateContent|streamGenerateContent)",
+        reader=gemini,
+        borders=False,
+        arrays=True,
+        versions=True,
+        ends_by_finish=True,
+        no_reason="OTHER",
+        uncounted=frozenset({"web_searches"}),
+        error_words=gemini.error_words,
+        refusal=gemini.refusal,
+    ),
+    Wire(
+        name="cohere_chat",
+        path=r".*/v2/chat",
+        reader=cohere_chat,
+        normalisations=(
+            _STREAM_FALSE,
+            *_nulls(
+                "max_tokens", "p", "response_format", "seed", "stop_sequences", "stream", "temperature", "thinking",
+                "tool_choice", "tools",
+            ),
+        ),
+    ),
+    Wire(
+        name="ollama_chat",
+        path=r".*/api/chat",
+        reader=ollama_chat,
+        normalisations=(
+            Normalisation(path="$.stream", said=ABSENT, built=True),
+            Normalisation(path="$.stream", said=None, built=True),
+            *_nulls("format", "think", "tools"),
+        ),
+        arguments_are_text=False,
+        borders=False,
+        line_ends=(b"\n", b"\r\n"),
     ),
 )  # fmt: skip
 """In the order of the table that is printed."""

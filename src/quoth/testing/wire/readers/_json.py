@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["last_said", "object_in", "objects_in", "word"]
+__all__ = ["json_of", "last_said", "object_in", "objects_in", "word"]
+
+
+def json_of(text: str | bytes) -> Any:
+    """The JSON of a text; None where it holds none."""
+    try:
+        return json.loads(text, strict=False)
+    except ValueError:
+        return None
 
 
 def objects_in(value: Any) -> list[dict[str, Any]]:

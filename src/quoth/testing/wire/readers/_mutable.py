@@ -28,5 +28,7 @@ class MutableLeaves(Struct, frozen=True, kw_only=True):
     """Paths that each event of a stream says anew, of which the first counts."""
     begins: frozenset[str] = frozenset()
     """Paths of what grows that only its first piece says, even where later ones repeat it."""
+    refusals: tuple[str, ...] = ()
+    """Paths of what a body says that is no answer because it was refused."""
     replaced: tuple[tuple[str, str], ...] = ()
     """Pairs of paths: what a stream says below the first one, a later event may say again below the second."""

@@ -10,13 +10,13 @@ __all__ = ["usage_fields"]
 
 def usage_fields(
     usage: Any,
-    named: tuple[str, str],
+    named: tuple[str, ...],
     buckets: Callable[[Mapping[str, Any]], dict[str, int] | None],
     totals: Callable[[Mapping[str, Any]], tuple[int, int]],
 ) -> dict[str, Any]:
     """Source, buckets and totals of a usage object, as fields of a Reading.
 
-    ``named`` are its two fields of which one must be there. ``buckets`` gives None where a number cannot be, or the
+    ``named`` are its fields of which one must be there. ``buckets`` gives None where a number cannot be, or the
     parts exceed their whole: such a usage is suspect.
     """
     if usage is None or usage == {}:
