@@ -664,7 +664,7 @@ def redirect(stage):
         assert not elsewhere.connections
 
 
-@fault(14, "dead-address", "the first address of a name is silent or refuses, the second lives", (), "the right answer")
+@fault(14, "dead-address", "the first address of a name refuses, the second lives", (), "the right answer")
 def dead_address(stage):
     real = socket.getaddrinfo
     trusted = TLSSettings(ca_file=str(stage.authority / "ca.pem"))
@@ -758,6 +758,7 @@ def odd_json(stage):
         whole = answer_of(wire)
         readable = {
             b"\xef\xbb\xbf" + whole: "Hello",
+            whole.decode().encode("utf-16"): None,
             whole.replace(b"Hello", b"\\ud800"): None,
             whole.replace(b"Hello", b"\xff"): None,
             whole[:-1] + b',"x":' + b"9" * 5000 + b"}": None,
@@ -795,7 +796,7 @@ def no_usage(stage):
     "counts that are negative, NaN, infinite, 1e18, a fraction, a text, a boolean",
     (),
     "the answer; the cost is unknown and no absurd number is counted",
-    apart="A budget of money to settle: there is none yet.",
+    apart="A budget that settles: tests/test_budgets.py.",
 )
 def absurd_usage(stage):
     for wire in WIRES:
@@ -946,9 +947,13 @@ def no_terminator(stage):
     "goes on behind the end of a stream",
     (),
     "the answer; what follows is not read",
-    apart="Gemini's streams have no end but that of the body: an error there is read.",
+    apart="Gemini's streams have no end but that of the body: an error there is read. "
+    "A second message_start before the end is skipped, and the answer kept.",
 )
 def after_the_end(stage):
+    events = events_of("anthropic_messages", "Hello there", piece=4)
+    with stage.served(chunked([*events[:4], events[0], *events[4:]])) as (api, _):
+        stage.answers(api, "Hello there", wire="anthropic_messages", stream=True)
     for wire in WIRES:
         late = b'data: {"error":{"message":"late"}}\n\n' if wire != "gemini" else b'data: {"late":1}\n\n'
         with stage.served(chunked([*events_of(wire), late], wait=0.001)) as (api, _):
@@ -1142,6 +1147,7 @@ def loops(stage):
     "asks to wait 0, -5, NaN, a day, until a date that is past",
     (RateLimitError,),
     "odd waits are none; a wait that is too long ends the call at once, with retry_after",
+    apart="A server's own clock, milliseconds, RetryInfo: tests/test_retries.py.",
 )
 def odd_waits(stage):
     past = b"Wed, 21 Oct 2015 07:28:00 GMT"
@@ -1214,6 +1220,7 @@ def outage(stage):
     "nothing: the wall clock jumps a day, forth and back",
     (DeadlineExceededError,),
     "the deadline holds, no duration is negative",
+    apart="A machine that sleeps cannot be played.",
 )
 def clock_jumps(stage):
     real, jumps = time.time, iter(range(10**6))
@@ -1265,7 +1272,7 @@ def breaker(stage):
     "the first model fails in each way, the second answers",
     (BadRequestError,),
     "the answer of the second; what it would meet too is raised",
-    apart="A budget of money: there is none yet.",
+    apart="A budget that ends in the middle of it: tests/test_budgets.py.",
 )
 def fallback(stage):
     following = {"fallback": ["my-gemini/m"], "timeout": 5}
@@ -1312,7 +1319,7 @@ def fork_under_lock(stage):
     "nothing: the interpreter ends with a stream open",
     (),
     "it ends at once, and in silence",
-    apart="There is no ledger to flush yet.",
+    apart="A ledger that must be written to its end: tests/test_ledger_writer.py.",
 )
 def shutdown(stage):
     with stage.served(stalling(STREAM_HEAD + FIRST)) as (_, server):
@@ -1332,7 +1339,7 @@ def shutdown(stage):
     "nothing: the process has no descriptor left",
     (),
     "a connection error, phase connect, nothing sent; then it answers again",
-    apart="A full disk, a home that cannot be written, a locked ledger: a call writes no file yet.",
+    apart="A full disk, a locked ledger: tests/test_ledger_writer.py.",
 )
 def no_descriptors(stage):
     with stage.served(serving(CHAT)) as (_, server):
@@ -1407,6 +1414,7 @@ def key_rotated(stage):
     "nothing: a hook, and a finalizer, call while a call ends",
     (),
     "each call answers, and has one record",
+    apart="Signal handlers: tests/test_limits.py.",
 )
 def recursion(stage):
     with stage.served(serving(CHAT)) as (api, _):
@@ -1450,7 +1458,7 @@ def pickled(stage):
     "writes escape sequences and bidi overrides, in an answer and in an error",
     (BadRequestError,),
     "the answer as it is, made harmless by the command; an error's message holds none",
-    apart="A ledger and its export: there is none yet.",
+    apart="Cells of a ledger's export that a spreadsheet would run are not looked at here.",
 )
 def malicious_text(stage):
     evil = "a\x1b]52;c;Zm9v\x07b\u202ec"
