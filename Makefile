@@ -11,7 +11,7 @@ TEST := .venv-test
 SYSTEM := You are a helpful AI assistant. Answer briefly.
 PROMPT := Hello! Tell me one thing about the sea.
 
-.PHONY: hello test sdks lint types architecture bench clean
+.PHONY: hello test sdks emulator lint types architecture bench clean
 
 hello: $(HELLO)/ready
 	@echo
@@ -28,6 +28,10 @@ test: $(TEST)/ready
 # The official SDKs that the tests hold against FakeProvider, in an environment of their own, .venv-sdk.
 sdks: $(TEST)/ready
 	$(TEST)/$(BIN)/python tests/sdks.py
+
+# The emulator of several wires that somebody else wrote, a package of npm, in an environment of its own, .venv-node.
+emulator: $(TEST)/ready
+	$(TEST)/$(BIN)/python tests/emulator.py
 
 lint: $(TEST)/ready
 	$(TEST)/$(BIN)/ruff check .
@@ -61,4 +65,4 @@ $(TEST)/ready: pyproject.toml requirements-local.txt requirements-dev.txt
 	$(call install,$(TEST),-r requirements-dev.txt)
 
 clean:
-	rm -rf $(HELLO) $(TEST) .venv-sdk
+	rm -rf $(HELLO) $(TEST) .venv-sdk .venv-node

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .._spec import EmbeddingEndpoint, Endpoint, ProviderSpec, Quirks
+from .._spec import EmbeddingEndpoint, Endpoint, MediaLimits, ProviderSpec, Quirks
 from ._wires import EMBEDDINGS, VERSION
 
 __all__ = ["CLOUDS"]
@@ -162,6 +162,8 @@ CLOUDS = (
             Endpoint(dialect="bedrock_invoke"),
             Endpoint(dialect="openai_chat", base_url="https://bedrock-runtime.{region}.amazonaws.com/openai/v1"),
         ),
+        # Amazon Bedrock's user guide, on the request of Converse.
+        limits=MediaLimits(image=3_750_000, images=20, document=4_500_000, documents=5),
         embeddings=(  # each maker's body of InvokeModel; Amazon's pages of them
             EmbeddingEndpoint(dialect="titan_embed", models=("titan-embed",), most_texts=1),
             EmbeddingEndpoint(dialect="nova_embed", models=("multimodal-embeddings",), most_texts=1),
