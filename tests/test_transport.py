@@ -972,6 +972,26 @@ def test_a_closed_transport_opens_nothing_and_lets_calls_finish(client):
             client.open(request(server.url()))
 
 
+def test_the_body_before_what_is_no_http_is_given_though_both_come_in_one_read(client):
+    data = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\npaid!\r\nno chunk\r\n"
+    with RawServer(stalled(data)) as server:
+        exchange = client.open(request(server.url()))
+        assert client.read(exchange) == b"paid!"
+        with pytest.raises(ProtocolError):
+            client.read(exchange)
+        client.settle()
+        assert server.goodbyes.acquire(timeout=10)
+
+
+def stalled(data):
+    def script(peer):
+        peer.read_request()
+        peer.send(data)
+        peer.wait_until_closed()
+
+    return script
+
+
 def test_closing_the_transport_closes_what_is_idle(client):
     def script(peer):
         peer.read_request()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import TypeAlias, TypeVar
 
@@ -81,11 +82,9 @@ class Again:
 
     def after(self, error: QuothError, scope: CallScope) -> float | None:
         """Seconds until the next try; None where there is none. Either stands on the record then."""
-        from random import random
-
         from .limits._retry import next_wait
 
-        lane, billed, draw = scope.lane, scope.billed_by(error) != "no", random()  # noqa: S311  # to spread waits
+        lane, billed, draw = scope.lane, scope.billed_by(error) != "no", _draw()
         if lane is not None and scope.tried:
             lane.failed(error, scope.moment(), scope.attempt_seconds(), draw=draw, trial=scope.trial)
         remaining = scope.deadline.remaining()
@@ -100,3 +99,8 @@ class Again:
         self._tries.retries += 1
         self._tries.after_billed += billed
         return wait
+
+
+def _draw() -> float:
+    """A number from 0 up to 1, to spread waits. Importing ``random`` would open a file, and there may be none left."""
+    return int.from_bytes(os.urandom(6), "big") / (1 << 48)

@@ -93,7 +93,7 @@ class _Link(asyncio.Protocol):
         self._writing = False
 
     def data_received(self, data: bytes) -> None:
-        if self.closed:
+        if self.closed or self._error is not None:
             return
         reader = self.reader
         try:
@@ -129,7 +129,10 @@ class _Link(asyncio.Protocol):
     def _fail(self, error: TransportError) -> None:
         self._error = error
         self._wake()
-        self.close()
+        if self.reader.head and self.reader.buffered and self._transport is not None:
+            self._transport.abort()  # the bytes before it were paid for: they come first
+        else:
+            self.close()
 
     def _wake(self) -> None:
         waiter, self._waiter = self._waiter, None

@@ -39,7 +39,19 @@ _UNSENT = (BrokenPipeError, ConnectionResetError, ConnectionAbortedError)
 
 
 class _Connection:
-    __slots__ = ("__weakref__", "_plan", "_pool", "_taken", "_whole", "closed", "idle_since", "reader", "used", "wire")
+    __slots__ = (
+        "__weakref__",
+        "_failure",
+        "_plan",
+        "_pool",
+        "_taken",
+        "_whole",
+        "closed",
+        "idle_since",
+        "reader",
+        "used",
+        "wire",
+    )
 
     def __init__(self, pool: _Pool, plan: Plan) -> None:
         self.wire: Wire | None = None
@@ -47,6 +59,7 @@ class _Connection:
         self._pool = pool
         self._plan = plan
         self._taken = self._whole = False  # what the system took of the request: a byte, all of it
+        self._failure: TransportError | None = None  # what followed bytes of the body that nobody has taken yet
         self.reader = ResponseReader(pool.settings.caps)
         self.used = False
         self.idle_since = 0.0
@@ -115,6 +128,8 @@ class _Connection:
 
     def receive(self, deadline: Deadline) -> None:
         """Wait for the next bytes of the reply's body and read them."""
+        if self._failure is not None:
+            raise self._failure
         failure: OSError
         try:
             return self._receive(deadline)
@@ -133,10 +148,15 @@ class _Connection:
                 return self._take(data)
 
     def _take(self, data: bytes) -> None:
-        if data:
-            self.reader.feed(data)
-        else:
+        if not data:
             self.reader.eof()
+            return
+        try:
+            self.reader.feed(data)
+        except TransportError as error:
+            if not (self.reader.head and self.reader.buffered):
+                raise
+            self._failure = error  # the bytes before it were paid for: they come first
 
     def _phase(self) -> Phase:
         if self.reader.got:
