@@ -18,28 +18,16 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter, process_time, thread_time
 
-from quoth import Message, ModelsAPI, Response, Settings, Usage
-from quoth.dialects.openai_responses.server import build_response
+from scripted import Forgetful
+
+from quoth import ModelsAPI, Settings, Usage
 from quoth.instrumentation import CallRecord
 from quoth.instrumentation.ledger import Ledger
-from quoth.testing import Reply, ScriptedTransport
 
 ROUNDS = 9
 ROWS = 20_000
 
-ANSWER = Reply(
-    body=build_response(
-        Response(
-            message=Message.assistant("Hello"),
-            finish_reason="stop",
-            model="gpt-6-luna",
-            usage=Usage(input=1000, cache_read=200, output=500),
-        )
-    ).body
-)
-
-
-SCRIPT = ScriptedTransport(lambda _: ANSWER)
+SCRIPT = Forgetful(Usage(input=1000, cache_read=200, output=500))
 
 
 def api_of(ledger: str | None) -> ModelsAPI:
@@ -51,8 +39,6 @@ def round_of(api: ModelsAPI, calls: int) -> tuple[float, float]:
     ask = api.bind("gpt-6-luna", tags={"feature": "search", "user": "u1"})
     ask("Hello")
     api.flush()
-    SCRIPT.requests.clear()  # its memory must not grow with the calls
-    SCRIPT.exchanges.clear()
     whole, own = process_time(), thread_time()
     for _ in range(calls):
         ask("Hello")

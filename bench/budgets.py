@@ -21,48 +21,25 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter, process_time
 
-from quoth import Message, ModelsAPI, Response, Settings, Usage
+from scripted import Forgetful
+
+from quoth import ModelsAPI, Settings, Usage
 from quoth._database import open_database, place_of
-from quoth.dialects.openai_responses.server import build_response
 from quoth.errors import BudgetUnavailableError
 from quoth.limits._accounts import Claim, Reserve, Reserved, Settle
 from quoth.limits._sql_budgets import SQLBudgetStore
 from quoth.limits._till import StoreTill
-from quoth.testing import Reply, ScriptedTransport
-from quoth.transport import Deadline
-from quoth.wire import HTTPRequest
 
 ROUNDS = 7
 CALLS = 400
 SECONDS = 1.5
 PROCESSES = (1, 4, 16)
 
-ANSWER = Reply(
-    body=build_response(
-        Response(
-            message=Message.assistant("Hello"),
-            finish_reason="stop",
-            model="gpt-6-luna",
-            usage=Usage(input=20, output=5),
-        )
-    ).body
-)
-
-
-class Forgetful(ScriptedTransport):
-    """A script that keeps nothing, so that its memory does not grow with the calls."""
-
-    def __init__(self) -> None:
-        super().__init__(lambda _: ANSWER)
-
-    def answer(self, request: HTTPRequest, deadline: Deadline) -> Reply:
-        self.requests.clear()
-        self.exchanges.clear()
-        return super().answer(request, deadline)
+USAGE = Usage(input=20, output=5)
 
 
 def api_of() -> ModelsAPI:
-    return ModelsAPI(Settings(transport=Forgetful(), api_keys={"openai": "none"}))
+    return ModelsAPI(Settings(transport=Forgetful(USAGE), api_keys={"openai": "none"}))
 
 
 # What a budget adds to a call.

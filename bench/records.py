@@ -16,38 +16,15 @@ from contextlib import ExitStack
 from statistics import median
 from time import process_time
 
-from quoth import Message, ModelsAPI, Response, Settings, Usage
-from quoth.dialects.openai_responses.server import build_response
+from scripted import Forgetful
+
+from quoth import ModelsAPI, Settings, Usage
 from quoth.instrumentation import CallRecord, Journal
-from quoth.testing import Reply, ScriptedTransport
-from quoth.transport import Deadline
 from quoth.types import Cost
-from quoth.wire import HTTPRequest
 
 ROUNDS = 7
 
-ANSWER = Reply(
-    body=build_response(
-        Response(
-            message=Message.assistant("Hello"),
-            finish_reason="stop",
-            model="gpt-6-luna",
-            usage=Usage(input=1000, output=500),
-        )
-    ).body
-)
-
-
-class Forgetful(ScriptedTransport):
-    """A script that keeps nothing, so that its memory does not grow with the calls."""
-
-    def __init__(self) -> None:
-        super().__init__(lambda _: ANSWER)
-
-    def answer(self, request: HTTPRequest, deadline: Deadline) -> Reply:
-        self.requests.clear()
-        self.exchanges.clear()
-        return super().answer(request, deadline)
+USAGE = Usage(input=1000, output=500)
 
 
 CASES = ("bare", "2 tags of the call", "2 tags of the context", "a tally", "a hook", "all of them")
@@ -66,7 +43,7 @@ def surrounded(api: ModelsAPI, case: str, stack: ExitStack) -> dict[str, dict[st
 
 
 def calls_us(case: str, calls: int) -> float:
-    api = ModelsAPI(Settings(transport=Forgetful(), api_keys={"openai": "none"}))
+    api = ModelsAPI(Settings(transport=Forgetful(USAGE), api_keys={"openai": "none"}))
     with ExitStack() as stack:
         binding = api.bind("gpt-6-luna", **surrounded(api, case, stack))  # type: ignore[call-overload]  # one option of many
         binding("Hello")

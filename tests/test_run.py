@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given, strategies as st
 
-from quoth import FunctionTool, Image, Message, Response, Text, Tool, ToolCall
+from quoth import FunctionTool, Image, Message, Response, Text, Tool, ToolCall, Usage
 from quoth._executing import result_parts
 from quoth.errors import InputError, InputTypeError, RateLimitError, RunLimitError
 from quoth.testing import FakeProvider, Fault
@@ -245,6 +245,26 @@ def test_a_tool_that_is_only_declared_is_the_programs_to_execute(run):
         done = run(fake.models(), "openai/gpt-6-luna", "Go.", tools=[add, Tool(name="mine"), {"name": "other"}])
     assert [call.name for call in done.pending] == ["add", "mine"]
     assert done.calls == ()
+
+
+def test_a_turn_that_the_provider_has_paused_goes_on_with_what_was_said():
+    """Its own tools took long; their fees are on the record of the answer that paused, and in the run's cost."""
+    search = Usage(input=10, output=5, web_searches=2)
+    paused = Response(
+        message=Message.assistant("Searching. "),
+        finish_reason="other",
+        finish_reason_raw="pause_turn",
+        usage=search,
+        model="",
+    )
+    with FakeProvider([paused, "Found."]) as fake:
+        done = fake.models().run("anthropic/claude-haiku-5-5", "Search.", tools=[add])
+        assert (done.text, len(done.responses)) == ("Found.", 2)
+        assert [message.role for message in fake.requests[1].request.messages] == ["user", "assistant"]
+        assert done.usage.web_searches == 2
+        assert done.cost.usd > Decimal("0.01")  # $10 for 1,000 searches
+    with FakeProvider(lambda _: paused) as fake, pytest.raises(RunLimitError, match="after 3 rounds"):
+        fake.models().run("anthropic/claude-haiku-5-5", "Search.", tools=[add], max_rounds=3)
 
 
 def test_a_call_never_executes_a_function():

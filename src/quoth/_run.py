@@ -103,6 +103,11 @@ class Execute(Struct, frozen=True, gc=False):
     seconds: float | None
 
 
+PAUSED = frozenset({"pause_turn"})
+"""What is said where the provider's own tools take long, and the model goes on when it is sent what it has said so
+far: Anthropic's word (its page on handling stop reasons).
+"""
+
 Work: TypeAlias = Ask | Execute
 Rounds: TypeAlias = Generator[Work, Any, Run]
 
@@ -167,6 +172,9 @@ def rounds(progress: Progress, tools: Mapping[str, Tool]) -> Rounds:
             progress.responses.append(response)
             progress.messages += (response.message,)
             calls = response.tool_calls
+            if not calls and response.finish_reason_raw in PAUSED:
+                progress.check()
+                continue
             if not calls or any(_is_declared(tools.get(call.name)) for call in calls):
                 return progress.run(pending=calls)
             progress.check()

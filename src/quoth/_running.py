@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeAlias, TypeVar
 
 from msgspec import Struct
@@ -14,7 +14,7 @@ from ._options import hide_key
 from ._prompt import Prompt, conversation
 from ._run import Ask, Execute, Limits, Progress, Run, by_name, limits_of, rounds
 from ._service import ModelService
-from ._stream import AsyncEvents, AsyncStream, Stream
+from ._stream import AsyncEvents, AsyncStream, Pieces, Stream
 from .errors import ClosedError, InputError, QuothError
 from .events import StreamEvent, TextDelta
 from .providers._provider import Provider
@@ -266,7 +266,7 @@ class _RunReading(Generic[Reading]):
         self.close()
 
 
-class RunStream(_RunReading[Stream]):
+class RunStream(_RunReading[Stream], Pieces[RunEvent]):
     """The pieces of a run's answers as ``str``; ``events()`` for all that happens; ``run`` at the end."""
 
     __slots__ = ()
@@ -309,34 +309,11 @@ class RunStream(_RunReading[Stream]):
                 raise self._fail(course, error) from None
         return self
 
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        """The next piece of text, of whichever answer."""
-        while (event := self._next()) is not None:
-            if isinstance(event, TextDelta) and event.text:
-                return event.text
-        raise StopIteration
-
-    def events(self) -> Iterator[RunEvent]:
-        """What happens from here on, typed: the events of the answers, and a ToolRun for each tool executed."""
-        while (event := self._next()) is not None:
-            yield event
-
     def read(self) -> Run:
         """Read to the end and give the whole run."""
         while self._next() is not None:
             pass
         return self.run
-
-    def __enter__(self) -> Self:
-        return self.open()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 class AsyncRunStream(_RunReading[AsyncStream]):

@@ -20,7 +20,7 @@ from .types import GrowingOutput, OutputReader, Parsed_co, Response
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ["AsyncEvents", "AsyncStream", "Opened", "Stream", "StreamOutput"]
+__all__ = ["AsyncEvents", "AsyncStream", "Opened", "Pieces", "Stream", "StreamOutput"]
 
 
 class Opened:
@@ -105,7 +105,47 @@ def _closed() -> NoReturn:
     raise ClosedError("this stream was closed before it was opened: nothing was sent; make a new one")
 
 
-class Stream(_Reading[Driver[StreamOutput, Response], Parsed_co]):
+class Pieces(Generic[Event]):
+    """Events one after the other, as the user's loop takes them: as pieces of text, typed, within ``with``."""
+
+    __slots__ = ()
+
+    def open(self) -> Self:
+        """Send the request now and wait until the provider says yes; raise what it says instead."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Stop here, without waiting."""
+        raise NotImplementedError
+
+    def _next(self) -> Event | None:
+        raise NotImplementedError
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        """The next piece of text."""
+        while (event := self._next()) is not None:
+            if isinstance(event, TextDelta) and event.text:
+                return event.text
+        raise StopIteration
+
+    def events(self) -> Iterator[Event]:
+        """What happens from here on, typed: text, reasoning, tool calls, the end; in a run the tools executed, too."""
+        while (event := self._next()) is not None:
+            yield event
+
+    def __enter__(self) -> Self:
+        return self.open()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Stream(_Reading[Driver[StreamOutput, Response], Parsed_co], Pieces[StreamEvent]):
     """The pieces of an answer as ``str``; ``events()`` for all that happens; ``response`` at the end.
 
     With ``output=T`` it is a ``Stream[T]``: ``objects()`` and ``partial()`` give what is whole of the value so far.
@@ -119,21 +159,6 @@ class Stream(_Reading[Driver[StreamOutput, Response], Parsed_co]):
             self._note(self._started().advance())
             self._opened = True
         return self
-
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        """The next piece of text."""
-        while (event := self._next()) is not None:
-            if isinstance(event, TextDelta) and event.text:
-                return event.text
-        raise StopIteration
-
-    def events(self) -> Iterator[StreamEvent]:
-        """What happens from here on, typed: text, reasoning, tool calls, the end."""
-        while (event := self._next()) is not None:
-            yield event
 
     def objects(self) -> Iterator[Parsed_co]:
         """The value while it grows, each time as the type of ``output=T``: a list with more items, a field more.
@@ -165,14 +190,6 @@ class Stream(_Reading[Driver[StreamOutput, Response], Parsed_co]):
         while self._next() is not None:
             pass
         return self.response
-
-    def __enter__(self) -> Self:
-        return self.open()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 class AsyncStream(_Reading[AsyncDriver[StreamOutput, Response], Parsed_co]):
