@@ -61,7 +61,12 @@ def run(*command):
     except (OSError, subprocess.TimeoutExpired) as error:
         raise CannotBeMadeError(str(error)) from None
     if done.returncode:
-        raise CannotBeMadeError((done.stderr.strip() or done.stdout.strip()).splitlines()[-1])
+        raise CannotBeMadeError(_reason((done.stderr.strip() or done.stdout.strip()).splitlines()))
+
+
+def _reason(lines):
+    """The line that says why: npm's first, for its last names a log; pip's last."""
+    return next((line for line in lines if line.startswith(("npm error", "npm ERR!"))), lines[-1])
 
 
 if __name__ == "__main__":

@@ -68,6 +68,20 @@ def test_the_examples_of_what_a_call_costs_run():
     run(blocks("docs/costs.md", "python"))
 
 
+def test_the_examples_of_media_run(tmp_path):
+    (tmp_path / "cat.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (tmp_path / "report.pdf").write_bytes(b"%PDF-1.7")
+    (tmp_path / "call.mp3").write_bytes(b"ID3")
+    with FakeProvider("Seen.") as fake:
+        done = subprocess.run(
+            [sys.executable, "-c", "\n".join(blocks("docs/media.md", "python"))],
+            capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path,
+            env={**os.environ, **fake.environment(), "PYTHONPATH": str(ROOT / "src")},
+        )  # fmt: skip
+        assert (done.returncode, done.stderr) == (0, "")
+        assert len(fake.requests) == 3
+
+
 def test_the_examples_of_tools_and_chats_run(tmp_path):
     def answer(request):
         weather = request.tools and request.messages[-1].role == "user" and "weather" in request.messages[-1].text
