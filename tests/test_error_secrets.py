@@ -6,9 +6,11 @@ import os
 import pickle
 import traceback
 import types
+from pathlib import Path
 
 import pytest
 
+import quoth
 from quoth import ModelsAPI, Settings
 from quoth.errors import QuothError
 from quoth.providers import ProviderTable
@@ -147,6 +149,9 @@ def _inside(value):
     return found if hasattr(value, "__dict__") or names else gc.get_referents(value)
 
 
+HOUSE = str(Path(quoth.__file__).parent)
+
+
 def frames_of(error):
     """The frames of quoth that the traceback of an error, or of what led to it, holds."""
     waiting, found, seen = [error], [], set()
@@ -156,7 +161,8 @@ def frames_of(error):
             continue
         seen.add(id(each))
         waiting += [each.__cause__, each.__context__]
-        found += [frame for frame, _ in traceback.walk_tb(each.__traceback__) if "/quoth/" in frame.f_code.co_filename]
+        frames = [frame for frame, _ in traceback.walk_tb(each.__traceback__)]
+        found += [frame for frame in frames if frame.f_code.co_filename.startswith(HOUSE)]
     return found
 
 
