@@ -173,11 +173,13 @@ class Pump:
             except Exception as error:  # noqa: BLE001  # a mistake of ours costs rows at most, and never the thread
                 self._note("mistake", f"{type(error).__name__}: {error}")
                 self._lose(self._pending)
+            if stop:  # before anybody is told: who has closed a ledger may move its file
+                with suppress(StorageError):
+                    database.close()
+                self.running = False
             for mark in marks:
                 mark.landed = landed
                 mark.done.set()
-        database.close()
-        self.running = False
 
     def _gather(self, marks: list[Mark]) -> None:
         """Take what waits, up to a batch or a mark; wait for the first, and a while for more."""
