@@ -22,7 +22,7 @@ import pytest
 from postgres_server import postgres_server, postgres_url  # noqa: F401
 from quoth._database import StorageError, open_database, place_of
 from quoth.errors import BudgetExceededError, BudgetUnavailableError
-from quoth.limits._accounts import Claim, List, Look, Reap, Reserve, Reserved, Settle
+from quoth.limits._accounts import Claim, List, Look, Reap, Release, Reserve, Reserved, Settle
 from quoth.limits._sql_budgets import SQLBudgetStore
 from quoth.limits._till import PATIENCE, StoreTill
 from test_budgets import COST, LONG, amounts, api_of
@@ -686,3 +686,15 @@ def test_answers_totals_and_ledger_and_budget_agree_exactly(shared):
     assert budget.spent == total.usd == api.usage().total.usd == 7 * COST
     assert api.flush()
     assert api.ledger.total().usd == budget.spent
+
+
+def test_a_hold_that_was_made_when_nobody_waited_any_more_is_charged_all_the_same(address):
+    """A soft budget's call goes on without an answer: its reservation may be made late, and is given up."""
+    claims = claim(100, hard=False)
+    assert isinstance(_asked(address, Reserve(hold="late", claims=claims, lease=60_000)), Reserved)
+    assert _asked(address, Release(hold="late"))
+    assert _asked(address, Settle(hold="late", actual=40, claims=claims))
+    assert not _asked(address, Settle(hold="late", actual=40, claims=claims))
+    assert not _asked(address, Settle(hold="late", actual=40))
+    state = _asked(address, Look(name="team"))
+    assert (state.spent, state.reserved, state.calls) == (40, 0, 1)

@@ -9,7 +9,8 @@ The laws, which every store keeps at every commit (``tests/test_budget_laws.py``
 1. A hold is admitted in all its accounts or in none: ``spent + reserved + amount <= limit`` in each that is hard.
 2. So ``spent + reserved <= limit + overrun``, where ``overrun`` is what answers have cost beyond their holds.
 3. A hold is closed once: settled (``spent`` grows by what it cost), or released (it certainly cost nothing). Whatever
-   comes later, of anybody, changes nothing.
+   comes later, of anybody, changes nothing; but what a store was asked for in vain, and made all the same when nobody
+   waited any more, is released, and then charged with the claims that its settlement carries.
 4. A hold that nobody closes until its lease has passed counts as spent whole, *presumed*: its process may have died
    behind the request. If its settlement comes all the same, the presumption is corrected by the difference, once.
 5. A hold settles into the window in which it was reserved.
@@ -91,8 +92,8 @@ class Reserve(Struct, frozen=True, kw_only=True, gc=False):
 class Settle(Struct, frozen=True, kw_only=True, gc=False):
     """Close a hold: what it cost, or None where nobody knows: then it counts whole. The outcome: whether it changed.
 
-    With ``claims`` a hold that the store has never seen is charged to them: it was not reserved, because the store did
-    not answer then.
+    With ``claims`` a hold that the store has never seen, or that was released, is charged to them: the store did not
+    answer when it was to be reserved.
     """
 
     hold: str
@@ -305,7 +306,7 @@ class Books:
 
     def settle(self, asked: Settle, now: int) -> Outcome:
         hold = self.holds.get(asked.hold)
-        if hold is None:
+        if hold is None or (hold.state == "released" and asked.claims):  # it was given up, and made all the same
             return bool(asked.claims) and self._charge(asked, now)
         if hold.state not in ("open", "presumed"):
             return False
