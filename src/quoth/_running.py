@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeAlias, TypeVar
 
 from msgspec import Struct
@@ -14,14 +14,14 @@ from ._options import hide_key
 from ._prompt import Prompt, conversation
 from ._run import Ask, Execute, Limits, Progress, Run, by_name, limits_of, rounds
 from ._service import ModelService
-from ._stream import AsyncEvents, AsyncStream, Pieces, Stream
+from ._stream import AsyncPieces, AsyncStream, Pieces, Stream
 from .errors import ClosedError, InputError, QuothError
-from .events import StreamEvent, TextDelta
+from .events import StreamEvent
 from .providers._provider import Provider
 from .types import Message, Response, Tool
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    pass
 
 __all__ = [
     "AsyncRunStream", "Bound", "Prepare", "RunEvent", "RunStream", "Runner", "arun", "make_runner", "run", "runner_of",
@@ -316,7 +316,7 @@ class RunStream(_RunReading[Stream], Pieces[RunEvent]):
         return self.run
 
 
-class AsyncRunStream(_RunReading[AsyncStream]):
+class AsyncRunStream(_RunReading[AsyncStream], AsyncPieces[RunEvent]):
     """As RunStream, for ``async for`` and ``async with``."""
 
     __slots__ = ()
@@ -359,30 +359,8 @@ class AsyncRunStream(_RunReading[AsyncStream]):
                 raise self._fail(course, error) from None
         return self
 
-    def __aiter__(self) -> AsyncIterator[str]:
-        return self
-
-    async def __anext__(self) -> str:
-        """The next piece of text, of whichever answer."""
-        while (event := await self._next()) is not None:
-            if isinstance(event, TextDelta) and event.text:
-                return event.text
-        raise StopAsyncIteration
-
-    def events(self) -> AsyncIterator[RunEvent]:
-        """What happens from here on, typed: the events of the answers, and a ToolRun for each tool executed."""
-        return AsyncEvents(self._next)
-
     async def read(self) -> Run:
         """Read to the end and give the whole run."""
         while await self._next() is not None:
             pass
         return self.run
-
-    async def __aenter__(self) -> Self:
-        return await self.open()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()

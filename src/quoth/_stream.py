@@ -20,7 +20,7 @@ from .types import GrowingOutput, OutputReader, Parsed_co, Response
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ["AsyncEvents", "AsyncStream", "Opened", "Pieces", "Stream", "StreamOutput"]
+__all__ = ["AsyncEvents", "AsyncPieces", "AsyncStream", "Opened", "Pieces", "Stream", "StreamOutput"]
 
 
 class Opened:
@@ -192,17 +192,21 @@ class Stream(_Reading[Driver[StreamOutput, Response], Parsed_co], Pieces[StreamE
         return self.response
 
 
-class AsyncStream(_Reading[AsyncDriver[StreamOutput, Response], Parsed_co]):
-    """As Stream, for ``async for`` and ``async with``. A class, not an async generator: leaving it is immediate."""
+class AsyncPieces(Generic[Event]):
+    """As Pieces, for ``async for`` and ``async with``."""
 
     __slots__ = ()
 
     async def open(self) -> Self:
         """Send the request now and wait until the provider says yes; raise what it says instead."""
-        if not self._opened:
-            self._note(await self._started().advance())
-            self._opened = True
-        return self
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Stop here, without waiting."""
+        raise NotImplementedError
+
+    async def _next(self) -> Event | None:
+        raise NotImplementedError
 
     def __aiter__(self) -> AsyncIterator[str]:
         return self
@@ -214,9 +218,30 @@ class AsyncStream(_Reading[AsyncDriver[StreamOutput, Response], Parsed_co]):
                 return event.text
         raise StopAsyncIteration
 
-    def events(self) -> AsyncIterator[StreamEvent]:
+    def events(self) -> AsyncIterator[Event]:
         """What happens from here on, typed: text, reasoning, tool calls, the end."""
         return AsyncEvents(self._next)
+
+    async def __aenter__(self) -> Self:
+        return await self.open()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class AsyncStream(_Reading[AsyncDriver[StreamOutput, Response], Parsed_co], AsyncPieces[StreamEvent]):
+    """As Stream, for ``async for`` and ``async with``. A class, not an async generator: leaving it is immediate."""
+
+    __slots__ = ()
+
+    async def open(self) -> Self:
+        """Send the request now and wait until the provider says yes; raise what it says instead."""
+        if not self._opened:
+            self._note(await self._started().advance())
+            self._opened = True
+        return self
 
     def objects(self) -> AsyncIterator[Parsed_co]:
         """The value while it grows, each time as the type of ``output=T``; see ``Stream.objects``."""
@@ -238,14 +263,6 @@ class AsyncStream(_Reading[AsyncDriver[StreamOutput, Response], Parsed_co]):
         while await self._next() is not None:
             pass
         return self.response
-
-    async def __aenter__(self) -> Self:
-        return await self.open()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _shown(growing: GrowingOutput, event: StreamEvent, *, typed: bool) -> list[Any]:
