@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeAlias, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeAlias, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -19,9 +19,6 @@ from .errors import ClosedError, InputError, QuothError
 from .events import StreamEvent
 from .providers._provider import Provider
 from .types import Message, Response, Tool
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = [
     "AsyncRunStream", "Bound", "Prepare", "RunEvent", "RunStream", "Runner", "arun", "make_runner", "run", "runner_of",
