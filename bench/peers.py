@@ -3,8 +3,8 @@
     python bench/peers.py pin lm15 [requirement ...]      # resolve the newest, and write bench/peers/lm15.txt
     python bench/peers.py make [name ...]                 # make the environments (all of them without a name)
 
-A peer is a file of exact pins, ``bench/peers/<name>.txt``; its environment is ``.venv-peers/<name>``, made anew when the
-pins or the Python change. ``quoth`` is the checkout itself, with nothing but its dependencies.
+A peer is a file of exact pins, ``bench/peers/<name>.txt``; its environment is ``.venv-peers/<name>``, made anew when
+the pins or the Python change. ``quoth`` is the checkout itself, with nothing but its dependencies.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def names() -> list[str]:
 
 
 def python_of(name: str) -> Path:
-    """The interpreter of a peer's environment, which is made where it is missing. Raise PeerError where it cannot be."""
+    """The interpreter of a peer, made where it is missing. Raise PeerError where it cannot be."""
     folder = FOLDER / name
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     ready = folder / "ready"
