@@ -18,13 +18,13 @@ from .providers._address import Given
 from .providers._provider import Provider
 from .providers._registry import ProviderTable
 from .providers._spec import CheckLevel, ProviderSpec
-from .types import Message, ModelRequest, Parsed_co, Response, Tool
+from .types import Message, ModelRequest, Parsed_co, Response, RetryPolicy, Tool
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm
 
     from ._aio import AsyncModelBinding
-    from ._budgets import Budget
+    from ._budgets import Budget, OnBudget
     from ._chat import Chat, Trim
     from ._costs import OwnPrice
     from ._embedding import EmbedOptions
@@ -45,8 +45,8 @@ class ModelBinding(Generic[Parsed_co]):
     """A model and its options, checked and prepared once: ``fast = models.bind("gpt-6-luna", temperature=0)``."""
 
     __slots__ = (
-        "_budgets", "_check", "_dialect", "_fallback", "_given", "_headers", "_model", "_options", "_output", "_price",
-        "_system", "_tags", "_template", "_timeout", "service",
+        "_budgets", "_check", "_dialect", "_fallback", "_given", "_headers", "_model", "_on_budget", "_options",
+        "_output", "_price", "_repairs", "_retries", "_system", "_tags", "_template", "_timeout", "service",
     )  # fmt: skip
 
     def __init__(self, service: ModelService, model: str, options: Mapping[str, Any]) -> None:
@@ -61,6 +61,9 @@ class ModelBinding(Generic[Parsed_co]):
         self._model = model
         self._options = options
         self._system: str | None = options.get("system")
+        self._retries: RetryPolicy | None = options.get("retries")
+        self._on_budget: OnBudget = options.get("on_budget", "raise")
+        self._repairs: int = options.get("repairs", 0)
         self._timeout: float | None = options.get("timeout")
         self._headers = options.get("headers", ())
         self._tags: Mapping[str, str] = options.get("tags", {})
@@ -192,12 +195,12 @@ class ModelBinding(Generic[Parsed_co]):
             check=self._check,
             given=self._given,
             headers=self._headers,
-            retries=self._options.get("retries"),
+            retries=self._retries,
             budgets=together(around.budgets, self._budgets),
-            on_budget=self._options.get("on_budget", "raise"),
+            on_budget=self._on_budget,
             output=self._output,
             fallback=tuple([each.target(messages, self._output) for each in self._fallback]) if self._fallback else (),
-            repairs=self._options.get("repairs", 0),
+            repairs=self._repairs,
             timeout=self._timeout,
             price=self._price,
             tags=merge_tags(around.tags, self._tags) if self._tags else around.tags,
@@ -216,7 +219,7 @@ class ModelBinding(Generic[Parsed_co]):
             headers=self._headers,
             output=output,
             price=self._price,
-            retries=self._options.get("retries"),
+            retries=self._retries,
             budgets=self._budgets,
         )
 

@@ -138,9 +138,12 @@ def read_content(content: Any, role: Role) -> tuple[Part, ...]:
     """The parts of a string or a list; nothing where it is neither."""
     if isinstance(content, str):
         return (Text(text=content),) if content else ()
-    if isinstance(content, list) and all(isinstance(entry, dict) for entry in content):
+    if isinstance(content, list) and {*map(type, content)} <= _OBJECT:
         return tuple([_read_part(entry, role) for entry in content])
     return ()
+
+
+_OBJECT = {dict}
 
 
 def content_form(spelled: Any, parts: Sequence[Part]) -> Wire:
