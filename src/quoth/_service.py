@@ -17,7 +17,9 @@ from __future__ import annotations
 
 from _thread import allocate_lock
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Never
+from typing import TYPE_CHECKING, Any, Never, TypeVar
+
+from msgspec.structs import replace
 
 from ._call import CallScope, ModelCall
 from ._flow import AsyncDriver, Driver, Flow, arun, run
@@ -36,13 +38,17 @@ if TYPE_CHECKING:
     from ._database import Place
     from ._proving import Prover
     from .embeddings import EmbeddingRequest, EmbeddingResponse
-    from .instrumentation._hooks import Hook, HookHandle, Hooks
+    from .instrumentation._hooks import Hook, HookHandle, Hooks, RunWatch
     from .instrumentation.ledger import Ledger
+    from .instrumentation.otel import Tracing
     from .limits._health import Health
     from .middleware import Middleware
     from .transport._router import AsyncRouter, Router
 
 __all__ = ["ModelService"]
+
+Out = TypeVar("Out")
+Result = TypeVar("Result")
 
 
 class ModelService:
@@ -53,7 +59,7 @@ class ModelService:
         self.registry = registry
         self.journal = Journal()
         self.hooks: Hooks | None = None
-        """Made with the first hook."""
+        """Made with the first hook, or to trace."""
         self._middleware: tuple[Middleware, ...] = ()
         """The first is the outermost."""
         self._changing = allocate_lock()
@@ -198,11 +204,28 @@ class ModelService:
 
     def on_call(self, hook: Hook) -> HookHandle:
         """Tell a hook of each call that begins from now on."""
+        return self._listening().add(hook)
+
+    def trace(self, options: Mapping[str, Any]) -> Tracing:
+        """Make spans and metrics of OpenTelemetry of what begins from now on."""
+        from .instrumentation.otel import begin
+
+        return begin(self._listening(), options)
+
+    def _listening(self) -> Hooks:
         from .instrumentation._hooks import Hooks
 
         with self._changing:
             self.hooks = self.hooks or Hooks()
-        return self.hooks.add(hook)
+        return self.hooks
+
+    def origin(self) -> Any:
+        """Where the caller is, as who watches would know it; None where nobody does."""
+        return None if self.hooks is None or self.hooks.watcher is None else self.hooks.watcher.origin()
+
+    def watch_run(self, run_id: str, origin: Any) -> RunWatch | None:
+        """Let who watches see that a run begins."""
+        return None if self.hooks is None else self.hooks.watch_run(run_id, origin)
 
     def use(self, middleware: Middleware) -> Callable[[], None]:
         """Put middleware around each call that begins from now on, inside of what is there; give what takes it out."""
@@ -235,27 +258,33 @@ class ModelService:
 
     def generate(self, call: ModelCall) -> Response:
         scope = self._scope(call, stream=False)
-        return run(self._answer(call, scope), self._routed()[0], scope)
+        drive = run if scope.watch is None else _run_watched
+        return drive(self._answer(call, scope), self._routed()[0], scope)
 
     async def agenerate(self, call: ModelCall) -> Response:
         scope = self._scope(call, stream=False)
-        return await arun(self._answer(call, scope), self._routed()[1], scope)
+        drive = arun if scope.watch is None else _arun_watched
+        return await drive(self._answer(call, scope), self._routed()[1], scope)
 
     def stream(self, call: ModelCall) -> Stream:
         _refuse_repairs(call)
+        call = self._placed(call)
 
         def start() -> Driver[StreamOutput, Response]:
             scope = self._scope(call, stream=True)
-            return Driver(self._answer(call, scope), self._routed()[0], scope)
+            drive = Driver if scope.watch is None else _watched_driver
+            return drive(self._answer(call, scope), self._routed()[0], scope)
 
         return Stream(start)
 
     def astream(self, call: ModelCall) -> AsyncStream:
         _refuse_repairs(call)
+        call = self._placed(call)
 
         def start() -> AsyncDriver[StreamOutput, Response]:
             scope = self._scope(call, stream=True)
-            return AsyncDriver(self._answer(call, scope), self._routed()[1], scope)
+            drive = AsyncDriver if scope.watch is None else _async_watched_driver
+            return drive(self._answer(call, scope), self._routed()[1], scope)
 
         return AsyncStream(start)
 
@@ -270,11 +299,13 @@ class ModelService:
 
     def embed(self, call: ModelCall, request: EmbeddingRequest) -> EmbeddingResponse:
         scope = self._scope(call, stream=False)
-        return run(self._embedding(call, request, scope), self._routed()[0], scope)
+        drive = run if scope.watch is None else _run_watched
+        return drive(self._embedding(call, request, scope), self._routed()[0], scope)
 
     async def aembed(self, call: ModelCall, request: EmbeddingRequest) -> EmbeddingResponse:
         scope = self._scope(call, stream=False)
-        return await arun(self._embedding(call, request, scope), self._routed()[1], scope)
+        drive = arun if scope.watch is None else _arun_watched
+        return await drive(self._embedding(call, request, scope), self._routed()[1], scope)
 
     # The flows. They are loaded by the first call.
 
@@ -296,6 +327,10 @@ class ModelService:
         return embed(call, request, scope)
 
     # What carries it.
+
+    def _placed(self, call: ModelCall) -> ModelCall:
+        origin = self.origin()
+        return call if origin is None else replace(call, origin=origin)
 
     def _scope(self, call: ModelCall, *, stream: bool) -> CallScope:
         ledger = self._ledger if self._ledger_sought else self.ledger
@@ -339,6 +374,32 @@ class ModelService:
         from .transport._aio import AsyncHTTPTransport
 
         return AsyncHTTPTransport(self.settings.http)
+
+
+def _run_watched(flow: Flow[Any, Result], transport: Transport, scope: CallScope) -> Result:
+    from ._watched import run_watched
+
+    return run_watched(flow, transport, scope)
+
+
+async def _arun_watched(flow: Flow[Any, Result], transport: AsyncTransport, scope: CallScope) -> Result:
+    from ._watched import arun_watched
+
+    return await arun_watched(flow, transport, scope)
+
+
+def _watched_driver(flow: Flow[Out, Result], transport: Transport, scope: CallScope) -> Driver[Out, Result]:
+    from ._watched import WatchedDriver
+
+    return WatchedDriver(flow, transport, scope)
+
+
+def _async_watched_driver(
+    flow: Flow[Out, Result], transport: AsyncTransport, scope: CallScope
+) -> AsyncDriver[Out, Result]:
+    from ._watched import AsyncWatchedDriver
+
+    return AsyncWatchedDriver(flow, transport, scope)
 
 
 def _prices_of(settings: Settings, old: Prices | None = None) -> Prices:

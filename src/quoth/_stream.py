@@ -96,9 +96,13 @@ class _Reading(Generic[Driving, Parsed_co]):
         self._driver.close()
         self._driver.scope.closed()
 
-    def __del__(self) -> None:
+    def drop(self) -> None:
+        """As close, where no code of the user's may run: hooks are told later."""
         if self._driver is not None:
             self._driver.close()
+
+    def __del__(self) -> None:
+        self.drop()
 
 
 def _closed() -> NoReturn:
