@@ -175,7 +175,7 @@ SAID = (
         ),
         provider_data={"openai_responses": {"items": [{"type": "reasoning"}]}},
     ),
-    Message(role="tool", parts=(ToolResult(call_id="1", parts=(Text(text="2"), Image(url="u")), is_error=True),)),
+    Message(role="tool", parts=(ToolResult(call_id="1", parts=(Text(text="2"), Image(url="https://x.example/u")), is_error=True),)),
 )
 
 
@@ -230,6 +230,33 @@ def test_a_saved_chat_holds_no_key_and_no_option(tmp_path):
 def test_what_is_no_saved_chat_is_told(saved, words):
     with pytest.raises(InputError, match=words):
         ModelsAPI().load_chat(saved)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="modes and links of POSIX")
+@pytest.mark.parametrize("before", ["nothing", "a readable file", "a link", "a left-over"])
+def test_a_saved_chat_is_its_owners_alone_whatever_stood_there_before(tmp_path, before):
+    """Nor is anything written through a link that somebody put where the file is made."""
+    path, victim = tmp_path / "chat.json", tmp_path / "victim"
+    victim.write_text("kept")
+    beside = tmp_path / f"chat.json.{os.getpid()}.new"
+    if before == "a readable file":
+        path.write_text("old")
+        path.chmod(0o666)
+    elif before == "a link":
+        beside.symlink_to(victim)
+    elif before == "a left-over":
+        beside.write_text("old")
+        beside.chmod(0o666)
+    mask = os.umask(0)
+    try:
+        with FakeProvider() as fake:
+            fake.models().chat(MODEL).save(path)
+    finally:
+        os.umask(mask)
+    assert not path.is_symlink()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert victim.read_text() == "kept"
+    assert not beside.exists()
 
 
 def test_a_failed_save_leaves_the_old_one(tmp_path, monkeypatch):

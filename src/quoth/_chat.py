@@ -178,7 +178,9 @@ class Chat:
         target = os.fspath(path)
         beside = f"{target}.{os.getpid()}.new"
         try:
-            with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123
+            if os.path.lexists(beside):  # left by a process of the same number; or put there, to be written through
+                os.unlink(beside)  # noqa: PTH108
+            with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123
                 file.write(self.to_json())
             os.replace(beside, target)  # noqa: PTH105  # pathlib costs start-up time, and no more than this is needed
         except BaseException:
