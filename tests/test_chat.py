@@ -175,7 +175,7 @@ SAID = (
         ),
         provider_data={"openai_responses": {"items": [{"type": "reasoning"}]}},
     ),
-    Message(role="tool", parts=(ToolResult(call_id="1", parts=(Text(text="2"), Image(url="https://x.example/u")), is_error=True),)),
+    Message(role="tool", parts=(ToolResult(call_id="1", parts=(Text(text="2"), Image(url="https://u")), is_error=True),)),
 )
 
 
