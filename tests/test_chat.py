@@ -162,6 +162,7 @@ def test_a_fork_goes_its_own_way():
 
 # Keeping it.
 
+PICTURE = Image(url="https://x.example/u.png")
 SAID = (
     Message.user("See", Image(data=b"\x89PNG\x00", media_type="image/png"), Image(url="https://x.example/a.png")),
     Message.user(Audio(data=b"RIFF", media_type="audio/wav"), Document(data=b"%PDF", filename="a.pdf")),
@@ -175,7 +176,7 @@ SAID = (
         ),
         provider_data={"openai_responses": {"items": [{"type": "reasoning"}]}},
     ),
-    Message(role="tool", parts=(ToolResult(call_id="1", parts=(Text(text="2"), Image(url="https://u")), is_error=True),)),
+    Message(role="tool", parts=(ToolResult(call_id="1", parts=(Text(text="2"), PICTURE), is_error=True),)),
 )
 
 
