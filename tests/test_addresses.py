@@ -210,7 +210,7 @@ def test_a_bad_url_of_a_variable_is_blamed_on_the_variable(name):
 )
 def test_a_bad_url_of_the_settings_is_blamed_on_the_settings(url):
     with pytest.raises(ConfigurationError, match=r"base_urls\['openai'\] of the settings"):
-        find(settings=(SETTINGS_KEY, url))
+        Settings(base_urls={"openai": url})
 
 
 @pytest.mark.parametrize("key", ["a\nb", "a\x00b", "schlüssel", "\x7f", "a\r\nx-evil: 1"])

@@ -334,7 +334,7 @@ def test_no_key_leaves_with_ctrl_c(ask):
 class BrokenTransport:
     """A transport of somebody else's, with a bug; it holds what it was given in its frame."""
 
-    def open(self, request, deadline):  # noqa: ARG002  # as the seam has it
+    def open(self, request, deadline):
         data = dict(request.headers)
         raise LookupError(str(len(data)))
 

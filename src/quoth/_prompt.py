@@ -31,7 +31,9 @@ def conversation(prompt: Prompt, system: str | None = None) -> tuple[Message, ..
 
 def _messages(prompt: Any) -> tuple[Message, ...]:
     if isinstance(prompt, str):
-        return (_turn((prompt,)),)
+        if not prompt or prompt.isspace():
+            raise _empty()
+        return (Message(role="user", parts=(Text(text=prompt),)),)
     if isinstance(prompt, Message):
         return (_checked(prompt),)
     if isinstance(prompt, _PARTS):
@@ -61,7 +63,7 @@ def _from_list(items: Sequence[Any]) -> tuple[Message, ...]:
 def _turn(content: Sequence[str | Part]) -> Message:
     message = Message.user(*content)
     if not any(not isinstance(part, Text) or part.text.strip() for part in message.parts):
-        raise InputError("the prompt is empty: there is nothing to answer")
+        raise _empty()
     return _checked(message)
 
 
@@ -74,6 +76,10 @@ def _checked(message: Message) -> Message:
 
                 check_url(each.url, type(each).__name__)
     return message
+
+
+def _empty() -> InputError:
+    return InputError("the prompt is empty: there is nothing to answer")
 
 
 def _from_dict(message: Mapping[str, Any]) -> Message:

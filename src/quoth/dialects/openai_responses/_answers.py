@@ -64,11 +64,13 @@ def _finish_reason(answer: Wire, parts: Sequence[Part]) -> tuple[FinishReason, s
 def _kept(answer: Wire, parts: Sequence[Part]) -> Wire:
     """The fields of the body that have no name in a Response."""
     kept = kept_fields(answer, ANSWER_FIELDS)
-    kept = {key: value for key, value in kept.items() if key not in ECHOES or value != ECHOES[key]}
+    for key, echo in ECHOES.items():
+        if key in kept and kept[key] == echo:
+            del kept[key]
     details = kept.get("incomplete_details")
     if answer.get("status") == "incomplete" and isinstance(details, dict) and details.keys() == {"reason"}:
         del kept["incomplete_details"]
-    if any(_in_body(part) for part in parts):
+    if "reasoning" in kept and any(_in_body(part) for part in parts):
         del kept["reasoning"]
     if (created := answer.get("created_at")) and created != created_at(answer):
         kept["created_at"] = created

@@ -19,7 +19,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from ...types import Usage
-from .._counts import reported_or_spelled, whole_number
+from .._counts import reported_or_spelled, whole_numbers
 from .._kept import Wire
 
 __all__ = ["count_searches", "parse_usage", "write_usage"]
@@ -51,26 +51,22 @@ def _counts(usage: Wire) -> list[int] | None:
     written = _details(read, "cache_write_tokens_details")
     out = _details(usage, "output_tokens_details")
     tools = _details(usage, "server_side_tool_usage_details")  # xAI
-    counts: list[int] = []
-    for value in (
-        usage.get("input_tokens"),
-        usage.get("output_tokens"),
-        usage.get("total_tokens"),
-        read.get("cached_tokens"),
-        read.get("cache_write_tokens"),
-        _lifetime(written, "ttl_30m"),
-        _lifetime(written, "ttl_12h"),
-        read.get("audio_tokens"),
-        out.get("reasoning_tokens"),
-        out.get("audio_tokens"),
-        out.get("image_tokens"),
-        tools.get("web_search_calls"),
-    ):
-        count = 0 if value is None else whole_number(value)
-        if count is None:
-            return None
-        counts.append(count)
-    return counts
+    return whole_numbers(
+        (
+            usage.get("input_tokens"),
+            usage.get("output_tokens"),
+            usage.get("total_tokens"),
+            read.get("cached_tokens"),
+            read.get("cache_write_tokens"),
+            _lifetime(written, "ttl_30m"),
+            _lifetime(written, "ttl_12h"),
+            read.get("audio_tokens"),
+            out.get("reasoning_tokens"),
+            out.get("audio_tokens"),
+            out.get("image_tokens"),
+            tools.get("web_search_calls"),
+        )
+    )
 
 
 def _details(holder: Mapping[str, Any], name: str) -> Mapping[str, Any]:
