@@ -349,8 +349,12 @@ def test_no_key_leaves_with_a_bug_of_what_carries_requests():
         api("openai/gpt-4", "Hi", max_tokens=5)
     assert not [place for place, text in texts_of_frames(caught.value) if KEY in text]
     names = [frame.f_code.co_name for frame, _ in traceback.walk_tb(caught.value.__traceback__)]
-    assert {"open", "advance"} <= {*names}
+    assert {"open", "_tries"} <= {*names}
     assert not {"send", "_drive", "_do", "_send"} & {*names}
+
+
+ECHOED_IN_AN_ANSWER = ("unreadable", "an error in a 200")
+"""While middleware handles these, the call is under way, and its frames hold the answer, with what the provider said."""
 
 
 @pytest.mark.parametrize("failure", [*WAYS_TO_FAIL, "none"])
@@ -362,7 +366,8 @@ def test_no_key_is_in_reach_of_hooks_and_middleware(failure, ask):
     def look(*values):
         called.append(values)
         found.extend(text for value in values for text in leads_to(value, {}) if KEY in text)
-        if (error := sys.exc_info()[1]) is not None:
+        error = sys.exc_info()[1]
+        if error is not None and not (failure in ECHOED_IN_AN_ANSWER and isinstance(values[0], QuothError)):
             found.extend(f"{place} of {error!r}" for place, text in texts_of_frames(error) if KEY in text)
 
     def around(request, following):
