@@ -354,7 +354,7 @@ def test_no_key_leaves_with_a_bug_of_what_carries_requests():
 
 
 ECHOED_IN_AN_ANSWER = ("unreadable", "an error in a 200")
-"""While middleware handles these, the call is under way, and its frames hold the answer, with what the provider said."""
+"""While middleware handles these, the call is under way, and its frames hold the answer, with what it echoes."""
 
 
 @pytest.mark.parametrize("failure", [*WAYS_TO_FAIL, "none"])
