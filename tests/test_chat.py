@@ -226,6 +226,9 @@ def test_a_saved_chat_holds_no_key_and_no_option(tmp_path):
         ('{"schema": 1, "model": "a/b", "messages": [{"role": "king"}]}', "no saved chat"),
         (f'{{"schema": {SCHEMA + 1}}}', "later version"),
         ("/nowhere/chat.json", "cannot be read"),
+        ('{"schema": 1, "messages": ' + "[" * 200_000, "no saved chat"),
+        ('{"schema": 1' + "0" * 100_000, "no saved chat"),
+        ('{"schema": 1, "messages": "\ud800"}', "no saved chat"),
     ],
 )
 def test_what_is_no_saved_chat_is_told(saved, words):

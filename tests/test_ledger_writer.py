@@ -418,10 +418,11 @@ def test_a_spill_line_that_was_cut_is_kept_apart_and_the_others_come(tmp_path):
             api.flush(5.0)
             [spill] = tmp_path.glob("*-spill-*")
             whole = spill.read_bytes()
-            (tmp_path / "calls.db-spill-1-other.jsonl").write_bytes(whole[: len(whole) - 200])
+            deep = b"\n" + b"[" * 200_000 + b"\n"
+            (tmp_path / "calls.db-spill-1-other.jsonl").write_bytes(deep + whole[: len(whole) - 200])
         assert api.flush(10.0)
     assert api.ledger.total().calls == 3
-    assert api.ledger.counts.unreadable == 1
+    assert api.ledger.counts.unreadable == 2
     api.close()
     assert len([name for name in files_of(path) if name.endswith(".unreadable")]) == 1
 

@@ -132,7 +132,7 @@ def _entry_of(line: bytes) -> Entry | None:
     try:
         found: Any = msgspec.json.decode(line)
         row, price = found["row"], found["price"]
-    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError, TypeError):
         return None
     if not isinstance(row, dict) or not isinstance(row.get("id"), str):
         return None
