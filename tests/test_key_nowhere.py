@@ -177,17 +177,21 @@ def test_nothing_that_a_program_is_given_shows_or_leads_to_the_key_nor_any_file(
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_no_log_of_httpx2_shows_the_key(log, stream):
-    pytest.importorskip("httpx2", reason="the extra httpx2 is not installed")
+    httpx2 = pytest.importorskip("httpx2", reason="the extra httpx2 is not installed")
     from quoth.transport.http import AsyncHTTPX2Transport, HTTPX2Transport
 
-    with FakeProvider(key=KEY) as fake:
-        transports = {"transport": HTTPX2Transport(), "async_transport": AsyncHTTPX2Transport()}
-        api = fake.models(**transports)
-        for way in ("streamed", "async streamed") if stream else ("whole", "async whole"):
-            WAYS[way](api, model=MODEL)
+    async def in_one_loop(fake):
+        async with httpx2.AsyncClient() as client:
+            api = fake.models(async_transport=AsyncHTTPX2Transport(client))
+            await (api.aio.stream(MODEL, "Hi").read() if stream else api.aio(MODEL, "Hi"))
+
+    with FakeProvider(key=KEY) as fake, httpx2.Client() as client:
+        api = fake.models(transport=HTTPX2Transport(client))
+        ask = WAYS["streamed" if stream else "whole"]
+        ask(api, model=MODEL)
         with pytest.raises(AuthenticationError) as caught:
-            WAYS["streamed" if stream else "whole"](api, model=MODEL, api_key="another")
-        api.close()
+            ask(api, model=MODEL, api_key="another")
+        asyncio.run(in_one_loop(fake))
     assert "HTTP" in log.getvalue()  # it does log
     assert KEY not in log.getvalue()
     assert not [text for text in leads_to(vars(caught.value), {}) if "another" in text]
