@@ -182,6 +182,29 @@ def test_no_key_leaves_with_an_error(failure, ask, given, monkeypatch):
         check_that_no_key_leaves(server, api_of(server, **settings), lambda api: ask(api, **options, retries=0))
 
 
+def embedded(api):
+    api.embed("mine/m", ["a"], retries=0)
+
+
+def embedded_in_a_loop(api):
+    asyncio.run(api.aio.embed("mine/m", ["a"], retries=0))
+
+
+def listed(api):
+    api.list(provider="mine", refresh=True)
+
+
+def listed_in_a_loop(api):
+    asyncio.run(api.aio.list(provider="mine", refresh=True))
+
+
+@pytest.mark.parametrize("ask", [embedded, embedded_in_a_loop, listed, listed_in_a_loop])
+@pytest.mark.parametrize("failure", WAYS_TO_FAIL)
+def test_no_key_leaves_with_an_error_of_the_other_verbs(failure, ask):
+    with RawServer(WAYS_TO_FAIL[failure]) as server:
+        check_that_no_key_leaves(server, api_of(server, {"models_path": "/models"}, api_keys={"mine": KEY}), ask)
+
+
 AWS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 
@@ -223,7 +246,15 @@ def check_that_no_key_leaves(server, api, ask):
     assert error.__cause__ is error.__context__ is None
     frames = frames_of(error)
     assert frames
-    assert {frame.f_code.co_name for frame in frames} & {"advance", "open", "__call__", "generate", "read", "run"}
+    assert {frame.f_code.co_name for frame in frames} & {
+        "advance",
+        "arun",
+        "open",
+        "__call__",
+        "generate",
+        "read",
+        "run",
+    }
     for frame in frames:
         for name, value in frame.f_locals.items():
             seen = {}
