@@ -373,9 +373,18 @@ class BrokenTransport:
         pass
 
 
-def test_no_key_leaves_with_a_bug_of_what_carries_requests():
+class TwiceBrokenTransport(BrokenTransport):
+    def open(self, request, deadline):
+        try:
+            super().open(request, deadline)
+        except LookupError as error:
+            raise LookupError("again") from error
+
+
+@pytest.mark.parametrize("transport", [BrokenTransport, TwiceBrokenTransport])
+def test_no_key_leaves_with_a_bug_of_what_carries_requests(transport):
     """Of its own frames, and of the user's, an error that is none of ours keeps what it has."""
-    api = ModelsAPI(Settings(transport=BrokenTransport(), api_keys={"openai": KEY}))
+    api = ModelsAPI(Settings(transport=transport(), api_keys={"openai": KEY}))
     with pytest.raises(LookupError) as caught:
         api("openai/gpt-4", "Hi", max_tokens=5)
     assert not [place for place, text in texts_of_frames(caught.value) if KEY in text]

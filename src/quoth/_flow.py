@@ -168,6 +168,8 @@ def _ending_of(error: BaseException) -> Ending:
 
 _HOLD_REQUESTS = (__name__, "quoth._sending", "quoth.transport.")
 """How the names of modules begin whose frames hold a request as it is sent, and so the key."""
+_LONGEST_CHAIN = 50
+"""Errors that led one to another; a chain may be a circle."""
 
 
 def _bare(error: BaseException) -> BaseException:
@@ -178,7 +180,13 @@ def _bare(error: BaseException) -> BaseException:
     """
     if isinstance(error, QuothError) or not isinstance(error, Exception):
         return _stripped(error)
-    return error.with_traceback(_without_requests(error.__traceback__))
+    each: BaseException | None = error
+    for _ in range(_LONGEST_CHAIN):
+        if each is None:
+            break
+        each.__traceback__ = _without_requests(each.__traceback__)
+        each = each.__cause__ or each.__context__
+    return error
 
 
 def _stripped(error: BaseException) -> BaseException:
@@ -189,7 +197,7 @@ def _stripped(error: BaseException) -> BaseException:
 def _without_requests(trace: TracebackType | None) -> TracebackType | None:
     kept: list[TracebackType] = []
     while trace is not None:
-        if not trace.tb_frame.f_globals.get("__name__", "").startswith(_HOLD_REQUESTS):
+        if not str(trace.tb_frame.f_globals.get("__name__")).startswith(_HOLD_REQUESTS):
             kept.append(trace)
         trace = trace.tb_next
     for each in reversed(kept):
