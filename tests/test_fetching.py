@@ -13,6 +13,7 @@ from quoth.errors import (
     ConfigurationError,
     DeadlineExceededError,
     InputError,
+    InputTypeError,
     ProtocolError,
     QuothError,
 )
@@ -345,7 +346,7 @@ def test_the_verbs_for_both_worlds_refuse_alike(monkeypatch):
         media.fetch("https://127.0.0.1/")
     with pytest.raises(InputError, match="public internet"):
         asyncio.run(media.afetch("https://127.0.0.1/"))
-    with pytest.raises(InputError, match="a str, not bytes"):
+    with pytest.raises(InputTypeError, match="a str, not bytes"):
         media.fetch(b"https://site.test/")
     monkeypatch.setenv("QUOTH_OFFLINE", "1")
     with pytest.raises(ConfigurationError, match="QUOTH_OFFLINE"):

@@ -289,7 +289,7 @@ def test_a_name_in_a_path_comes_back_and_holds_nothing_that_ends_it(name):
 
 # Nothing that others write takes more than its length.
 
-SIZE, MOST_SECONDS = 12_000, 0.4
+SIZE, MOST_SECONDS = 10_000, 0.3
 """Characters, of which the square would take many seconds."""
 READERS: dict[str, Callable[[str], object]] = {
     "an error's text": errors.clean,

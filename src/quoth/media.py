@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from ._media import sniff
 from ._settings import flag
-from .errors import ConfigurationError, InputError
+from .errors import ConfigurationError, InputError, InputTypeError
 from .transport._public import Fetched, afetch_public, fetch_public
 from .types import Audio, Document, Image
 
@@ -36,7 +36,7 @@ def fetch(url: str, *, timeout: float = SECONDS, max_bytes: int = MOST_BYTES) ->
     followed, each under the same rules. No proxy, no cookie and no key is used. ``timeout`` is in seconds, for it all.
 
     Raises:
-        InputError: the address is refused, answers with no 200, or holds nothing of these kinds.
+        InputError, InputTypeError: the address is refused, answers with no 200, or holds nothing of these kinds.
         ConfigurationError: it is no URL, or holds a user or a password, or QUOTH_OFFLINE is set.
         TransportError: it cannot be reached, takes too long, or is larger than ``max_bytes``.
     """
@@ -58,7 +58,7 @@ async def afetch(
 def _check(url: str) -> None:
     given: object = url
     if not isinstance(given, str):
-        raise InputError(f"fetch takes a URL as a str, not {type(given).__name__}")
+        raise InputTypeError(f"fetch takes a URL as a str, not {type(given).__name__}")
     if flag("QUOTH_OFFLINE"):
         raise ConfigurationError("QUOTH_OFFLINE is set, so nothing is fetched")
 
