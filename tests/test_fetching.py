@@ -295,8 +295,8 @@ def test_it_takes_no_longer_than_its_time_in_all(authority, form):
 
 def test_a_certificate_that_nobody_trusts_is_refused(authority):
     server = RawServer(answering(PNG), tls=server_context(authority))
+    look_up = Resolver(server, "127.0.0.1")
     with server, pytest.raises(APIConnectionError, match="not trusted") as caught:
-        look_up = Resolver(server, "127.0.0.1")
         fetch_public("https://site.test/", timeout=5, most=100, allow=lambda _: True, look_up=look_up)
     assert caught.value.phase == "tls"
 

@@ -70,6 +70,8 @@ def _turn(content: Sequence[str | Part]) -> Message:
 def _checked(message: Message) -> Message:
     """The message. Raises InputError where what should be a URL is none, but a path, say."""
     for part in message.parts:
+        if part.__class__ is Text:  # mostly
+            continue
         for each in part.parts if isinstance(part, ToolResult) else (part,):
             if isinstance(each, (Image, Document)) and each.url is not None:
                 from ._media import check_url
