@@ -18,7 +18,7 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-__all__ = ["METRICS", "OPERATIONS", "OTHER", "PROVIDERS", "Kind", "Metric"]
+__all__ = ["METRICS", "MOST_SERIES", "OPERATIONS", "OTHER", "PROVIDERS", "Kind", "Metric"]
 
 Kind: TypeAlias = Literal["counter", "gauge", "histogram"]
 
@@ -41,6 +41,8 @@ class Metric(Struct, frozen=True, kw_only=True):
     """Upper bounds of a histogram, in its unit; the last one, infinity, is not among them."""
     joined: Literal["sum", "max", "min"] = "sum"
     """What is shown of a gauge that several processes have."""
+    scale: int = 1
+    """What its numbers are divided by when they are shown."""
 
 
 def _doubled(first: float, factor: float, count: int) -> tuple[float, ...]:
@@ -179,6 +181,7 @@ METRICS: tuple[Metric, ...] = (
         unit="usd",
         help="What calls have cost, in US dollars, where that is known: within 1e-9 of models.usage() and the ledger.",
         labels={**_PROVIDER, **_MODEL},
+        scale=10**15,
     ),
     Metric(
         name="quoth_unpriced_requests_total",
