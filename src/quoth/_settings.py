@@ -248,6 +248,8 @@ def _path(name: str, value: Any, what: str = "a path") -> str:
     text = os.fspath(value)
     if not isinstance(text, str):
         raise ConfigurationError(f"the setting {name} is a path of text, not of bytes")
+    if not text:
+        raise ConfigurationError(f"the setting {name} is {what}, and this one is empty")
     return text
 
 

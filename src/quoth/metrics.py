@@ -54,13 +54,13 @@ class _Answer(NamedTuple):
 def _answer(method: str, accept: str, render: Render) -> _Answer:
     if method not in ("GET", "HEAD"):
         return _plain(405, "Method Not Allowed", ("Allow", "GET, HEAD"))
-    format = _preferred(accept)
+    kind = _preferred(accept)
     try:
-        body = render(format).encode()
+        body = render(kind).encode()
     except Exception as error:  # noqa: BLE001  # whoever asks is told; numbers that are not whole would be worse
         return _plain(500, "Internal Server Error", words=f"metrics cannot be told: {error}")
     head = body if method == "GET" else b""
-    return _Answer(200, "OK", [("Content-Type", CONTENT_TYPES[format]), ("Content-Length", str(len(body)))], head)
+    return _Answer(200, "OK", [("Content-Type", CONTENT_TYPES[kind]), ("Content-Length", str(len(body)))], head)
 
 
 def _plain(status: int, reason: str, *headers: tuple[str, str], words: str = "") -> _Answer:
@@ -87,7 +87,8 @@ class MetricsServer:
     """Answers GET /metrics on a thread of its own until it is closed: ``with models.serve_metrics(0) as server:``."""
 
     def __init__(self, render: Render, port: int, host: str = "127.0.0.1", *, allow_remote: bool = False) -> None:
-        if not isinstance(port, int) or isinstance(port, bool) or not 0 <= port <= 65_535:
+        given: object = port
+        if not isinstance(given, int) or isinstance(given, bool) or not 0 <= port <= 65_535:
             raise InputError(f"the port of metrics is from 0 (any that is free) to 65535, not {port!r:.80}")
         if not allow_remote and not _is_loopback(host):
             raise ConfigurationError(
@@ -163,7 +164,6 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "quoth", ""
     timeout = PATIENCE
-    server: _Server
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("do_"):  # any method
@@ -172,7 +172,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _reply(self) -> None:
         if self.path.partition("?")[0] == PATH:
-            answer = _answer(self.command, self.headers.get("Accept", ""), self.server.render)
+            answer = _answer(self.command, self.headers.get("Accept", ""), self.server.render)  # type: ignore[attr-defined]  # it is a _Server
         else:
             answer = _plain(404, "Not Found", words=f"metrics are at {PATH}")
         self.close_connection = True  # a body that was sent is not read
@@ -192,11 +192,10 @@ class _Handler(BaseHTTPRequestHandler):
 def wsgi_app(models: Measured, *, budgets: Collection[str] = ()) -> Callable[[Environ, StartResponse], Iterable[bytes]]:
     """A WSGI application that answers with the metrics, under whatever path it is mounted."""
 
-    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        accept = environ.get("HTTP_ACCEPT", "")
-        answer = _answer(
-            environ["REQUEST_METHOD"], accept, lambda format: models.metrics(format=format, budgets=budgets)
-        )
+    render = _renderer(models, budgets)
+
+    def app(request: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        answer = _answer(request["REQUEST_METHOD"], request.get("HTTP_ACCEPT", ""), render)
         start_response(f"{answer.status} {answer.reason}", answer.headers)
         return [answer.body]
 
@@ -208,19 +207,28 @@ def asgi_app(
 ) -> Callable[[Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]]:
     """An ASGI application that answers with the metrics, under whatever path it is mounted; for asyncio."""
 
+    render = _renderer(models, budgets)
+
     async def app(
-        scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
+        scope: Message,
+        receive: Callable[[], Awaitable[Message]],  # noqa: ARG001  # a request has no body that matters
+        send: Callable[[Message], Awaitable[None]],
     ) -> None:
         from asyncio import to_thread
 
         if scope["type"] != "http":
             return
         accept = b",".join([value for name, value in scope["headers"] if name.lower() == b"accept"]).decode("latin-1")
-        answer = await to_thread(
-            _answer, scope["method"], accept, lambda format: models.metrics(format=format, budgets=budgets)
-        )
+        answer = await to_thread(_answer, scope["method"], accept, render)
         headers = [(name.lower().encode(), value.encode()) for name, value in answer.headers]
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": answer.body})
 
     return app
+
+
+def _renderer(models: Measured, budgets: Collection[str]) -> Render:
+    def render(format: Format) -> str:
+        return models.metrics(format=format, budgets=budgets)
+
+    return render

@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 import sys
 from _thread import allocate_lock
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from threading import Event, Thread
 from typing import Protocol, TypeAlias
@@ -210,7 +210,7 @@ class _Member:
         self._name = ""
 
     @contextmanager
-    def _held(self) -> Iterator[None]:
+    def _held(self) -> Generator[None, None, None]:
         """Hold the folder. Raises TimeoutError where another process does for long."""
         descriptor = os.open(self._path("folder", "lock"), os.O_RDWR | os.O_CREAT, 0o600)
         try:
@@ -323,9 +323,7 @@ def _refuse_shared(folder: str) -> None:
     """Raise PermissionError where others could write into the folder: their numbers would be taken for ours."""
     found = os.stat(folder)  # noqa: PTH116
     if os.name == "posix" and (found.st_uid != os.getuid() or found.st_mode & 0o022):
-        raise PermissionError(
-            f"{folder} is not this user's alone to write to: name a folder in it that is not there yet"
-        )
+        raise PermissionError(f"others may write to {folder} too: name a folder in it that is not there yet")
 
 
 def _hold(descriptor: int) -> bool:

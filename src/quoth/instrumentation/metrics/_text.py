@@ -40,11 +40,11 @@ def render(series: Series, format: Format = "text") -> str:
 
 
 def _head(metric: Metric, format: Format) -> Iterator[str]:
-    name, help = metric.name, metric.help.replace("\\", r"\\").replace("\n", r"\n")
+    name, words = metric.name, metric.help.replace("\\", r"\\").replace("\n", r"\n")
     if format == "openmetrics":
         name = name.removesuffix("_total") if metric.kind == "counter" else name
-        help = help.replace('"', r"\"")
-    yield f"# HELP {name} {help}"
+        words = words.replace('"', r"\"")
+    yield f"# HELP {name} {words}"
     yield f"# TYPE {name} {metric.kind}"
     if format == "openmetrics" and name.endswith(f"_{metric.unit}"):
         yield f"# UNIT {name} {metric.unit}"
