@@ -304,13 +304,13 @@ def _series(entries: Entries) -> Series:
 
 
 def _without(series: Series, base: Series) -> Series:
-    """The numbers less those of a base; its label sets are among these."""
+    """The numbers less those of a base. A ledger that was replaced has lost less than the one before: not below 0."""
     if not base:
         return series
     nothing: dict[Labels, Numbers] = {}
     return {
         name: {
-            labels: [number - less for number, less in zip(numbers, base.get(name, nothing)[labels], strict=True)]
+            labels: [max(number - less, 0) for number, less in zip(numbers, base[name][labels], strict=True)]
             if labels in base.get(name, nothing)
             else numbers
             for labels, numbers in known.items()
