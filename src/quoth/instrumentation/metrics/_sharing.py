@@ -29,7 +29,7 @@ from ..._database._files import is_at, make_folder
 from ._gauges import join_gauges
 from ._series import Labels, Numbers, Series, Store
 
-__all__ = ["AT_EXIT", "PAUSE", "Sharing"]
+__all__ = ["Sharing"]
 
 PAUSE = 1.0
 """Seconds between two looks whether there is something new to write."""
