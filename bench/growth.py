@@ -4,6 +4,7 @@
 
     python bench/growth.py                  # measure (about 5 minutes), write bench/results/growth-<date>.json, draw
     python bench/growth.py --only answer    # the series whose name has the word, into the same file
+    python bench/growth.py --fresh          # measure again what today's file has
     python bench/growth.py --draw           # docs/performance/*.svg and the table of docs/growth.md, of the newest file
 
 What is measured is the CPU time (user and system) of the client process, in rounds that go through all series; the
@@ -469,6 +470,14 @@ def measure(path: Path, only: str, rounds: int) -> dict[str, Any]:
     return found
 
 
+def forget(path: Path, only: str) -> None:
+    """Empty the series whose name has the word, so that they are measured again."""
+    if path.exists():
+        found = json.loads(path.read_text("utf-8"))
+        found["series"] = {name: {} if only in name else by_line for name, by_line in found["series"].items()}
+        path.write_text(spelled(found), "utf-8")
+
+
 @contextlib.contextmanager
 def _server() -> Iterator[str]:
     command = [sys.executable, __file__, "--serve"]
@@ -582,6 +591,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", metavar="WORD", help="the series whose name has it")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--fresh", action="store_true", help="measure again what today's file has")
     parser.add_argument("--draw", action="store_true", help="measure nothing; draw the newest results")
     options = parser.parse_args()
     if options.draw:
@@ -593,7 +603,10 @@ def main() -> int:
         import resource
 
         resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
-    found = measure(RESULTS / f"growth-{time.strftime('%Y-%m-%d')}.json", options.only, options.rounds)
+    path = RESULTS / f"growth-{time.strftime('%Y-%m-%d')}.json"
+    if options.fresh:
+        forget(path, options.only)
+    found = measure(path, options.only, options.rounds)
     print(table(found))
     draw(found)
     return 0

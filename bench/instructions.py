@@ -489,7 +489,7 @@ def write_record(record: dict[str, Any]) -> None:
 def spelled(value: dict[str, Any], depth: int) -> str:
     """JSON whose first levels have a line an entry."""
     if not depth:
-        return json.dumps(value, sort_keys=True)
+        return json.dumps(value, sort_keys=True, separators=(",", ":"))
     return "{\n" + ",\n".join([f"{json.dumps(key)}: {spelled(value[key], depth - 1)}" for key in sorted(value)]) + "\n}"
 
 
@@ -505,9 +505,9 @@ def compare(record: dict[str, Any], counts: dict[str, float], calls: dict[str, C
         print(f"no record of this build ({fingerprint()}): `--write` makes one")
     elif counts:
         found += grown("instructions", known, counts, known_calls or {}, calls)
-        fell = [path for path in counts if counts[path] < known.get(path, 0) * (1 - TOLERANCE)]
-        if fell:
-            print(f"less than in the record, which `--write` renews: {', '.join(fell)}")
+        fell = {path: counts[path] / known[path] - 1 for path in counts if path in known}
+        if less := [f"{path} ({by:+.1%})" for path, by in fell.items() if by < -TOLERANCE]:
+            print(f"less than in the record, which `--write` renews: {'; '.join(less)}")
     if known_calls is None:
         print(f"no record of the calls on Python {minor()}: `--write` makes one")
     else:

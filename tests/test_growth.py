@@ -86,6 +86,12 @@ def test_rounds_that_the_file_has_are_not_measured_again(growth, tmp_path, monke
     assert json.loads(path.read_text("utf-8")) == first
     growth.measure(path, "", 2)
     assert asked == [1, 2, 1, 2]
+    growth.forget(path, "other")
+    growth.measure(path, "", 2)
+    assert len(asked) == 4
+    growth.forget(path, "s")
+    growth.measure(path, "", 2)
+    assert len(asked) == 8
 
 
 @pytest.mark.parametrize("kind", ["answer", "chunks"])
