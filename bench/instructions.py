@@ -206,13 +206,17 @@ def price(_: Wire) -> Run:
     )
 
 
-def append(_: Wire) -> Run:
+def append(_: Wire, **tags: str) -> Run:
     journal = Journal()
     record = CallRecord(
         id="x", operation="generate", provider="p", model="m", outcome="answered", started_at=NOW, seconds=1.0,
-        usage=USAGE, cost=Cost(femto=1), tags={"feature": "search", "user": "u1"},
+        usage=USAGE, cost=Cost(femto=1), tags=tags,
     )  # fmt: skip
     return repeat(lambda: journal.append(record))
+
+
+def append_tagged(wire: Wire) -> Run:
+    return append(wire, feature="search", user="u1")
 
 
 def hit(_: Wire) -> Run:
@@ -259,12 +263,13 @@ PATHS: dict[str, tuple[Callable[[Wire], Run], Wire]] = {
     "a scripted exchange": (exchange, RESPONSES),
     "a price": (price, RESPONSES),
     "a record appended and folded": (append, RESPONSES),
+    "a record with 2 tags": (append_tagged, RESPONSES),
     "a hit in the registry": (hit, RESPONSES),
     "a head of HTTP/1.1 spelled": (spell_head, RESPONSES),
     "a reply of HTTP/1.1 read": (read_reply, RESPONSES),
 }
 
-REPEATS = {append: 256, streamed: 8}
+REPEATS = {append: 256, append_tagged: 256, streamed: 8}
 """How often a path runs in a count, and before it: 32 times where nothing is said. The journal folds every 256 calls,
 so no other path folds."""
 
