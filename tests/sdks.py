@@ -37,7 +37,7 @@ def sdk_python():
         if not (PYTHON.exists() and READY.exists() and READY.read_text("utf-8") == made_of):
             run(sys.executable, "-m", "venv", "--clear", str(FOLDER))
             pip = (str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "-q")
-            run(*pip, "--retries", "1", "--timeout", "20", "-r", str(PINS))
+            run(*pip, "--retries", "1", "--timeout", "20", "--require-hashes", "-r", str(PINS))
             READY.write_text(made_of, "utf-8")
     return str(PYTHON)
 
