@@ -131,6 +131,7 @@ def packages() -> dict[str, dict[str, Any]]:
         waiting += [each for each in needs if each[0] not in known["needs"]]
         known["needs"] |= {each[0] for each in needs}
         known |= {"version": metadata[name]["version"], "licence": licence(metadata[name])}
+        known |= {"type": "machine-learning-model"} if name in weights else {}
     ours = {key: sorted({name for name, _ in each}) for key, each in found["quoth"].items()}
     return {"quoth": ours} | {name: known | {"needs": sorted(known["needs"])} for name, known in done.items()}
 
@@ -193,7 +194,8 @@ def check() -> bool:
                 for python in PYTHONS:
                     fits = _succeeds(
                         "pip", "install", "-q", "--dry-run", "--require-hashes", "--only-binary", ":all:",
-                        "--no-config", "--target", folder, "--python-version", python, "--python-platform", platform, "-r", name,
+                        "--no-config", "--target", folder, "--python-version", python, "--python-platform", platform,
+                        "-r", name,
                     )  # fmt: skip
                     good &= fits
                     print(f"{name}, {platform}, Python {python}: {'yes' if fits else 'NO'}")
