@@ -72,15 +72,27 @@ def build_all(root: Path, folder: Path, epoch: int) -> tuple[Path, Path]:
     """Build everything in every way; give the sdist and the wheel. Raise ReleaseError where two of one kind differ."""
     sdist = build("sdist", root, folder / "sdist", epoch)
     wheel = build("wheel", root, folder / "wheel", epoch)
-    unpacked = _unpack(sdist, folder / "from sdist")
-    copy = _copy(root, folder / "elsewhere" / "a copy") if tracked(root) else unpacked
+    inside = unpacked(sdist, folder / "from sdist")
+    copy = _copy(root, folder / "elsewhere" / "a copy") if tracked(root) else inside
     again = [build("sdist", copy, folder / "sdist again", epoch, PLACES[1])]
-    again += [build("wheel", each, folder / f"wheel of {each.name}", epoch, PLACES[1]) for each in {copy, unpacked}]
+    sources = dict.fromkeys((copy, inside))
+    again += [build("wheel", each, folder / f"wheel of {each.name}", epoch, PLACES[1]) for each in sources]
     for each in again:
         first = sdist if each.name == sdist.name else wheel
         if each.read_bytes() != first.read_bytes():
             raise ReleaseError(f"reproducible: {each.relative_to(folder)} differs from {first.relative_to(folder)}")
     return sdist, wheel
+
+
+def unpacked(sdist: Path, into: Path) -> Path:
+    """Unpack an sdist into a new folder; give the folder in it."""
+    entries = read_sdist(sdist)
+    if problems := [*unsafe_paths(entries), *irregular(entries)]:
+        raise ReleaseError("\n".join(problems))
+    for entry in entries:
+        (into / entry.name).parent.mkdir(parents=True, exist_ok=True)
+        (into / entry.name).write_bytes(entry.data)
+    return into / sdist.name.removesuffix(".tar.gz")
 
 
 def tracked(root: Path) -> list[str]:
@@ -103,10 +115,7 @@ def install(wheel: Path, folder: Path, version: str) -> list[str]:
     environment = folder / "environment"
     venv.create(environment, symlinks=os.name != "nt")
     scripts = environment / ("Scripts" if os.name == "nt" else "bin")
-    guard = folder / "guard"
-    guard.mkdir()
-    (guard / "sitecustomize.py").write_text(GUARD, "utf-8")
-    variables = _environment(PYTHONPATH=os.pathsep.join((str(guard), sysconfig.get_path("purelib"))))
+    variables = guarded(folder / "guard")
     python = str(scripts / "python")
     pip = [sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", "--no-index", "--no-cache-dir",
            "--disable-pip-version-check", "-q", str(wheel)]  # fmt: skip
@@ -123,6 +132,13 @@ def install(wheel: Path, folder: Path, version: str) -> list[str]:
         if expected not in said:
             return [f"{what}: it said {said.strip()!r}, not {expected!r}"]
     return []
+
+
+def guarded(folder: Path) -> dict[str, str]:
+    """An environment whose Pythons end when they reach out; they find what this Python has installed."""
+    folder.mkdir(exist_ok=True)
+    (folder / "sitecustomize.py").write_text(GUARD, "utf-8")
+    return _environment(PYTHONPATH=os.pathsep.join((str(folder), sysconfig.get_path("purelib"))))
 
 
 def _wall() -> list[str]:
@@ -147,16 +163,6 @@ def _environment(**variables: str) -> dict[str, str]:
     """This process's environment without what steers Python, pip or quoth, and with the given variables."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "PIP_", "QUOTH", "HATCH", "VIRTUAL"))}
     return kept | variables
-
-
-def _unpack(sdist: Path, into: Path) -> Path:
-    entries = read_sdist(sdist)
-    if problems := [*unsafe_paths(entries), *irregular(entries)]:
-        raise ReleaseError("\n".join(problems))
-    for entry in entries:
-        (into / entry.name).parent.mkdir(parents=True, exist_ok=True)
-        (into / entry.name).write_bytes(entry.data)
-    return into / sdist.name.removesuffix(".tar.gz")
 
 
 def _copy(root: Path, into: Path) -> Path:
