@@ -278,7 +278,8 @@ def project(folder, **files):
     (folder / "src" / "tiny" / "__init__.py").write_text("")
     (folder / "pyproject.toml").write_text(
         '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
-        '[project]\nname = "tiny"\nversion = "1"\nrequires-python = ">=3"\n[tool.hatch.build.targets.wheel]\npackages = ["src/tiny"]\n'
+        '[project]\nname = "tiny"\nversion = "1"\nrequires-python = ">=3"\n'
+        '[tool.hatch.build.targets.wheel]\npackages = ["src/tiny"]\n'
         '[tool.hatch.build.targets.sdist]\ninclude = ["/src"]\n' + files.pop("more", "")
     )
     for name, text in files.items():
