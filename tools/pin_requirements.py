@@ -6,7 +6,7 @@ with Python 3.11 to 3.14. No address of a registry stands in them. ``uv pip comp
 
 What is pinned already stays, unless ``--upgrade`` is given. A version that nobody named by hand must have been public
 for COOL_DOWN days. ``tools/sbom_packages.json`` is written too: the licences and the graph that the SBOM tells of.
-``--check`` writes nothing, and asks whether each file could be installed on every platform and Python.
+``--check`` writes nothing, and asks whether each file could be installed everywhere, from wheels alone.
 """
 
 from __future__ import annotations
@@ -80,7 +80,9 @@ def parse_pins(text: str) -> Iterator[Pin]:
         yield Pin(normal(found[1]), found[2], (found[3] or "").strip(), hashes)
 
 
-_PIN = re.compile(r"([A-Za-z0-9][\w.-]*)==([\w.+!-]+)\s*(?:;(.*?))?((?:\s+--hash=sha256:[0-9a-f]{64})*)\s*$")
+_PIN = re.compile(
+    r"([A-Za-z0-9][\w.-]*)(?:\[[^]]*\])?==([\w.+!-]+)\s*(?:;(.*?))?((?:\s+--hash=sha256:[0-9a-f]{64})*)\s*$"
+)
 
 
 def named(name: str) -> list[str]:
@@ -107,7 +109,9 @@ def pin(*, upgrade: bool) -> None:
     print(PACKAGES)
 
 
-_COMPILE = ("--universal", "--generate-hashes", "--python-version", PYTHONS[0], "--no-annotate", "--no-header", "-q")
+# Extras stay in their pins: pip older than 23.3 looks for a version of "google-auth[requests]" of its own otherwise.
+_COMPILE = ("--universal", "--generate-hashes", "--python-version", PYTHONS[0], "--no-strip-extras", "--no-annotate",
+            "--no-header", "-q")  # fmt: skip
 
 
 def _cool_down() -> tuple[str, ...]:
@@ -186,7 +190,7 @@ def _metadata(pins: Iterable[Pin]) -> dict[str, dict[str, Any]]:
 
 
 def check() -> bool:
-    """Say for each file, platform and Python whether it can be installed from wheels alone, by its hashes."""
+    """Say for each file, platform and Python whether it can be installed from wheels alone."""
     good = True
     with tempfile.TemporaryDirectory() as folder:
         for name in ENVIRONMENTS:
