@@ -69,7 +69,7 @@ endef
 
 define environment
 	@test -n "$(PYTHON)" || { echo 'quoth needs Python 3.11 or newer: install it, or name it with make PYTHON=...'; exit 1; }
-	@$(PYTHON) -m venv $(1) || { echo 'the venv module of $(PYTHON) does not work: on Debian, install python3-venv'; exit 1; }
+	@$(PYTHON) -m venv --clear $(1) || { echo 'the venv module of $(PYTHON) does not work: on Debian, install python3-venv'; exit 1; }
 	$(1)/$(BIN)/python -m pip install $(PIP_OPTIONS) --require-hashes -r $(2)
 endef
 
