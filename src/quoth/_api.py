@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeAlias, TypeVar, Unpack, overload
 
 from ._binding import ModelBinding
@@ -15,7 +15,7 @@ from ._scope import Within, carry, check_tags, is_async, is_generator, surroundi
 from ._service import ModelService
 from ._settings import Settings, SettingsOptions
 from ._stream import Stream
-from .errors import ConfigurationError, InputTypeError, UnknownModelError
+from .errors import ConfigurationError, InputError, InputTypeError, UnknownModelError
 from .providers._provider import Provider
 from .providers._registry import PROVIDERS, ProviderTable
 from .providers._spec import ProviderSpec
@@ -39,7 +39,10 @@ if TYPE_CHECKING:
     from .instrumentation import CallRecord, Hook, HookHandle, Tally, UsageReport
     from .instrumentation._days import Day
     from .instrumentation.ledger import Ledger
+    from .instrumentation.metrics._bridge import MetricsCollector, Registry
+    from .instrumentation.metrics._text import Format
     from .limits._accounts import Per
+    from .metrics import MetricsServer
     from .middleware import Middleware
 
     # Within ModelsAPI `list` is a verb.
@@ -50,10 +53,13 @@ if TYPE_CHECKING:
 __all__ = ["ModelsAPI"]
 
 _PLANNED = frozenset({
-    "batch", "map", "metrics", "serve_metrics",
+    "batch", "map",
 })  # fmt: skip
 """Verbs that the design promises and this version does not have."""
 
+
+MOST_BINDINGS = 1_024
+"""Models whose plain bindings are kept."""
 
 Arguments = ParamSpec("Arguments")
 Carried = TypeVar("Carried")
@@ -70,6 +76,7 @@ class ModelsAPI:
 
     def __init__(self, settings: Settings | None = None, *, providers: ProviderTable | None = None) -> None:
         self._service = ModelService(settings or Settings(), SimpleModelRegistry(providers or PROVIDERS))
+        self._bindings: dict[tuple[str, int], ModelBinding[Any]] = {}
 
     @overload
     def __call__(
@@ -93,7 +100,7 @@ class ModelsAPI:
             APIStatusError: the provider said no.
             ResponseParseError: the reply cannot be read; its bytes are in ``body``.
         """
-        return ModelBinding(self._service, model, check_options(options))(prompt)
+        return self._bound(model, options)(prompt)
 
     @overload
     def stream(
@@ -105,7 +112,7 @@ class ModelsAPI:
     ) -> Stream: ...
     def stream(self, model: str, prompt: Prompt, **options: Any) -> Stream[Any]:
         """As a call, piece by piece: ``for piece in models.stream(...)``. Nothing is sent before the first piece."""
-        return ModelBinding(self._service, model, check_options(options)).stream(prompt)
+        return self._bound(model, options).stream(prompt)
 
     @overload
     def bind(self, model: str, *, output: TypeForm[T], **options: Unpack[CallOptions]) -> ModelBinding[T]: ...
@@ -117,7 +124,23 @@ class ModelsAPI:
 
     def bound(self, model: str, options: Mapping[str, Any]) -> ModelBinding[Any]:
         """As ``bind``, of a dict: a plain key in it is hidden there, for its frame is on the way of every error."""
-        return ModelBinding(self._service, model, check_options(options))
+        return self._bound(model, options)
+
+    def _bound(self, model: str, options: Any) -> ModelBinding[Any]:
+        """The binding of a call; one without options is kept for the next."""
+        if options:
+            return ModelBinding(self._service, model, check_options(options))
+        kept, version = self._bindings, self._service.registry.table.version
+        try:
+            binding = kept.get((model, version))
+        except TypeError:  # not even hashable: the registry says so
+            binding = None
+        if binding is None:
+            binding = ModelBinding(self._service, model, {})
+            if len(kept) >= MOST_BINDINGS:
+                kept.clear()
+            kept[model, version] = binding
+        return binding
 
     def run(self, model: str, prompt: Prompt, **options: Unpack[RunOptions]) -> Run:
         """Ask a model, execute the tools that it asks for, and ask again with what they gave, until it is done.
@@ -355,6 +378,63 @@ class ModelsAPI:
         self._service.tell()
         return self._service.journal.usage()
 
+    def metrics(self, *, format: Format = "text", budgets: Collection[str] = ()) -> str:
+        """The metrics of all calls so far, as Prometheus reads them; docs/observability.md lists them.
+
+        They are always on. With QUOTH_METRICS_DIR, or the setting ``metrics_dir``, they are those of all processes
+        that have the same folder.
+
+        Args:
+            format: ``text`` (version 0.0.4) or ``openmetrics``.
+            budgets: names of budgets whose limit, spending and reserve are shown too.
+
+        Raises InputError for another format, ConfigurationError where the folder cannot be used.
+        """
+        from .instrumentation.metrics._text import CONTENT_TYPES, render
+
+        if format not in CONTENT_TYPES:
+            raise InputError(f"metrics are told as {' or '.join(CONTENT_TYPES)}, not {format!r:.80}")
+        return render(self._service.metrics(_names(budgets)), format)
+
+    def serve_metrics(
+        self,
+        port: int,
+        *,
+        host: str = "127.0.0.1",
+        allow_remote: bool = False,
+        budgets: Collection[str] = (),
+    ) -> MetricsServer:
+        """Answer GET /metrics on a thread of its own: ``server = models.serve_metrics(9464)``; ``server.close()``.
+
+        Args:
+            port: 0 takes one that is free: ``server.port``, ``server.url``.
+            host: the address to listen on.
+            allow_remote: must be True for an address that other machines reach: there is no password.
+            budgets: as of ``metrics``.
+
+        ``quoth.metrics`` has apps for a web server that is there already.
+        Raises ConfigurationError where it cannot or should not listen there.
+        """
+        from .metrics import MetricsServer
+
+        names = _names(budgets)
+
+        def render(format: Format) -> str:
+            return self.metrics(format=format, budgets=names)
+
+        return MetricsServer(render, port, host, allow_remote=allow_remote)
+
+    def register_metrics(self, registry: Registry | None = None, *, budgets: Collection[str] = ()) -> MetricsCollector:
+        """Put the metrics into a registry of prometheus_client (the default one), beside those of the application.
+
+        They are read when the registry is; ``.remove()`` takes them out. Raises ConfigurationError where
+        prometheus_client is not installed (the extra ``prometheus``), ValueError where they are there already.
+        """
+        from .instrumentation.metrics._bridge import MetricsCollector
+
+        names = _names(budgets)
+        return MetricsCollector(lambda: self._service.metrics(names), registry)
+
     def track(self) -> Within[Tally]:
         """``with models.track() as tally:`` counts the calls made inside, of every ModelsAPI; ``tally.total.usd``.
 
@@ -470,3 +550,8 @@ class ModelsAPI:
             planned = "models.{} is not built yet in this version of quoth"
             message = planned if name in _PLANNED else "ModelsAPI has no attribute {!r}"
             raise AttributeError(message.format(name), name=name, obj=self)
+
+
+def _names(budgets: Collection[str]) -> frozenset[str]:
+    """The names of budgets; one name is one, not its letters."""
+    return frozenset({budgets} if isinstance(budgets, str) else budgets)

@@ -16,15 +16,17 @@ the answer cost (``_accounting``).
 from __future__ import annotations
 
 from _thread import allocate_lock
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Never
 
 from ._call import CallScope, ModelCall
 from ._flow import AsyncDriver, Driver, Flow, arun, run
 from ._registry import SimpleModelRegistry
-from ._settings import Settings, configured, ledger_place, variable
+from ._settings import Settings, configured, ledger_place, metrics_folder, variable
 from ._stream import AsyncStream, Stream, StreamOutput
-from .errors import ConfigurationError, InputError
+from .errors import BudgetUnavailableError, ConfigurationError, InputError
 from .instrumentation._journal import Journal
 from .instrumentation._record import new_call_id
 from .transport import AsyncTransport, Transport
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
     from .embeddings import EmbeddingRequest, EmbeddingResponse
     from .instrumentation._hooks import Hook, HookHandle, Hooks
     from .instrumentation.ledger import Ledger
+    from .instrumentation.metrics._series import Series
+    from .instrumentation.metrics._sharing import Sharing
     from .limits._health import Health
     from .middleware import Middleware
     from .transport._router import AsyncRouter, Router
@@ -51,7 +55,7 @@ class ModelService:
     def __init__(self, settings: Settings, registry: SimpleModelRegistry) -> None:
         self.settings = settings
         self.registry = registry
-        self.journal = Journal()
+        self.journal = Journal(measures=True)
         self.hooks: Hooks | None = None
         """Made with the first hook."""
         self._middleware: tuple[Middleware, ...] = ()
@@ -66,6 +70,11 @@ class ModelService:
         self._ledger: Ledger | None = None
         self._ledger_sought = False
         """Whether settings and environment were asked for one: once, by the first call."""
+        self._sharing: Sharing | None = None
+        self._sharing_sought = False
+        """As of the ledger."""
+        self._shared: dict[str, Sharing] = {}
+        """By folder: what was written there is not to be counted twice."""
 
     @property
     def ledger(self) -> Ledger | None:
@@ -81,6 +90,67 @@ class ModelService:
                         self.journal.ledger = self._ledger.writer
                     self._ledger_sought = True
         return self._ledger
+
+    @property
+    def sharing(self) -> Sharing | None:
+        """Where the metrics of several processes are joined, if anywhere."""
+        if not self._sharing_sought:
+            folder = metrics_folder(self.settings)
+            with self._changing:
+                if folder is not None:
+                    from .instrumentation.metrics._sharing import Sharing
+
+                    made = Sharing(folder, self._measured, self._not_shared)
+                    self._sharing = self._shared.setdefault(folder, made)
+                self._sharing_sought = True
+        return self._sharing
+
+    def _measured(self) -> tuple[Series, Series]:
+        """The metrics of this process: what was counted, and how it stands now."""
+        from .instrumentation.metrics._gauges import gauges
+        from .transport._clock import monotonic
+
+        metrics, counted = self.journal.metrics()
+        if self._ledger is not None and (lost := self._ledger.counts.lost):
+            counted.setdefault("quoth_telemetry_dropped_total", {})["ledger", "lost"] = [lost]
+        lanes = self._health.states(monotonic()) if self._health is not None else ()
+        return counted, gauges(lanes, metrics.model_label)
+
+    def _not_shared(self, words: str, *, first: bool) -> None:
+        """Count that metrics were not written where other processes would find them, and say so once."""
+        self.journal.drop("metrics", "snapshot")
+        if first:
+            from warnings import warn
+
+            with suppress(Exception):  # where warnings are errors: it is counted
+                warn(f"quoth: metrics were not written to {words}; later failures are only counted", RuntimeWarning, 2)
+
+    def metrics(self, budgets: Collection[str] = ()) -> Series:
+        """All metrics; those of budgets by name only. Raises ConfigurationError where other processes' are not had."""
+        self.tell()
+        sharing = self.sharing
+        if sharing is None:
+            counted, gauges = self._measured()
+            series = {**counted, **gauges}
+        else:
+            try:
+                series = sharing.joined()
+            except (OSError, ValueError) as error:
+                raise ConfigurationError(f"the metrics of {sharing.folder} cannot be read: {error}") from None
+        return {**series, **self._money(budgets)} if budgets else series
+
+    def _money(self, names: Collection[str]) -> Series:
+        """The gauges of budgets, where their database answers."""
+        from .instrumentation.metrics._gauges import budget_gauges
+        from .limits._accounts import windows
+        from .transport._clock import time
+
+        try:
+            states = self.budgets.states()
+        except BudgetUnavailableError:
+            self.journal.drop("metrics", "budgets")
+            return {}
+        return budget_gauges(states, names, windows(int(time() * 1000)))
 
     def _ledger_place(self) -> Place | None:
         ledger = self.ledger
@@ -183,6 +253,11 @@ class ModelService:
                 self._prices = _prices_of(self.settings, self._prices)
         if "ledger" in changes:
             self._leave_ledger()
+        if "metrics_dir" in changes:
+            with self._changing:
+                sharing, self._sharing, self._sharing_sought = self._sharing, None, False
+            if sharing is not None:
+                sharing.end()
         if {"transport", "async_transport", "http"} & {*changes}:
             with self._changing:
                 old, self._routers = self._routers, None
@@ -201,7 +276,7 @@ class ModelService:
         from .instrumentation._hooks import Hooks
 
         with self._changing:
-            self.hooks = self.hooks or Hooks()
+            self.hooks = self.hooks or Hooks(partial(self.journal.drop, "hook", "failed"))
         return self.hooks.add(hook)
 
     def use(self, middleware: Middleware) -> Callable[[], None]:
@@ -228,6 +303,8 @@ class ModelService:
             router.close()
         if self._ledger is not None:
             self._ledger.close()
+        if self._sharing is not None:
+            self._sharing.close()
 
     def new_id(self) -> str:
         """An id for what several calls are made for: their parent."""
@@ -301,6 +378,9 @@ class ModelService:
         ledger = self._ledger if self._ledger_sought else self.ledger
         if ledger is not None:
             ledger.writer.ready()
+        sharing = self._sharing if self._sharing_sought else self.sharing
+        if sharing is not None:
+            sharing.ready()
         return CallScope(
             call,
             self.settings,
