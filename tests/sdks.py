@@ -5,6 +5,7 @@ without a network, what needs it skips, and says so.
 """
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -40,6 +41,11 @@ def sdk_python():
             run(*pip, "--retries", "1", "--timeout", "20", "--require-hashes", "-r", str(PINS))
             READY.write_text(made_of, "utf-8")
     return str(PYTHON)
+
+
+def pinned():
+    """The version of each package there."""
+    return dict(re.findall(r"(?m)^([\w.-]+)(?:\[.*\])?==(\S+)", PINS.read_text("utf-8")))
 
 
 @contextmanager

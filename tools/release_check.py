@@ -68,20 +68,24 @@ def build(what: str, source: Path, into: Path, epoch: int, place: Mapping[str, s
     return archive
 
 
-def build_all(root: Path, folder: Path, epoch: int) -> tuple[Path, Path]:
-    """Build everything in every way; give the sdist and the wheel. Raise ReleaseError where two of one kind differ."""
+def build_all(root: Path, folder: Path, epoch: int) -> tuple[Path, Path, list[str]]:
+    """Build everything in every way; give the sdist, the wheel, and what did not come out the same."""
     sdist = build("sdist", root, folder / "sdist", epoch)
     wheel = build("wheel", root, folder / "wheel", epoch)
     inside = unpacked(sdist, folder / "from sdist")
     copy = _copy(root, folder / "elsewhere" / "a copy") if tracked(root) else inside
-    again = [build("sdist", copy, folder / "sdist again", epoch, PLACES[1])]
-    sources = dict.fromkeys((copy, inside))
-    again += [build("wheel", each, folder / f"wheel of {each.name}", epoch, PLACES[1]) for each in sources]
-    for each in again:
-        first = sdist if each.name == sdist.name else wheel
-        if each.read_bytes() != first.read_bytes():
-            raise ReleaseError(f"reproducible: {each.relative_to(folder)} differs from {first.relative_to(folder)}")
-    return sdist, wheel
+    again = {"the sdist of another place": build("sdist", copy, folder / "sdist again", epoch, PLACES[1])}
+    for what, source in {"the wheel of another place": copy, "the wheel of the sdist": inside}.items():
+        again[what] = build("wheel", source, folder / what, epoch, PLACES[1])
+    return (
+        sdist,
+        wheel,
+        [
+            f"reproducible: {what} differs from the first"
+            for what, archive in again.items()
+            if archive.read_bytes() != (sdist if archive.name == sdist.name else wheel).read_bytes()
+        ],
+    )
 
 
 def unpacked(sdist: Path, into: Path) -> Path:
@@ -188,14 +192,14 @@ def version_of(root: Path) -> str:
 def check(root: Path, folder: Path) -> list[Path]:
     """Build and check everything; give what may be released. Raise ReleaseError where something may not."""
     version, epoch, readme = version_of(root), epoch_of(root), (root / "README.md").read_text("utf-8")
-    sdist, wheel = build_all(root, folder, epoch)
-    print(f"reproducible: {sdist.name} twice, {wheel.name} three times, the same bytes")
+    sdist, wheel, problems = build_all(root, folder, epoch)
     own = [str(each) for each in (root, Path.home()) if len(each.parts) > 2]
     known = tracked(root)
-    problems = [*wheel_problems(wheel, version, readme, own), *sdist_problems(sdist, version, readme, own)]
+    problems += [*wheel_problems(wheel, version, readme, own), *sdist_problems(sdist, version, readme, own)]
     problems += [*differing_sources(wheel, sdist, version), *(untracked(sdist, known) if known else ())]
     if problems:
         raise ReleaseError("\n".join(problems))
+    print(f"reproducible: {sdist.name} twice, {wheel.name} three times, the same bytes")
     print("contents: nothing that the lists do not allow, no native code, nothing run at start, no path, host or key")
     problems = install(wheel, folder / "installed", version)
     if problems:
