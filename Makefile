@@ -12,7 +12,7 @@ RELEASE := .venv-release
 SYSTEM := You are a helpful AI assistant. Answer briefly.
 PROMPT := Hello! Tell me one thing about the sea.
 
-.PHONY: hello test sdks emulator lint types architecture bench pins release-check clean
+.PHONY: hello test sdks emulator lint types architecture bench instructions pins release-check clean
 
 hello: $(HELLO)/ready
 	@echo
@@ -48,6 +48,10 @@ architecture: $(TEST)/ready
 bench: $(TEST)/ready
 	$(TEST)/$(BIN)/python bench/startup.py
 	$(TEST)/$(BIN)/python bench/registry.py
+
+# What the hot paths take in instructions and Python calls, held against bench/instructions.json. It wants valgrind.
+instructions: $(TEST)/ready
+	$(TEST)/$(BIN)/python bench/instructions.py --check
 
 # Pin everything anew to the last package, after a change in requirements-*.in or pyproject.toml (docs/releasing.md).
 pins: $(TEST)/ready

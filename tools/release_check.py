@@ -171,6 +171,8 @@ def _environment(**variables: str) -> dict[str, str]:
 
 def _copy(root: Path, into: Path) -> Path:
     for name in tracked(root):
+        if not (root / name).exists():  # deleted, and nobody committed that
+            continue
         (into / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(root / name, into / name)
     return into

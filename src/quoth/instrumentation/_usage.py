@@ -153,7 +153,12 @@ class UsageFold:
         if record.operation == "list_models":
             return
         other = f"{record.provider}/{OTHER}"
-        self._place(self._models, f"{record.provider}/{record.model}", MOST_MODELS, other).add(record)
+        sums = self._place(self._models, f"{record.provider}/{record.model}", MOST_MODELS, other)
+        if not record.tags:
+            sums.add(record)
+            return
+        added = sums_of(record)
+        sums.join(added)
         for name, value in record.tags.items():
             values = self._tags.get(name)
             if values is None:
@@ -161,7 +166,7 @@ class UsageFold:
                     self._overflow += 1
                     continue
                 values = self._tags[name] = {}
-            self._place(values, value, MOST_TAG_VALUES, OTHER).add(record)
+            self._place(values, value, MOST_TAG_VALUES, OTHER).join(added)
 
     def _place(self, sums: dict[str, _Sums], key: str, most: int, other: str) -> _Sums:
         """Where the sums of this key are kept: its own place, else the common one."""
