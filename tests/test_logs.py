@@ -10,7 +10,7 @@ from contextlib import suppress
 import pytest
 
 from faults import CHAT, KEY, reply, serving
-from quoth import ModelsAPI, Response, Settings, Usage
+from quoth import ModelsAPI, Response, RetryPolicy, Settings, Usage
 from quoth.dialects.openai_chat.server import build_error, build_response
 from quoth.errors import APIConnectionError, APIStatusError, InputError, InputTypeError
 from quoth.instrumentation._logs import FIELDS
@@ -127,7 +127,7 @@ def test_a_cost_that_is_not_known_is_never_zero(kept):
 
 def test_retries_and_attempts_are_counted_and_who_was_asked_last_is_named(kept):
     with FakeProvider([Fault(status=503), Fault(status=503), Fault(status=400), ANSWER]) as fake:
-        api = fake.models()
+        api = fake.models(retries=RetryPolicy(backoff=0.001))
         api.log_calls()
         with pytest.raises(APIStatusError):
             api("openai/gpt-6-luna", PROMPT)

@@ -247,12 +247,11 @@ def variable(name: str, label: str, query: str, every: str | None) -> dict[str, 
         "label": label,
         "datasource": SOURCE,
         "query": {"qryType": 1, "query": query, "refId": f"variable-{name}"},
-        "definition": query,
         "refresh": 2,
         "sort": 1,
         "multi": True,
         "includeAll": True,
-        "allValue": every,
+        **({} if every is None else {"allValue": every}),
         "current": {"text": ["All"], "value": ["$__all"]},
         "options": [],
     }
@@ -262,7 +261,7 @@ SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 
 VARIABLES = (
     {"type": "datasource", "name": "datasource", "label": "Data source", "query": "prometheus", "refresh": 1,
-     "current": {}, "options": [], "multi": False, "includeAll": False},
+     "options": [], "multi": False, "includeAll": False},
     variable("job", "Job", "label_values(quoth_build_info, job)", ".*"),
     variable("provider", "Provider", f"label_values(quoth_requests_total{{{JOB}}}, provider)", ".*"),
     # No value for all: the models of the providers that are chosen, for gen_ai metrics have other names of providers.
