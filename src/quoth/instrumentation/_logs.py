@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -96,8 +97,9 @@ def _fields(record: CallRecord) -> dict[str, Any]:
     }
 
 
+@lru_cache(1_024)
 def _shown(text: str | None) -> str | None:
-    """Text of others, on one line."""
+    """Text of others, on one line. Most are the same from call to call."""
     return None if text is None else " ".join(clean(text, LONGEST).split())
 
 
