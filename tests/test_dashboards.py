@@ -180,6 +180,12 @@ def test_the_page_has_no_two_panels_in_one_place_and_ids_are_its_own():
     assert max(x for x, _ in cells) == 23
 
 
+def test_what_to_do_about_an_alert_names_panels_that_there_are():
+    named = {title for alert in ALERTS.values() for title in re.findall(r"\*([^*]+)\*", alert.do)}
+    assert named
+    assert named <= {panel["title"] for panel in PANELS}
+
+
 # Alerts fire when they should, and only then.
 
 # A series has one sample a minute: ``0+2x90`` is 0, then 2 more in each of 90 minutes.

@@ -442,8 +442,8 @@ ALERTS = (
         "Streams of {{ $labels.gen_ai_request_model }} begin after {{ $value | humanizeDuration }} (p95)",
         "One stream in twenty of a model waits for more than 10.24 s for its first piece, retries included. Models "
         "that reason take long: set the limit to what yours need.",
-        "*Waiting before an attempt* and *Retries* tell our waiting from the provider's; ask a smaller model, less "
-        "`reasoning=`, or set `timeout=` and `fallback=`.",
+        "*Waiting before an attempt, p95* and *Retries* tell our waiting from the provider's; ask a smaller model, "
+        "less `reasoning=`, or set `timeout=` and `fallback=`.",
     ),
     Alert(
         "QuothRetriesMany",
