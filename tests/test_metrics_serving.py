@@ -126,12 +126,13 @@ def test_metrics_that_cannot_be_told_are_an_error(tmp_path):
 
 
 def test_closed_is_closed(api):
+    threads = threading.active_count()
     server = api.serve_metrics(0)
     server.close()
     server.close()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", server.port), timeout=5)
-    assert not [each for each in threading.enumerate() if each.name == "quoth-serve-metrics"]
+    assert threading.active_count() == threads
     with api.serve_metrics(server.port) as again:
         assert again.port == server.port
 

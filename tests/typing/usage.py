@@ -50,6 +50,7 @@ from quoth.errors import OutputInvalidError, QuothError, RateLimitError
 from quoth.events import StreamEvent, TextDelta, ToolCallStart
 from quoth.instrumentation import CallRecord, HookHandle, Tally, UsageReport, UsageTotals
 from quoth.instrumentation.ledger import Ledger, LedgerCheck
+from quoth.metrics import MetricsServer, asgi_app, wsgi_app
 from quoth.middleware import Flow, Next
 from quoth.providers import ProviderSpec
 from quoth.providers.credentials import Asked, HeaderCredentials, register_credentials
@@ -624,3 +625,20 @@ def of_the_ledger(api: ModelsAPI) -> None:
     assert_type(api.ledger.check(), LedgerCheck)
     assert_type(api.flush(), bool)
     api.ledger.total(colour="red")  # type: ignore[call-arg]
+
+
+# Metrics.
+
+
+def of_metrics(api: ModelsAPI) -> None:
+    assert_type(api.metrics(), str)
+    assert_type(api.metrics(format="openmetrics", budgets=["team-a"]), str)
+    with api.serve_metrics(9464) as server:
+        assert_type(server, MetricsServer)
+        assert_type((server.url, server.port), tuple[str, int])
+    api.register_metrics().remove()
+    asgi_app(api, budgets=("team-a",))
+    wsgi_app(models)
+    api.configure(metrics_dir="metrics")
+    api.metrics(format="json")  # type: ignore[arg-type]
+    api.serve_metrics(0, exposed=True)  # type: ignore[call-arg]

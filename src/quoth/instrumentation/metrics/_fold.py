@@ -25,6 +25,9 @@ _COUNTS = attrgetter(*TOKEN_BUCKETS)
 _INPUTS = TOKEN_BUCKETS.index("output")
 """So many of the buckets are of what was read; those from here on of what was written."""
 
+_ALL, _PLAIN = range(len(TOKEN_BUCKETS)), (0, _INPUTS)
+"""Which buckets there are, and those that most calls have."""
+
 _BOUNDS = {metric.name: metric.buckets for metric in METRICS}
 _DURATION = "gen_ai_client_operation_duration_seconds"
 _TOKEN_USAGE = "gen_ai_client_token_usage"  # noqa: S105  # a name
@@ -34,6 +37,10 @@ _WAIT = "quoth_attempt_wait_seconds"
 _SECONDS, _TOKENS = _BOUNDS[_DURATION], _BOUNDS[_TOKEN_USAGE]
 _OVERHEADS, _WAITS = _BOUNDS[_OVERHEAD], _BOUNDS[_WAIT]
 
+_FOLLOWS = {"retry": "quoth_retries_total", "fallback": "quoth_fallbacks_total"}
+"""What follows a failure, beside the reasons why nothing does."""
+_NOT_RETRIED = "quoth_not_retried_total"
+
 _MOST_KEPT = 2 * MOST_SERIES
 """Names that are remembered, and label sets whose numbers are at hand."""
 
@@ -41,13 +48,14 @@ _MOST_KEPT = 2 * MOST_SERIES
 class _Call:
     """The numbers of calls that have their names in common. Those of what not every call has are looked up late."""
 
-    __slots__ = ("cost", "duration", "first", "labels", "overhead", "requests", "tokens", "usage", "words")
+    __slots__ = ("cost", "duration", "first", "labels", "nameless", "overhead", "requests", "tokens", "usage", "words")
 
     def __init__(self, requests: Numbers, duration: Numbers, labels: Labels, words: Labels) -> None:
         self.requests = requests
         self.duration = duration
         self.labels = labels
         """Provider and model, in our words."""
+        self.nameless = labels[1] == OTHER
         self.words = words
         """Operation, provider and model, in those of the convention."""
         self.overhead: Numbers | None = None
@@ -67,7 +75,9 @@ class MetricsFold:
         """What went wrong for the first time, in words."""
         self._store = Store()
         self._calls: dict[tuple[str, str, str, str, str | None], _Call] = {}
-        self._attempts: dict[tuple[str, str, str | None], Numbers] = {}
+        self._attempts: dict[tuple[str, str, str | None, int | None], Numbers] = {}
+        self._events: dict[tuple[str, str, str], Numbers] = {}
+        """By metric, provider and reason."""
         self._answered: set[tuple[str, str]] = set()
         self._failures = 0
 
@@ -85,7 +95,7 @@ class MetricsFold:
 
     def drop(self, sink: str, reason: str) -> None:
         """Count what a sink of telemetry did not tell or keep."""
-        self._count("quoth_telemetry_dropped_total", label(sink), label(reason))
+        self._event("quoth_telemetry_dropped_total", sink, reason)
 
     def series(self) -> Series:
         """The numbers of all records so far."""
@@ -101,13 +111,12 @@ class MetricsFold:
         return label(model)
 
     def _add(self, record: CallRecord) -> None:
-        provider, model, seconds = record.provider, record.model, record.seconds
-        if record.outcome == "answered" or record.served_model is not None:
-            self._learn(provider, model)
-        key = (record.operation, provider, model, record.outcome, record.error_kind)
-        call = self._calls.get(key) or self._call(*key)
+        key = (record.operation, record.provider, record.model, record.outcome, record.error_kind)
+        call = self._calls.get(key)
+        if call is None or (call.nameless and record.served_model is not None):
+            call = self._call(key, answered=record.outcome == "answered" or record.served_model is not None)
         call.requests[0] += 1
-        duration = call.duration
+        duration, seconds, attempts = call.duration, record.seconds, record.attempts
         duration[bisect_left(_SECONDS, seconds)] += 1
         duration[-1] += seconds
         if record.stream:
@@ -118,16 +127,30 @@ class MetricsFold:
                     call.first = first if own else None
                 first[bisect_left(_SECONDS, record.first_output_seconds)] += 1
                 first[-1] += record.first_output_seconds
-            self._tries(record.attempts)
+            self._tries(attempts)
         else:
-            own_time = max(seconds - self._tries(record.attempts), 0.0)
+            own_time = max(seconds - self._tries(attempts), 0.0)
             overhead = call.overhead
             if overhead is None:
                 overhead = call.overhead = self._store.at(_OVERHEAD, (record.operation,))[0]
             overhead[bisect_left(_OVERHEADS, own_time)] += 1
             overhead[-1] += own_time
-        if record.usage is not None or record.cost is not None or len(record.attempts) > 1:
-            self._spent(call, record, record.usage, record.cost)
+        usage, cost = record.usage, record.cost
+        if usage is not None and usage.source == "provider":
+            self._used(call, record.operation, _COUNTS(usage))
+        elif cost is not None:
+            self._event("quoth_usage_missing_total", record.provider, usage.source if usage else "no_answer")
+        if cost is not None and cost.femto is not None:
+            total = call.cost
+            if total is None:
+                total, own = self._store.at("quoth_cost_usd_total", call.labels)
+                call.cost = total if own else None
+            total[0] += cost.femto
+        elif cost is not None:
+            self._event("quoth_unpriced_requests_total", record.provider, _unpriced(usage, cost))
+            return
+        if len(attempts) > 1 and any(attempt.billed != "no" for attempt in attempts):
+            self._event("quoth_unpriced_requests_total", record.provider, "lost_attempt")
 
     def _learn(self, provider: str, model: str) -> None:
         """Note that a model has answered: from now on it has its name."""
@@ -137,30 +160,11 @@ class MetricsFold:
             self._calls.clear()
             self._attempts.clear()
 
-    # What an answer used and cost.
-
-    def _spent(self, call: _Call, record: CallRecord, usage: Usage | None, cost: Cost | None) -> None:
-        if usage is not None and usage.source == "provider":
-            self._used(call, record.operation, _COUNTS(usage))
-        elif cost is not None:
-            reason = "no_answer" if usage is None else usage.source
-            self._count("quoth_usage_missing_total", call.labels[0], reason)
-        femto = None if cost is None else cost.femto
-        if femto is not None:
-            total = call.cost
-            if total is None:
-                total, own = self._store.at("quoth_cost_usd_total", call.labels)
-                call.cost = total if own else None
-            total[0] += femto
-        attempts = record.attempts
-        lost = len(attempts) > 1 and any(attempt.billed != "no" for attempt in attempts)
-        if cost is not None and femto is None:
-            self._count("quoth_unpriced_requests_total", call.labels[0], _unpriced(usage, cost))
-        elif lost:
-            self._count("quoth_unpriced_requests_total", call.labels[0], "lost_attempt")
-
     def _used(self, call: _Call, operation: str, counts: tuple[int, ...]) -> None:
-        read, written = sum(counts[:_INPUTS]), sum(counts[_INPUTS:])
+        read, written = counts[0], counts[_INPUTS]
+        plain = read + written == sum(counts)  # as of most calls: nothing stands in the other buckets
+        if not plain:
+            read, written = sum(counts[:_INPUTS]), sum(counts[_INPUTS:])
         usage = call.usage
         if usage is None:
             inputs, own = self._store.at(_TOKEN_USAGE, (*call.words, "input"))
@@ -173,7 +177,8 @@ class MetricsFold:
         if outputs:
             outputs[bisect_left(_TOKENS, written)] += 1
             outputs[-1] += written
-        for index, count in enumerate(counts):
+        for index in _PLAIN if plain else _ALL:
+            count = counts[index]
             if count:
                 tokens = call.tokens[index]
                 if tokens is None:
@@ -188,37 +193,37 @@ class MetricsFold:
         busy = 0.0
         before: str | None = None
         for attempt in attempts:
-            kind = attempt.error_kind
-            numbers = self._attempts.get((attempt.provider, attempt.model, kind)) or self._attempt(attempt)
+            key = attempt.provider, attempt.model, attempt.error_kind, attempt.status
+            numbers = self._attempts.get(key) or self._attempt(key)
             numbers[0] += 1
             busy += attempt.seconds
             if attempt.waited:
                 busy += attempt.waited
-                waits = self._store.at(_WAIT, (label(attempt.provider), "retry" if before == "retry" else "gate"))[0]
+                waits = self._at(_WAIT, attempt.provider, "retry" if before == "retry" else "gate")
                 waits[bisect_left(_WAITS, attempt.waited)] += 1
                 waits[-1] += attempt.waited
             before = attempt.followed_by
-            if before == "retry":
-                self._count("quoth_retries_total", label(attempt.provider), _kind(kind))
-            elif before == "fallback":
-                self._count("quoth_fallbacks_total", label(attempt.provider), _kind(kind))
-            elif before is not None:
-                self._count("quoth_not_retried_total", label(attempt.provider), label(before))
+            if before is not None:
+                metric = _FOLLOWS.get(before)
+                self._event(metric or _NOT_RETRIED, attempt.provider, _kind(attempt.error_kind) if metric else before)
         return busy
 
-    def _attempt(self, attempt: Attempt) -> Numbers:
-        provider, model, kind = attempt.provider, attempt.model, attempt.error_kind
-        if kind is None and attempt.status is not None:
+    def _attempt(self, key: tuple[str, str, str | None, int | None]) -> Numbers:
+        provider, model, kind, status = key
+        if kind is None and status is not None:
             self._learn(provider, model)
         labels = label(provider), self.model_label(provider, model), _kind(kind)
         numbers, own = self._store.at("quoth_attempts_total", labels)
         if own:
-            _keep(self._attempts, (provider, model, kind), numbers)
+            _keep(self._attempts, key, numbers)
         return numbers
 
     # Numbers by their names.
 
-    def _call(self, operation: str, provider: str, model: str, outcome: str, error_kind: str | None) -> _Call:
+    def _call(self, key: tuple[str, str, str, str, str | None], *, answered: bool) -> _Call:
+        operation, provider, model, outcome, error_kind = key
+        if answered:
+            self._learn(provider, model)
         labels = label(provider), self.model_label(provider, model)
         kind = _kind(error_kind)
         words = OPERATIONS[operation], PROVIDERS.get(labels[0], labels[0]), labels[1]
@@ -226,11 +231,20 @@ class MetricsFold:
         duration, too = self._store.at(_DURATION, (*words, kind))
         call = _Call(requests, duration, labels, words)
         if own and too:
-            _keep(self._calls, (operation, provider, model, outcome, error_kind), call)
+            _keep(self._calls, key, call)
         return call
 
-    def _count(self, name: str, *labels: str) -> None:
-        self._store.at(name, labels)[0][0] += 1
+    def _at(self, metric: str, who: str, why: str) -> Numbers:
+        """The numbers of a metric that has two labels: a provider, or a sink, and a reason."""
+        numbers = self._events.get((metric, who, why))
+        if numbers is None:
+            numbers, own = self._store.at(metric, (label(who), label(why)))
+            if own:
+                _keep(self._events, (metric, who, why), numbers)
+        return numbers
+
+    def _event(self, metric: str, who: str, why: str) -> None:
+        self._at(metric, who, why)[0] += 1
 
 
 def _keep(kept: dict[Any, Any], key: Any, value: Any) -> None:
