@@ -24,7 +24,7 @@ LONGEST = 256
 """Characters of a text that are shown."""
 
 FIELDS: dict[str, str] = {
-    "call": "the call's id, as `response.call.id`, the ledger and traces have it",
+    "call": "the call's id, as `response.call.id` and the ledger have it",
     "parent": "the id of what the call was made for: a run, a repair",
     "operation": "`generate`, `embed` or `list_models`",
     "provider": "who was asked, or was asked last",
