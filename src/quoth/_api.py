@@ -59,6 +59,9 @@ _PLANNED = frozenset({
 """Verbs that the design promises and this version does not have."""
 
 
+MOST_BINDINGS = 1_024
+"""Models whose plain bindings are kept."""
+
 Arguments = ParamSpec("Arguments")
 Carried = TypeVar("Carried")
 T = TypeVar("T")
@@ -74,6 +77,7 @@ class ModelsAPI:
 
     def __init__(self, settings: Settings | None = None, *, providers: ProviderTable | None = None) -> None:
         self._service = ModelService(settings or Settings(), SimpleModelRegistry(providers or PROVIDERS))
+        self._bindings: dict[tuple[str, int], ModelBinding[Any]] = {}
 
     @overload
     def __call__(
@@ -97,7 +101,7 @@ class ModelsAPI:
             APIStatusError: the provider said no.
             ResponseParseError: the reply cannot be read; its bytes are in ``body``.
         """
-        return ModelBinding(self._service, model, check_options(options))(prompt)
+        return self._bound(model, options)(prompt)
 
     @overload
     def stream(
@@ -109,7 +113,7 @@ class ModelsAPI:
     ) -> Stream: ...
     def stream(self, model: str, prompt: Prompt, **options: Any) -> Stream[Any]:
         """As a call, piece by piece: ``for piece in models.stream(...)``. Nothing is sent before the first piece."""
-        return ModelBinding(self._service, model, check_options(options)).stream(prompt)
+        return self._bound(model, options).stream(prompt)
 
     @overload
     def bind(self, model: str, *, output: TypeForm[T], **options: Unpack[CallOptions]) -> ModelBinding[T]: ...
@@ -121,7 +125,23 @@ class ModelsAPI:
 
     def bound(self, model: str, options: Mapping[str, Any]) -> ModelBinding[Any]:
         """As ``bind``, of a dict: a plain key in it is hidden there, for its frame is on the way of every error."""
-        return ModelBinding(self._service, model, check_options(options))
+        return self._bound(model, options)
+
+    def _bound(self, model: str, options: Any) -> ModelBinding[Any]:
+        """The binding of a call; one without options is kept for the next."""
+        if options:
+            return ModelBinding(self._service, model, check_options(options))
+        kept, version = self._bindings, self._service.registry.table.version
+        try:
+            binding = kept.get((model, version))
+        except TypeError:  # not even hashable: the registry says so
+            binding = None
+        if binding is None:
+            binding = ModelBinding(self._service, model, {})
+            if len(kept) >= MOST_BINDINGS:
+                kept.clear()
+            kept[model, version] = binding
+        return binding
 
     def run(self, model: str, prompt: Prompt, **options: Unpack[RunOptions]) -> Run:
         """Ask a model, execute the tools that it asks for, and ask again with what they gave, until it is done.

@@ -149,8 +149,9 @@ class CallScope(Scope):
         self.reading: Reading | None = None
         """How the answer of the present target becomes a value."""
         self.host: str | None = None
-        self.secrets: tuple[str, ...] = ()
-        """What no error may show. The first tells the key, or the credentials, from others."""
+        self.secrets: Callable[[], tuple[str, ...]] = tuple
+        """What no error may show; in a function, for what walks over attributes shows them. The first tells the key, or
+        the credentials, from others."""
         self.lane: Lane | None = None
         self.trial = False
         """Whether this attempt is the one that tries an open breaker."""
@@ -311,7 +312,7 @@ class CallScope(Scope):
 
     def concerns(self, error: QuothError, target: ModelCall) -> None:
         """Say on an error of this target whom it is about, and take out the key that it was asked with."""
-        for secret in self.secrets:
+        for secret in self.secrets():
             error.redact(secret)
         error.provider = error.provider or target.provider.spec.name
         error.model = error.model or target.provider.model
@@ -332,7 +333,7 @@ class CallScope(Scope):
             self.close_hold(self.billed_by(error))
         if isinstance(error, QuothError):
             self._annotate(error)
-        self.secrets, self.reader = (), None  # what an error leads to holds no key and no reply that echoes it
+        self.secrets, self.reader = tuple, None  # what an error leads to holds no key and no reply that echoes it
         self._tell(self._record(ending, error))
         if not may_be_collected:
             self.closed()

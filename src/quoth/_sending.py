@@ -37,7 +37,8 @@ from .providers._address import (
     url_in_force,
     wants_credentials,
 )
-from .providers._auth import KeySource, Secret, read_key
+from .providers._auth import Secret, read_key
+from .providers._choosing import advise, advise_size, choose_wire
 from .providers._provider import AnswerReader
 from .providers._spec import ProviderSpec
 from .types import ModelRequest
@@ -98,8 +99,6 @@ def read_on(reader: AnswerReader) -> Generator[Step, Any, bytes]:
 
 def _choose(target: ModelCall, scope: CallScope) -> ModelCall:
     """The call on the wire that suits it. What is known to be refused there is said before it is sent."""
-    from .providers._choosing import advise, choose_wire
-
     spec = target.provider.spec
 
     def foreign() -> bool:
@@ -119,8 +118,6 @@ def _spell(call: ModelCall, scope: CallScope, *, stream: bool) -> WireRequest:
     wire = call.provider.build(replace(request, stream=stream))
     scope.changes += wire.changes
     if call.provider.spec.limits is not None:
-        from .providers._choosing import advise_size
-
         advise_size(call.provider, call.request, len(wire.body), call.check)
     return wire
 
@@ -145,7 +142,8 @@ def _reader(target: ModelCall, reply: WireReply, scope: CallScope) -> AnswerRead
 def send(target: ModelCall, scope: CallScope, wire: WireRequest, *, stream: bool) -> Generator[Step, Any, WireReply]:
     """Send it once, when it may pass; raise what the transport or the provider says against it."""
     request, proof = yield from _address(target, scope, wire)
-    key = scope.secrets[0] if scope.secrets else None
+    secrets = scope.secrets()
+    key = secrets[0] if secrets else None
     lane = scope.lane = scope.health.lane(target.provider.id, scope.host or "", key)
     if not lane.clear:
         yield from _pass(target, lane, scope)
@@ -211,17 +209,18 @@ def _address(
 ) -> Generator[Step, Any, tuple[HTTPRequest, Proof | None]]:
     provider, settings = call.provider, scope.settings
     own, given = call.given, told_of(provider.spec, settings)
-    if own.api_key:
-        own = replace(own, api_key=(yield from _key_now(own.api_key, "api_key")))
-    elif given.api_key:
-        given = replace(given, api_key=(yield from _key_now(given.api_key, key_name(provider.spec))))
+    if callable(own.api_key):
+        own = replace(own, api_key=(yield from _asked_for_key(own.api_key, "api_key")))
+    elif own.api_key is None and callable(given.api_key):
+        given = replace(given, api_key=(yield from _asked_for_key(given.api_key, key_name(provider.spec))))
     credentials: Credentials | None = None
     if wants_credentials(provider.spec, own, given, os.environ):
         credentials = yield from _credentials(provider.spec, given, scope)
     address = find_address(provider.spec, own, given, os.environ, provider.wire, credentials=credentials)
     if not address.base_url.startswith("local:"):
         _refuse_offline(settings)
-    scope.secrets = credentials.secrets() if credentials else (address.api_key,) if address.api_key else ()
+    secrets = credentials.secrets() if credentials else (address.api_key,) if address.api_key else ()
+    scope.secrets = lambda: secrets
     scope.host = f"host:{host_of(address.base_url)}"  # some hosts of one provider charge more than others
     return provider.address(wire, address, call.headers), _proof(credentials, address) if credentials else None
 
@@ -255,11 +254,9 @@ def told_of(spec: ProviderSpec, settings: Settings) -> Given:
 _NOTHING = Given()
 
 
-def _key_now(source: KeySource, name: str) -> Generator[Step, Any, KeySource]:
-    """A source that need not be asked any more: a function may wait for a vault, so no event loop waits with it."""
-    if not callable(source):
-        return source
-    key: str = yield Call(partial(read_key, source, name))
+def _asked_for_key(function: Callable[[], str | Secret], name: str) -> Generator[Step, Any, Secret]:
+    """The key that a function gives now: it may wait for a vault, so no event loop waits with it."""
+    key: str = yield Call(partial(read_key, function, name))
     return Secret(key)
 
 

@@ -314,6 +314,9 @@ def named(values: Mapping[str, Named], names: Iterable[str]) -> Named | None:
     """The value under the first of these names that a mapping has, in any case: settings may name as ids do."""
     if not values:
         return None
+    for name in names:
+        if name in values:
+            return values[name]
     lowered = {name.lower(): value for name, value in values.items()}
     return next((lowered[name] for name in names if name in lowered), None)
 

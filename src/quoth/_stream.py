@@ -97,8 +97,9 @@ class _Reading(Generic[Driving, Parsed_co]):
         self._driver.scope.closed()
 
     def __del__(self) -> None:
-        if self._driver is not None:
-            self._driver.close()
+        driver = getattr(self, "_driver", None)  # a copy, which cannot be made whole, has none
+        if driver is not None:
+            driver.close()
 
 
 def _closed() -> NoReturn:

@@ -62,14 +62,17 @@ REQUEST_ID_HEADERS = (
     "x-debug-trace-id",  # Cohere
     "cf-ray",  # the one of the network before it, where the provider has none of its own
 )
+_REQUEST_ID_RANKS = {name: rank for rank, name in enumerate(REQUEST_ID_HEADERS)}
 
 
 def request_id(headers: Headers) -> str | None:
     """The provider's id of the request, by the first of the headers that are known to hold one; or None."""
-    for name in REQUEST_ID_HEADERS:
-        if value := header(headers, name):
-            return value
-    return None
+    best, found = len(_REQUEST_ID_RANKS), None
+    for name, value in headers:
+        rank = _REQUEST_ID_RANKS.get(name)
+        if rank is not None and rank < best and value:
+            best, found = rank, value
+    return found
 
 
 class WireRequest(Struct, frozen=True, kw_only=True, gc=False):

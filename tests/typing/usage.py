@@ -41,6 +41,7 @@ from quoth import (
     ToolCall,
     ToolChoice,
     Usage,
+    media,
     models,
 )
 from quoth._estimating import Estimate, Repricing
@@ -189,6 +190,14 @@ def prompts() -> None:
     models("gpt-4", 4)  # type: ignore[call-overload]
     models("gpt-4", b"bytes")  # type: ignore[arg-type]
     models("gpt-4", models("gpt-4", "Hi"))  # type: ignore[call-overload]
+
+
+async def what_is_fetched(url: str) -> None:
+    models("gpt-4", ["What is this?", media.fetch(url)])
+    models("gpt-4", ["What is this?", await media.afetch(url, timeout=5)])
+    media.fetch(b"https://host/cat.png")  # type: ignore[arg-type]
+    if isinstance(found := media.fetch(url, max_bytes=1_000_000), Image):
+        assert_type(found, Image)
 
 
 def a_conversation_grows() -> list[Message]:

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from ..types import Usage
 from ._kept import Wire
 
-__all__ = ["reported_or_spelled", "usage_word", "whole_number"]
+__all__ = ["reported_or_spelled", "usage_word", "whole_number", "whole_numbers"]
 
 LARGEST = 2**53
 """No count is larger: above it a JSON number is no exact integer everywhere, and no bill either."""
+
+
+def whole_numbers(values: Iterable[object]) -> list[int] | None:
+    """Counts, zero where a value is None; None where one can be no count."""
+    counts: list[int] = []
+    for value in values:
+        if type(value) is int and 0 <= value <= LARGEST:  # as most are: without a call
+            counts.append(value)
+            continue
+        count = 0 if value is None else whole_number(value)
+        if count is None:
+            return None
+        counts.append(count)
+    return counts
 
 
 def whole_number(value: object) -> int | None:

@@ -60,19 +60,17 @@ def residue(original: Mapping[str, Any], built: Mapping[str, Any], *, absent: bo
     """What ``overlay`` must put over ``built`` to give ``original`` again; without ``absent``, additions only."""
     rest: Wire = {}
     for key, value in original.items():
-        if key.startswith(":"):  # such keys are ours
-            continue
         mine = built.get(key, rest)  # rest: a value that no field can be
         if mine is rest:
-            rest[key] = value
+            if not key.startswith(":"):  # such keys are ours
+                rest[key] = value
         elif mine != value or type(mine) is not type(value):  # false is 0 to Python, and not on a wire
             nested = isinstance(mine, dict) and isinstance(value, dict)
             below = residue(value, mine, absent=absent) if nested else value
             if below or not nested:
                 rest[key] = below
-    missing = [key for key in built if key not in original]
-    if missing and absent:
-        rest[ABSENT] = missing
+    if absent and not built.keys() <= original.keys():
+        rest[ABSENT] = [key for key in built if key not in original]
     return rest
 
 

@@ -217,8 +217,7 @@ def _given_url(spec: ProviderSpec, call: Given, settings: Given, environment: Ma
     if call.base_url:
         return _Found(call.base_url, _CALL, "base_url")  # checked with the call's other options
     if settings.base_url:
-        source = f"base_urls[{spec.name!r}] of the settings"
-        return _Found(check_base_url(settings.base_url, source), _SETTINGS, source)
+        return _Found(settings.base_url, _SETTINGS, f"base_urls[{spec.name!r}] of the settings")  # checked there
     if variable := first_set(spec.base_url_variables, environment):
         source = f"the environment variable {variable}"
         url = check_base_url(_relocated(spec, environment[variable].strip()), source)
@@ -323,9 +322,9 @@ def _path_of(url: str) -> str:
 
 
 def _find_key(spec: ProviderSpec, call: Given, settings: Given, environment: Mapping[str, str]) -> _Found | None:
-    if call.api_key:
+    if call.api_key is not None:
         return _Found(read_key(call.api_key, "api_key"), _CALL, "api_key")
-    if settings.api_key:
+    if settings.api_key is not None:
         source = key_name(spec)
         return _Found(read_key(settings.api_key, source), _SETTINGS, source)
     if variable := first_set((*spec.token_variables, *spec.key_variables), environment):
@@ -374,7 +373,10 @@ def _missing(spec: ProviderSpec) -> MissingKeyError:
 
 def first_set(variables: tuple[str, ...], environment: Mapping[str, str]) -> str | None:
     """The first of these variables that holds more than white space."""
-    return next((name for name in variables if environment.get(name, "").strip()), None)
+    for name in variables:
+        if environment.get(name, "").strip():
+            return name
+    return None
 
 
 def check_base_url(url: str, source: str) -> str:
@@ -403,8 +405,8 @@ def _shown(url: str) -> str:
 
 def host_of(url: str) -> str:
     """The host of a plain base URL, without its port."""
-    match = re.fullmatch(_URL, url)
-    return match["host"] if match else ""
+    where = url.partition("://")[2].partition("/")[0]
+    return where[: where.find("]") + 1] if where.startswith("[") else where.partition(":")[0]
 
 
 def is_loopback(url: str) -> bool:
@@ -413,4 +415,9 @@ def is_loopback(url: str) -> bool:
     if host in ("localhost", "[::1]"):
         return True
     parts = host.split(".")
-    return len(parts) == 4 and parts[0] == "127" and all(part.isdecimal() and int(part) < 256 for part in parts)
+    return len(parts) == 4 and parts[0] == "127" and all(map(_is_byte, parts))
+
+
+def _is_byte(text: str) -> bool:
+    """Whether this is a part of an IPv4 address; digits of other scripts make it a name, that may be anybody's."""
+    return text.isascii() and text.isdecimal() and len(text) < 4 and int(text) < 256

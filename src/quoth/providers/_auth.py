@@ -29,7 +29,6 @@ __all__ = [
     "read_key",
 ]
 
-_CONTROL = r"[\x00-\x1f\x7f]"
 _VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
 
 
@@ -159,7 +158,7 @@ def _asked(function: Callable[[], str | Secret], name: str) -> str:
 def check_key(key: str, source: str) -> str:
     """The key without surrounding white space; raise ConfigurationError where it cannot stand in a header."""
     key = key.strip()
-    if not key or re.search(_CONTROL, key) or not key.isascii():
+    if not (key.isascii() and key.isprintable() and key):
         raise ConfigurationError(f"{source} holds no usable key: it is empty, or has a control or non-ASCII character")
     return key
 

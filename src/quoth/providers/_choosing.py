@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from ..dialects import CLIENTS
 from ..errors import CapabilityWarning, NotBuiltError, UnsupportedContentError, UnsupportedParameterError
-from ..types import Audio, Document, Image, ModelRequest
+from ..types import Audio, Document, Image, Message, ModelRequest, Text
 from ._provider import Provider
 from ._spec import CheckLevel, MediaLimits
 
@@ -135,8 +135,16 @@ def _too_much(limits: MediaLimits, request: ModelRequest, size: int) -> str | No
 
 def _is_to_look_at(provider: Provider, request: ModelRequest) -> bool:
     """Whether any of the matters may be one: mostly none may, and every call asks."""
-    asks = request.tools or request.temperature is not None or request.max_tokens is not None
-    return bool(asks or provider.denied or provider.retired)
+    if request.tools or request.temperature is not None or request.max_tokens is not None or provider.retired:
+        return True
+    denied = provider.denied
+    return bool(denied) and ("answers" in denied or any(not _is_text(message) for message in request.messages))
+
+
+def _is_text(message: Message) -> bool:
+    """Whether it is one text, as most are, and so nothing that a model could not read."""
+    parts = message.parts
+    return len(parts) == 1 and parts[0].__class__ is Text
 
 
 def _retired(provider: Provider, request: ModelRequest) -> str | None:  # noqa: ARG001  # one form for all matters

@@ -248,6 +248,11 @@ class AnswerReader:
         """Whether anything of the answer itself has come: more than that there will be one."""
 
     @property
+    def _label(self) -> str:
+        """What the server calls the body."""
+        return self._reply.header("content-type") or ""
+
+    @property
     def ended(self) -> bool:
         """Whether the whole answer is there."""
         return self._whole is not None or self._folding.ended
@@ -261,6 +266,9 @@ class AnswerReader:
 
         Raises ResponseParseError, with its bytes, where it is none; the provider's error, where it is one.
         """
+        if self._provider.dialect.is_stream(body.lstrip(_BLANK), self._label) is False:
+            self._whole = self._guarded(self._read_whole, body)
+            return self._whole
         self.feed(body)
         self._close()
         if not self.ended:
@@ -281,7 +289,7 @@ class AnswerReader:
         """Whether the body has begun as events do; it is joined anew only until that is known."""
         begun = b"".join(self._pieces).lstrip(_BLANK)
         self._pieces = [begun]
-        stream = self._provider.dialect.is_stream(begun, self._reply.header("content-type") or "")
+        stream = self._provider.dialect.is_stream(begun, self._label)
         self._whole_body = stream is False
         return stream is True
 
@@ -296,15 +304,12 @@ class AnswerReader:
         if parser is not None:
             return self._kept(lambda _: parser.end(), b"")
         body = b"".join(self._pieces)
-        if body.strip() or not self._asked_for_stream():  # else a stream of nothing: it was cut
+        if body.strip() or not self._label.startswith(_STREAMS):  # else a stream of nothing: it was cut
             self._whole = self._guarded(self._read_whole, body)
         return []
 
-    def _asked_for_stream(self) -> bool:
-        return (self._reply.header("content-type") or "").startswith(_STREAMS)
-
     def _read_whole(self, body: bytes) -> Response:
-        reply = replace(self._reply, body=body)
+        reply = self._reply if self._reply.body is body else replace(self._reply, body=body)
         try:
             response = self._provider.dialect.parse_response(reply, self._provider.wire.quirks)
             return response if self._told is None else self._told.response(response)

@@ -14,12 +14,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...types import Usage
-from .._counts import reported_or_spelled, usage_word, whole_number
+from .._counts import reported_or_spelled, usage_word, whole_number, whole_numbers
 from .._kept import Wire
 
 __all__ = ["merge_usage", "parse_usage", "served", "write_usage"]
 
 _FIELDS = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "output_tokens")
+
+_LIFETIMES = ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")
 
 _NOTHING: Mapping[str, Any] = {}
 
@@ -78,12 +80,11 @@ def _compactions(reported: Wire) -> Iterator[Wire]:
 
 def _counts(counted: Wire) -> list[int] | None:
     """Input, cache read, written for 5 minutes, for an hour, output; None where one cannot be."""
-    counts = [_count(counted.get(field)) for field in _FIELDS]
     split = _object(counted, "cache_creation")
-    short, long = (_count(split.get(f"ephemeral_{lifetime}_input_tokens")) for lifetime in ("5m", "1h"))
-    plain, read, written, output = counts
-    if plain is None or read is None or written is None or output is None or short is None or long is None:
+    counts = whole_numbers((*map(counted.get, _FIELDS), *map(split.get, _LIFETIMES)))
+    if counts is None:
         return None
+    plain, read, written, output, short, long = counts
     if counted.get("cache_creation_input_tokens") is None:
         written = short + long
     if short + long > written:

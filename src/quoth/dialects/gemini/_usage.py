@@ -16,7 +16,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from ...types import Usage
-from .._counts import reported_or_spelled, whole_number
+from .._counts import reported_or_spelled, whole_number, whole_numbers
 from .._kept import Wire
 
 __all__ = ["later_usage", "parse_usage", "served_tier", "with_searches", "write_usage"]
@@ -49,10 +49,10 @@ def parse_usage(reported: object) -> Usage:
 
 def _partition(reported: Wire) -> Usage | None:
     """The buckets; None where a count cannot be."""
-    counts = [0 if reported.get(name) is None else whole_number(reported[name]) for name in COUNTS]
-    prompt, written, thoughts, tools, cached, total = counts
-    if prompt is None or written is None or thoughts is None or tools is None or cached is None or total is None:
+    counts = whole_numbers(map(reported.get, COUNTS))
+    if counts is None:
         return None
+    prompt, written, thoughts, tools, cached, total = counts
     heard = _modality(reported, "promptTokensDetails", "audio")
     heard_cached = _modality(reported, "cacheTokensDetails", "audio")
     heard_tools = _modality(reported, "toolUsePromptTokensDetails", "audio")

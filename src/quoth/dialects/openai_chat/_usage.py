@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...types import Usage
-from .._counts import reported_or_spelled, whole_number
+from .._counts import reported_or_spelled, whole_number, whole_numbers
 from .._kept import Wire
 
 __all__ = ["parse_usage", "write_usage"]
@@ -46,24 +46,20 @@ def _counts(usage: Wire) -> list[int] | None:
     cached = prompt.get("cached_tokens")
     if cached is None:
         cached = next((usage[name] for name in _CACHED if usage.get(name) is not None), None)
-    counts: list[int] = []
-    for value in (
-        usage.get("prompt_tokens"),
-        usage.get("completion_tokens"),
-        usage.get("total_tokens"),
-        cached,
-        prompt.get("cache_write_tokens"),
-        prompt.get("audio_tokens"),
-        _reasoning(usage, completion),
-        completion.get("audio_tokens"),
-        completion.get("image_tokens"),
-        tools.get("web_search_requests"),  # OpenRouter
-    ):
-        count = 0 if value is None else whole_number(value)
-        if count is None:
-            return None
-        counts.append(count)
-    return counts
+    return whole_numbers(
+        (
+            usage.get("prompt_tokens"),
+            usage.get("completion_tokens"),
+            usage.get("total_tokens"),
+            cached,
+            prompt.get("cache_write_tokens"),
+            prompt.get("audio_tokens"),
+            _reasoning(usage, completion),
+            completion.get("audio_tokens"),
+            completion.get("image_tokens"),
+            tools.get("web_search_requests"),  # OpenRouter
+        )
+    )
 
 
 _CACHED = (

@@ -54,7 +54,7 @@ def write_input(messages: Sequence[Message], changes: list[str]) -> Wire:
 
 def _told_apart(message: Message, field: str) -> str | None:
     """The text of a message that stood in a field of its own, and still is such a text."""
-    if residue_of(message).get(FIELD) != field or message.name is not None:
+    if not message.provider_data or residue_of(message).get(FIELD) != field or message.name is not None:
         return None
     content = write_content(message.parts, None, message.role)
     return content if isinstance(content, str) else None
@@ -126,8 +126,8 @@ def _left_out(part: Part, changes: list[str], *, spare_reasoning: bool) -> bool:
 def _write_message_item(message: Message, content: list[Part]) -> Wire:
     data = residue_of(message)
     mark: Mapping[str, Any] = residue_of(content[0]).get(ITEM, {}) if content else {}
-    form = mark.get(FORM) or data.get(FORM)
-    return overlay(overlay(message_item(message.role, content, form), data), mark)
+    wire = message_item(message.role, content, mark.get(FORM) or data.get(FORM))
+    return overlay(overlay(wire, data), mark) if data or mark else wire
 
 
 # Reading.

@@ -70,7 +70,8 @@ def _write_part(part: Part, role: Role) -> Wire:
     writer = _PART_WRITERS.get(type(part))
     if writer is None:
         raise UnsupportedContentError(f"OpenAI Responses cannot carry {type(part).__name__} inside a content")
-    return overlay(writer(part, role), residue_of(part))
+    wire = writer(part, role)
+    return overlay(wire, residue_of(part)) if part.provider_data else wire
 
 
 def _write_text(text: Text, role: Role) -> Wire:
@@ -137,9 +138,12 @@ def read_content(content: Any, role: Role) -> tuple[Part, ...]:
     """The parts of a string or a list; nothing where it is neither."""
     if isinstance(content, str):
         return (Text(text=content),) if content else ()
-    if isinstance(content, list) and all(isinstance(entry, dict) for entry in content):
+    if isinstance(content, list) and {*map(type, content)} <= _OBJECT:
         return tuple([_read_part(entry, role) for entry in content])
     return ()
+
+
+_OBJECT = {dict}
 
 
 def content_form(spelled: Any, parts: Sequence[Part]) -> Wire:
@@ -271,9 +275,8 @@ def read_message_item(item: Wire) -> tuple[list[Part], Wire]:
     parts = (Text(text=""),) if spelled == "" else read_content(spelled, "assistant")
     if not parts:
         return [opaque_item(item)], {}
-    form = content_form(spelled, parts)
-    built = message_item("assistant", parts, form.get(FORM))
-    return [*parts], {**form, **residue(item, built)}
+    built = {"type": "message", "role": "assistant", "content": spelled}  # which the parts give back, each its own
+    return [*parts], {**content_form(spelled, parts), **residue(item, built)}
 
 
 def begin_item(parts: list[Part], mark: Wire) -> list[Part]:

@@ -69,8 +69,6 @@ class MetricsFold:
     """Adds records one by one, under the journal's lock."""
 
     def __init__(self) -> None:
-        self.taken = 0
-        """Records that were added."""
         self.untold: str | None = None
         """What went wrong for the first time, in words."""
         self._store = Store()
@@ -83,7 +81,6 @@ class MetricsFold:
 
     def add(self, record: CallRecord) -> None:
         """Count one record. Raises nothing."""
-        self.taken += 1
         try:
             if record.operation in OPERATIONS:
                 self._add(record)

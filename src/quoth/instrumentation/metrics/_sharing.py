@@ -29,7 +29,7 @@ from ..._database._files import is_at, make_folder
 from ._gauges import join_gauges
 from ._series import Labels, Numbers, Series, Store
 
-__all__ = ["AT_EXIT", "PAUSE", "Sharing"]
+__all__ = ["Sharing"]
 
 PAUSE = 1.0
 """Seconds between two looks whether there is something new to write."""
@@ -71,6 +71,9 @@ class Sharing:
         self._failed = failed
         self._members: dict[int, _Member] = {}
         self._ready: set[int] = set()
+        """Processes that have somebody who writes."""
+        self._leaving: set[int] = set()
+        """Those whose end is waited for."""
 
     def ready(self) -> None:
         """See that this process has somebody who writes. Called where a call begins."""
@@ -79,14 +82,16 @@ class Sharing:
             self._begin(pid)
 
     def _begin(self, pid: int) -> None:
-        import atexit
+        if pid not in self._leaving:
+            import atexit
 
-        if not self._ready:  # a forked child inherits it
-            atexit.register(self.close)
+            if not self._leaving:  # a forked child inherits it
+                atexit.register(self.close)
+            self._leaving.add(pid)
+            multiprocessing = sys.modules.get("multiprocessing.util")
+            if multiprocessing is not None:
+                multiprocessing.Finalize(None, self.close, exitpriority=0)
         self._ready.add(pid)
-        multiprocessing = sys.modules.get("multiprocessing.util")
-        if multiprocessing is not None:
-            multiprocessing.Finalize(None, self.close, exitpriority=0)
         with suppress(RuntimeError):  # no thread can be started any more: it is written at the end
             self._member().start()
 
@@ -94,7 +99,7 @@ class Sharing:
         pid = os.getpid()
         member = self._members.get(pid)
         if member is None:
-            inherited = [*self._members.values()]
+            inherited = [each for owner, each in [*self._members.items()] if owner != pid]
             member = self._members.setdefault(pid, _Member(self.folder, self._collect, self._failed))
             for each in inherited:
                 each.let_go()
@@ -113,10 +118,7 @@ class Sharing:
 
     def end(self) -> None:
         """Close: this process is no member any more, until something is written again."""
-        import atexit
-
         self.close()
-        atexit.unregister(self.close)
         member = self._members.get(os.getpid())
         if member is not None:
             member.let_go()
@@ -136,6 +138,7 @@ class _Member:
         self._base: Series = {}
         """What a former member of this process has written: it is not counted again."""
         self._written: tuple[Series, Series] = ({}, {})
+        self._starting = allocate_lock()
         self._thread: Thread | None = None
         self._stop = Event()
         self._said = False
@@ -144,17 +147,21 @@ class _Member:
     # The thread.
 
     def start(self) -> None:
-        self._stop = Event()
-        self._thread = Thread(target=self._run, args=(self._stop,), name="quoth-metrics", daemon=True)
-        self._thread.start()
+        with self._starting:
+            if self._thread is None:
+                self._stop = Event()
+                thread = Thread(target=self._run, args=(self._stop,), name="quoth-metrics", daemon=True)
+                thread.start()
+                self._thread = thread
 
     def _run(self, stop: Event) -> None:
         while not stop.wait(PAUSE):
             self._write_or_say()
 
     def stop(self) -> None:
-        self._stop.set()
-        thread, self._thread = self._thread, None
+        with self._starting:
+            self._stop.set()
+            thread, self._thread = self._thread, None
         if thread is not None:
             thread.join(AT_EXIT)
         self._write_or_say()
@@ -304,13 +311,13 @@ def _series(entries: Entries) -> Series:
 
 
 def _without(series: Series, base: Series) -> Series:
-    """The numbers less those of a base; its label sets are among these."""
+    """The numbers less those of a base. A ledger that was replaced has lost less than the one before: not below 0."""
     if not base:
         return series
     nothing: dict[Labels, Numbers] = {}
     return {
         name: {
-            labels: [number - less for number, less in zip(numbers, base.get(name, nothing)[labels], strict=True)]
+            labels: [max(number - less, 0) for number, less in zip(numbers, base[name][labels], strict=True)]
             if labels in base.get(name, nothing)
             else numbers
             for labels, numbers in known.items()
