@@ -68,11 +68,6 @@ def test_the_examples_of_what_a_call_costs_run():
     run(blocks("docs/costs.md", "python"))
 
 
-def test_the_examples_of_metrics_run():
-    pytest.importorskip("prometheus_client")
-    run(blocks("docs/metrics.md", "python"))
-
-
 def test_the_examples_of_media_run(tmp_path):
     (tmp_path / "cat.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     (tmp_path / "report.pdf").write_bytes(b"%PDF-1.7")
@@ -104,6 +99,21 @@ def test_the_examples_of_tools_and_chats_run(tmp_path):
         )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     assert "It rains." in done.stdout
+
+
+def test_the_examples_of_observability_run():
+    pytest.importorskip("prometheus_client")
+    code = "\n".join(blocks("docs/observability.md", "python")).replace("9464", "0")
+    with FakeProvider("Hello.") as fake:
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False,
+            env={**os.environ, **fake.environment(), "PYTHONPATH": str(ROOT / "src")},
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(
+        r"INFO:quoth:call=[0-9a-f-]+ operation=generate provider=openai model=gpt-6-luna .*\n", done.stderr
+    )
+    assert "quoth_build_info{" in done.stdout
 
 
 def run(examples):

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from .embeddings import EmbeddingResponse
     from .instrumentation import CallRecord, Hook, HookHandle, Tally, UsageReport
     from .instrumentation._days import Day
+    from .instrumentation._logs import LogFormat
     from .instrumentation.ledger import Ledger
     from .instrumentation.metrics._bridge import MetricsCollector, Registry
     from .instrumentation.metrics._text import Format
@@ -506,6 +507,18 @@ class ModelsAPI:
         if not callable(given) or is_async(given):
             raise InputTypeError("on_call takes a plain function of one CallRecord; an async one would never run")
         return self._service.on_call(hook)
+
+    def log_calls(self, *, format: LogFormat = "text", tags: Iterable[str] = ()) -> HookHandle:
+        """Log one line for each call that begins from now on: at INFO, on the logger ``quoth``, when it has ended.
+
+        ``models.log_calls(format="json", tags=["feature"])``. A line has no prompt, no answer and no key, and of the
+        tags those that are named; docs/observability.md lists its fields, which the LogRecord has as attributes too.
+        Where it is printed is for the application's own logging to say. A handler that fails hurts no call.
+        ``.remove()`` ends it.
+        """
+        from .instrumentation._logs import call_logger
+
+        return self._service.on_call(call_logger(format, tags))
 
     def use(self, middleware: Middleware) -> Callable[[], None]:
         """Put middleware around each call that begins from now on; see ``quoth.middleware``.

@@ -421,6 +421,8 @@ def hooks() -> None:
     assert_type(handle, HookHandle)
     handle.remove()
     models.on_call(carried)  # type: ignore[arg-type]
+    assert_type(models.log_calls(format="json", tags=["feature"]), HookHandle)
+    models.log_calls(format="xml")  # type: ignore[arg-type]
 
 
 def transports() -> ModelsAPI:
