@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from ._flow import Scope
 from ._scope import Counter
 from ._settings import Settings, policy_of, timeout_of
-from .errors import APIStatusError, QuothError, Sent
+from .errors import SHORTEST_KEY, APIStatusError, QuothError, Sent
 from .events import ResponseStart, StreamEvent
 from .instrumentation._journal import Journal
 from .instrumentation._record import CallRecord, Operation, new_call_id
@@ -198,7 +198,7 @@ class CallScope(Scope):
     def replied(self, reply: WireReply) -> None:
         """Keep what the head of a reply says."""
         self._sent, self._status, self._headers = "yes", reply.status, reply.headers
-        self._request_id = request_id(reply.headers)
+        self._request_id = self.without_secrets(request_id(reply.headers))
 
     @property
     def tried(self) -> bool:
@@ -250,6 +250,14 @@ class CallScope(Scope):
         self._holds += 1
         return f"{self.id}/{self._holds}"
 
+    def without_secrets(self, said: str | None) -> str | None:
+        """What a provider said, fit for the record: without the key that it echoes."""
+        if said:
+            for secret in self.secrets():
+                if len(secret) >= SHORTEST_KEY:
+                    said = said.replace(secret, "[redacted]")
+        return said or None
+
     def close_hold(self, billed: Sent) -> None:
         """Give back what the attempt holds where it certainly cost nothing; else it is spent, whole.
 
@@ -276,7 +284,7 @@ class CallScope(Scope):
     def took(self, response: Response) -> None:
         """Count a priced answer. Middleware may ask more than once: all that it was given is paid."""
         self.count(response.usage, response.cost)
-        self.served_model, self.finish_reason = response.model or None, response.finish_reason
+        self.served_model, self.finish_reason = self.without_secrets(response.model), response.finish_reason
         self.answer = response
 
     def count(self, usage: Usage, cost: Cost) -> None:
