@@ -1,0 +1,184 @@
+"""The comparison's part of docs/faults.md, made from committed facts and from nothing else."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, NamedTuple
+
+from judge import CLASSES, classes
+from scenes import APART, GRACE, SCENES
+
+BEGIN = "<!-- made by: python bench/faults.py -->\n"
+END = "<!-- end of what bench/faults.py makes -->\n"
+CHAT, MESSAGES, GEMINI = "openai_chat", "anthropic_messages", "gemini"
+WIRES = {CHAT: "Chat Completions", MESSAGES: "Messages", GEMINI: "Gemini"}
+SHELLS = ("blocking", "asyncio")
+
+
+class Client(NamedTuple):
+    """A client, the wires that it speaks here, where its own errors live, and how it was set."""
+
+    name: str
+    wires: tuple[str, ...]
+    own: list[str]
+    settings: str
+
+
+class Seat(NamedTuple):
+    """One column of facts."""
+
+    client: str
+    wire: str
+    shell: str
+
+
+CLIENTS = (
+    Client("quoth", (CHAT, MESSAGES, GEMINI), ["quoth.errors"], "`Settings(timeout=3, retries=0)`"),
+    Client("openai", (CHAT,), ["openai"], "`OpenAI(timeout=3, max_retries=0)`: of each wait for bytes"),
+    Client("anthropic", (MESSAGES,), ["anthropic"], "`Anthropic(timeout=3, max_retries=0)`: of each wait for bytes"),
+    Client(
+        "google-genai",
+        (GEMINI,),
+        ["google.genai.errors"],
+        "`HttpOptions(timeout=3000, retry_options=HttpRetryOptions(attempts=1))`: of each wait for bytes",
+    ),
+    Client(
+        "litellm",
+        (CHAT,),
+        ["litellm.exceptions", "openai"],
+        "`completion(timeout=3, num_retries=0, max_retries=0)`, `LITELLM_LOCAL_MODEL_COST_MAP=True`; "
+        "`model=\"openai/m\"`",
+    ),
+    Client(
+        "lm15",
+        (CHAT,),
+        ["lm15.errors"],
+        "`StdlibTransport(connect_timeout=3, read_timeout=3, write_timeout=3, pool_timeout=3)`; it never retries",
+    ),
+    Client(
+        "pydantic-ai",
+        (CHAT,),
+        ["pydantic_ai.exceptions"],
+        "`ModelSettings(timeout=3, request_timeout=3)` by `pydantic_ai.direct`, over `AsyncOpenAI(max_retries=0)`",
+    ),
+)
+OWN = {client.name: client.own for client in CLIENTS}
+
+NOTES: dict[str, str] = {}
+"""What was looked at by hand, by scene."""
+
+
+def rendered(results: dict[str, Any]) -> str:
+    """The part of the page: everything between the marks."""
+    return "\n".join([*_head(results), *_summary(results), *_table(results), *_notes(), *_apart()])
+
+
+def put_into(page: str, part: str) -> str:
+    """The page with this part between its marks, or behind it where it has none yet."""
+    before, _, rest = page.partition(BEGIN)
+    return before.rstrip("\n") + "\n\n" + BEGIN + part + END + rest.partition(END)[2]
+
+
+def _head(results: dict[str, Any]) -> list[str]:
+    rows = [
+        f"| {client.name} {results['versions'][client.name]} | {', '.join(WIRES[wire] for wire in client.wires)} | "
+        f"{client.settings} | {', '.join(f'`{module}`' for module in client.own)} |"
+        for client in CLIENTS
+    ]
+    return [
+        "| | wires | settings | its own errors |",
+        "|---|---|---|---|",
+        *rows,
+        "",
+        f"Facts of {results['date']}, Python {results['python']} on {results['system']}; nothing in them is drawn by "
+        "chance, so there is no seed. Where a scene is about retries, each client had two instead of none "
+        "(`num_retries=2`, `attempts=3`; lm15 none).",
+        "",
+        "What may come of a scene, the worst first:",
+        "",
+        *[f"- **{name}**: {meaning}." for name, meaning in CLASSES.items()],
+        "- ✓: a right answer, or an error of the library's own within the time; whichever the scene calls right.",
+        "",
+    ]
+
+
+def _verdicts(results: dict[str, Any], seat: Seat) -> dict[str, list[str]]:
+    return {name: classes(name, facts, OWN[seat.client]) for name, facts in results["facts"]["/".join(seat)].items()}
+
+
+def _seats(shell: str) -> list[Seat]:
+    return [Seat(client.name, wire, shell) for client in CLIENTS for wire in client.wires]
+
+
+def _summary(results: dict[str, Any]) -> list[str]:
+    lines = [
+        "Scenes by the worst that is true of them, blocking / asyncio (the fork is played by blocking calls alone):",
+        "",
+        f"| | ✓ | {' | '.join(CLASSES)} |",
+        "|---|" + "---|" * (len(CLASSES) + 1),
+    ]
+    for seat in _seats("blocking"):
+        counts = [
+            Counter(found[0] if found else "" for found in _verdicts(results, seat._replace(shell=shell)).values())
+            for shell in SHELLS
+        ]
+        cells = [_two(*(count[name] for count in counts)) for name in ("", *CLASSES)]
+        lines.append(f"| {_title(seat)} | {' | '.join(cells)} |")
+    return [*lines, ""]
+
+
+def _two(blocking: int, asyncio: int) -> str:
+    return f"{blocking} / {asyncio}" if blocking or asyncio else "–"
+
+
+def _title(seat: Seat) -> str:
+    return f"{seat.client}, {WIRES[seat.wire]}"
+
+
+def _table(results: dict[str, Any]) -> list[str]:
+    seats = _seats("blocking")
+    lines = [
+        "The number is that of the list above. A word behind a semicolon is asyncio's, where it ends otherwise; the "
+        "class that was raised stands where it is not the library's.",
+        "",
+        f"| | scene | what the other side does | right | {' | '.join(_title(seat) for seat in seats)} |",
+        "|---|---|---|---|" + "---|" * len(seats),
+    ]
+    for scene in sorted(SCENES, key=lambda scene: scene.number):
+        mark = f" [{list(NOTES).index(scene.name) + 1}]" if scene.name in NOTES else ""
+        cells = []
+        for seat in seats:
+            one, other = (_cell(results, seat._replace(shell=shell), scene.name) for shell in SHELLS)
+            cells.append(one if other in (one, "") else f"{one}; {other}")
+        lines.append(f"| {scene.number} | `{scene.name}`{mark} | {scene.does} | {scene.expect} | {' | '.join(cells)} |")
+    return [*lines, ""]
+
+
+def _cell(results: dict[str, Any], seat: Seat, name: str) -> str:
+    facts = results["facts"]["/".join(seat)].get(name)
+    if facts is None:
+        return ""
+    found = classes(name, facts, OWN[seat.client])
+    words = [_with_error(each, facts) for each in found]
+    return ", ".join(words) or "✓"
+
+
+def _with_error(name: str, facts: dict[str, Any]) -> str:
+    if name != "foreign":
+        return f"**{name}**"
+    error = facts["error"]
+    raised = error["mro"][0].rpartition(".")[2]
+    return f"**foreign** `{raised}`" if error.get("pickle") in (None, "same") else f"**foreign** `{raised}`"
+
+
+def _notes() -> list[str]:
+    return [f"{number}. `{name}`: {note}" for number, (name, note) in enumerate(NOTES.items(), 1)] + [""]
+
+
+def _apart() -> list[str]:
+    return [
+        f"Not put to the peers: {' '.join(f'{number}: {why}' for number, why in sorted(APART.items()))} Of the others, "
+        "what needs settings of ours is left out: full pools, certificates of an authority of one's own, caps. "
+        f"A call is killed {GRACE:g} s after its timeout.",
+        "",
+    ]
