@@ -1,7 +1,7 @@
 """The faults of tests/faults.py against quoth and its peers: what each makes of them, by facts and one judge.
 
-    python bench/faults.py                     # all clients, both shells; some ten minutes
-    python bench/faults.py --client lm15 --scene no-end --show      # look closer; writes nothing
+    python bench/faults.py                     # all clients, by blocking calls; some five minutes
+    python bench/faults.py --client lm15 --scene no-end --shell asyncio --show     # look closer
     python bench/faults.py --write             # docs/faults.md anew from the newest results, without a run
 
 Servers are threads of this process on 127.0.0.1. Each client runs in its own pinned environment (bench/peers.py), in
@@ -21,7 +21,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,11 +34,11 @@ PAGE = ROOT / "docs" / "faults.md"
 sys.path[:0] = [str(HERE), str(ROOT / "src")]
 
 from judge import classes  # noqa: E402  # behind the path
-from page import CLIENTS, SHELLS, Seat, put_into, rendered  # noqa: E402
+from page import CLIENTS, SEATS, Seat, put_into, rendered  # noqa: E402
 from peers import python_of  # noqa: E402
 from scenes import GRACE, SCENES, TIMEOUT, Scene, staged  # noqa: E402
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 """Seconds for a driver to start, or to tell its facts after a call."""
 WARM_UP = [scene for scene in SCENES if scene.name in ("name-twice", "crlf")]
 """One whole answer and one streamed."""
@@ -122,7 +122,9 @@ def played(seat: Seat, scenes: Iterable[Scene], folder: str) -> dict[str, Any]:
     return {"versions": driver.versions, "facts": found}
 
 
-def _once(driver: Driver, scene: Scene, seat: Seat, limit: float = TIMEOUT + GRACE) -> tuple[dict[str, Any], dict[str, Any]]:
+def _once(
+    driver: Driver, scene: Scene, seat: Seat, limit: float = TIMEOUT + GRACE
+) -> tuple[dict[str, Any], dict[str, Any]]:
     with staged(scene, seat.wire, seat.shell) as stage:
         facts = driver.play(stage.job, limit)
         return facts, stage.facts()
@@ -153,7 +155,8 @@ def cleaned(facts: dict[str, Any]) -> dict[str, Any]:
 def main() -> int:
     options = _options()
     if not options.write:
-        seats = [seat for seat in _seats() if not options.client or seat.client in options.client]
+        chosen = [seat for seat in SEATS if not options.client or seat.client in options.client]
+        seats = [seat._replace(shell=options.shell) for seat in chosen]
         scenes = [scene for scene in SCENES if not options.scene or scene.name in options.scene]
         for client in {seat.client: None for seat in seats}:
             python_of(client)
@@ -161,7 +164,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(options.jobs) as pool:
             done = dict(zip(seats, pool.map(lambda seat: played(seat, scenes, folder), seats), strict=True))
         print(f"{time.monotonic() - began:.0f} s", file=sys.stderr)
-        if options.client or options.scene or options.show:
+        if options.client or options.scene or options.show or options.shell != "blocking":
             _show(done, full=options.show)
             return 0
         results = results_of(done)
@@ -177,17 +180,11 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--client", action="append", default=[], help="only this one, and write nothing")
     parser.add_argument("--scene", action="append", default=[], help="only this one, and write nothing")
+    parser.add_argument("--shell", choices=("blocking", "asyncio"), default="blocking", help="asyncio writes nothing")
     parser.add_argument("--show", action="store_true", help="print the facts, and write nothing")
     parser.add_argument("--write", action="store_true", help="make the page from the newest results, without a run")
     parser.add_argument("--jobs", type=int, default=4, metavar="N", help="drivers at once (4)")
     return parser.parse_args()
-
-
-def _seats() -> Iterator[Seat]:
-    for client in CLIENTS:
-        for wire in client.wires:
-            for shell in SHELLS:
-                yield Seat(client.name, wire, shell)
 
 
 def _show(done: dict[Seat, dict[str, Any]], full: bool) -> None:

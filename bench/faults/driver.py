@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from io import StringIO
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 PATIENCE = 1.0
@@ -58,7 +59,7 @@ class Client(Protocol):
     async def aclose(self, opened: Any) -> None: ...
 
 
-class Unreadable(Exception):
+class UnreadableError(Exception):
     """The call came back as if it had an answer, and reading it as documented failed."""
 
 
@@ -68,7 +69,7 @@ def reading() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        raise Unreadable(type(error).__name__) from error
+        raise UnreadableError(type(error).__name__) from error
 
 
 def main(client: Client) -> None:
@@ -115,7 +116,7 @@ class _Played:
             if self.job["fork"]:
                 self.facts["child"] = self._child(opened)
                 self.said(self.client.ask(opened, self.job))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # whatever it is, it is a fact
             self.raised(error)
         self.tell({"returned": time.monotonic() - self.begun})
         self.before_close()
@@ -128,7 +129,7 @@ class _Played:
         if not child:
             try:
                 os._exit(CHILD.index("answered" if self.client.ask(opened, self.job).text == "Hello" else "wrong"))
-            except BaseException:  # whatever it is, the child ends here
+            except BaseException:  # noqa: BLE001  # whatever it is, the child ends here
                 os._exit(CHILD.index("error"))
         end = time.monotonic() + self.job["timeout"] + 1
         while time.monotonic() < end:
@@ -148,7 +149,7 @@ class _Played:
             for _ in range(self.job["calls"]):
                 self.said(await self.client.aask(opened, self.job))
                 await asyncio.sleep(self.job["pause"])
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # whatever it is, it is a fact
             self.raised(error)
         self.tell({"returned": time.monotonic() - self.begun})
         if self.job["leave"]:
@@ -167,13 +168,15 @@ class _Played:
         self.facts["seconds"] = round(time.monotonic() - self.begun, 2)
         counts = {name: count for name, count in (("input", said.input), ("output", said.output)) if count is not None}
         self.facts.update(text=shown(said.text), finish=said.finish and shown(said.finish))
-        self.facts["usage"] = {name: shown(count) if isinstance(count, str) else count for name, count in counts.items()}
+        self.facts["usage"] = {
+            name: shown(count) if isinstance(count, str) else count for name, count in counts.items()
+        }
         if said.marked:
             self.facts["usage"]["marked"] = True
 
     def raised(self, error: Exception) -> None:
         self.facts.setdefault("seconds", round(time.monotonic() - self.begun, 2))
-        if isinstance(error, Unreadable):
+        if isinstance(error, UnreadableError):
             self.facts["unreadable"] = str(error)
             return
         self.facts["seconds"] = round(time.monotonic() - self.begun, 2)
@@ -249,9 +252,8 @@ def _peak_memory(reset: bool = False) -> int:
     """The most memory that this process has had since the last reset, in bytes; 0 where Linux does not say."""
     try:
         if reset:
-            with open("/proc/self/clear_refs", "w", encoding="ascii") as file:
-                file.write("5")
-        with open("/proc/self/status", encoding="ascii", errors="replace") as status:
+            Path("/proc/self/clear_refs").write_text("5", "ascii")
+        with Path("/proc/self/status").open(encoding="ascii", errors="replace") as status:
             return next(int(line.split()[1]) << 10 for line in status if line.startswith("VmHWM"))
     except OSError:
         return 0
@@ -259,10 +261,11 @@ def _peak_memory(reset: bool = False) -> int:
 
 def _texts_with(secrets: list[str], error: BaseException, log: str) -> dict[str, Any]:
     """Where a secret stands: in which texts of the error, its causes included, or in the log."""
-    causes, each = [], error
-    while each is not None and each not in causes:
-        causes.append(each)
-        each = each.__cause__ or each.__context__  # type: ignore[assignment]
+    causes: list[BaseException] = []
+    following: BaseException | None = error
+    while following is not None and following not in causes:
+        causes.append(following)
+        following = following.__cause__ or following.__context__
     texts = {
         "str": "".join(map(str, causes)),
         "repr": "".join(map(repr, causes)),
@@ -273,7 +276,7 @@ def _texts_with(secrets: list[str], error: BaseException, log: str) -> dict[str,
     }
     try:
         texts["pickle"] = pickle.dumps(error).decode("latin-1")
-    except Exception:  # told by _pickled
+    except Exception:  # noqa: BLE001  # whatever it is, it is a fact
         texts["pickle"] = ""
     return {"key_in": [name for name, text in texts.items() if any(secret in text for secret in secrets)]}
 
@@ -282,7 +285,7 @@ def _pickled(error: BaseException) -> str:
     """What becomes of the error on its way through a pickle: same, or what else."""
     try:
         back = pickle.loads(pickle.dumps(error))
-    except Exception as failure:
+    except Exception as failure:  # noqa: BLE001  # whatever it is, it is a fact
         return f"fails: {type(failure).__name__}"
     return "same" if type(back) is type(error) and str(back) == str(error) else f"becomes {type(back).__name__}"
 

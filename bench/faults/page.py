@@ -12,7 +12,6 @@ BEGIN = "<!-- made by: python bench/faults.py -->\n"
 END = "<!-- end of what bench/faults.py makes -->\n"
 CHAT, MESSAGES, GEMINI = "openai_chat", "anthropic_messages", "gemini"
 WIRES = {CHAT: "Chat Completions", MESSAGES: "Messages", GEMINI: "Gemini"}
-SHELLS = ("blocking", "asyncio")
 
 
 class Client(NamedTuple):
@@ -25,7 +24,7 @@ class Client(NamedTuple):
 
 
 class Seat(NamedTuple):
-    """One column of facts."""
+    """One client on one wire, and how it is called: blocking or asyncio."""
 
     client: str
     wire: str
@@ -47,7 +46,7 @@ CLIENTS = (
         (CHAT,),
         ["litellm.exceptions", "openai"],
         "`completion(timeout=3, num_retries=0, max_retries=0)`, `LITELLM_LOCAL_MODEL_COST_MAP=True`; "
-        "`model=\"openai/m\"`",
+        '`model="openai/m"`',
     ),
     Client(
         "lm15",
@@ -62,6 +61,7 @@ CLIENTS = (
         "`ModelSettings(timeout=3, request_timeout=3)` by `pydantic_ai.direct`, over `AsyncOpenAI(max_retries=0)`",
     ),
 )
+SEATS = [Seat(client.name, wire, "blocking") for client in CLIENTS for wire in client.wires]
 OWN = {client.name: client.own for client in CLIENTS}
 
 NOTES: dict[str, str] = {}
@@ -90,9 +90,11 @@ def _head(results: dict[str, Any]) -> list[str]:
         "|---|---|---|---|",
         *rows,
         "",
-        f"Facts of {results['date']}, Python {results['python']} on {results['system']}; nothing in them is drawn by "
-        "chance, so there is no seed. Where a scene is about retries, each client had two instead of none "
-        "(`num_retries=2`, `attempts=3`; lm15 none).",
+        (
+            f"Facts of {results['date']}, Python {results['python']} on {results['system']}, by blocking calls. "
+            "Nothing in them is drawn by chance, so there is no seed. Where a scene is about retries, each client had two "
+            "instead of none (`num_retries=2`, `attempts=3`; lm15 none)."
+        ),
         "",
         "What may come of a scene, the worst first:",
         "",
@@ -106,29 +108,17 @@ def _verdicts(results: dict[str, Any], seat: Seat) -> dict[str, list[str]]:
     return {name: classes(name, facts, OWN[seat.client]) for name, facts in results["facts"]["/".join(seat)].items()}
 
 
-def _seats(shell: str) -> list[Seat]:
-    return [Seat(client.name, wire, shell) for client in CLIENTS for wire in client.wires]
-
-
 def _summary(results: dict[str, Any]) -> list[str]:
     lines = [
-        "Scenes by the worst that is true of them, blocking / asyncio (the fork is played by blocking calls alone):",
+        "Scenes by the worst that is true of them:",
         "",
         f"| | ✓ | {' | '.join(CLASSES)} |",
         "|---|" + "---|" * (len(CLASSES) + 1),
     ]
-    for seat in _seats("blocking"):
-        counts = [
-            Counter(found[0] if found else "" for found in _verdicts(results, seat._replace(shell=shell)).values())
-            for shell in SHELLS
-        ]
-        cells = [_two(*(count[name] for count in counts)) for name in ("", *CLASSES)]
-        lines.append(f"| {_title(seat)} | {' | '.join(cells)} |")
+    for seat in SEATS:
+        count = Counter(found[0] if found else "" for found in _verdicts(results, seat).values())
+        lines.append(f"| {_title(seat)} | {' | '.join([str(count[name] or '–') for name in ('', *CLASSES)])} |")
     return [*lines, ""]
-
-
-def _two(blocking: int, asyncio: int) -> str:
-    return f"{blocking} / {asyncio}" if blocking or asyncio else "–"
 
 
 def _title(seat: Seat) -> str:
@@ -136,28 +126,21 @@ def _title(seat: Seat) -> str:
 
 
 def _table(results: dict[str, Any]) -> list[str]:
-    seats = _seats("blocking")
     lines = [
-        "The number is that of the list above. A word behind a semicolon is asyncio's, where it ends otherwise; the "
-        "class that was raised stands where it is not the library's.",
+        "The number is that of the list above. Behind `foreign` stands the class that was raised.",
         "",
-        f"| | scene | what the other side does | right | {' | '.join(_title(seat) for seat in seats)} |",
-        "|---|---|---|---|" + "---|" * len(seats),
+        f"| | scene | what the other side does | right | {' | '.join(_title(seat) for seat in SEATS)} |",
+        "|---|---|---|---|" + "---|" * len(SEATS),
     ]
     for scene in sorted(SCENES, key=lambda scene: scene.number):
         mark = f" [{list(NOTES).index(scene.name) + 1}]" if scene.name in NOTES else ""
-        cells = []
-        for seat in seats:
-            one, other = (_cell(results, seat._replace(shell=shell), scene.name) for shell in SHELLS)
-            cells.append(one if other in (one, "") else f"{one}; {other}")
+        cells = [_cell(results, seat, scene.name) for seat in SEATS]
         lines.append(f"| {scene.number} | `{scene.name}`{mark} | {scene.does} | {scene.expect} | {' | '.join(cells)} |")
     return [*lines, ""]
 
 
 def _cell(results: dict[str, Any], seat: Seat, name: str) -> str:
-    facts = results["facts"]["/".join(seat)].get(name)
-    if facts is None:
-        return ""
+    facts = results["facts"]["/".join(seat)][name]
     found = classes(name, facts, OWN[seat.client])
     words = [_with_error(each, facts) for each in found]
     return ", ".join(words) or "✓"
@@ -166,9 +149,7 @@ def _cell(results: dict[str, Any], seat: Seat, name: str) -> str:
 def _with_error(name: str, facts: dict[str, Any]) -> str:
     if name != "foreign":
         return f"**{name}**"
-    error = facts["error"]
-    raised = error["mro"][0].rpartition(".")[2]
-    return f"**foreign** `{raised}`" if error.get("pickle") in (None, "same") else f"**foreign** `{raised}`"
+    return f"**foreign** `{facts['error']['mro'][0].rpartition('.')[2]}`"
 
 
 def _notes() -> list[str]:
@@ -177,8 +158,10 @@ def _notes() -> list[str]:
 
 def _apart() -> list[str]:
     return [
-        f"Not put to the peers: {' '.join(f'{number}: {why}' for number, why in sorted(APART.items()))} Of the others, "
-        "what needs settings of ours is left out: full pools, certificates of an authority of one's own, caps. "
-        f"A call is killed {GRACE:g} s after its timeout.",
+        (
+            f"Not put to the peers: {' '.join(f'{number}: {why}' for number, why in sorted(APART.items()))} Of the "
+            "others, what needs settings of ours is left out: full pools, an authority of one's own, caps. "
+            f"A call is killed {GRACE:g} s after its timeout."
+        ),
         "",
     ]

@@ -77,7 +77,9 @@ class Scene:
 SCENES: list[Scene] = []
 
 
-def scene(number: int, name: str, expect: Literal["answer", "error", "either"], does: str, **more: Any) -> Any:
+def scene(
+    number: int, name: str, expect: Literal["answer", "error", "either"], does: str, **more: Any
+) -> Callable[[Scripts], Scripts]:
     """Put a scene into the list; the function makes its scripts for a wire."""
 
     def keep(scripts: Scripts) -> Scripts:
@@ -270,9 +272,7 @@ scene(
     12, "line-break-in-key", "error", "nothing: the key holds a line break and a header",
     key=KEY + "\r\nx-evil: 1", injected=b"x-evil",
 )(_reply(_as_it_is))  # fmt: skip
-scene(13, "redirect", "either", "redirects (307) to another host, which answers")(
-    lambda _: [_redirect]
-)
+scene(13, "redirect", "either", "redirects (307) to another host, which answers")(lambda _: [_redirect])
 
 
 def _redirect(peer: Any) -> None:
@@ -466,7 +466,9 @@ def _(wire: str) -> list[Script]:
     return [played.chunked([b"".join(_events(wire, "a" * 2000, piece=1))])]
 
 
-@scene(31, "dropped", "answer", "nothing: the consumer drops a stream after a piece", stream=True, leave=True, text=None)
+@scene(
+    31, "dropped", "answer", "nothing: the consumer drops a stream after a piece", stream=True, leave=True, text=None
+)
 def _(wire: str) -> list[Script]:
     return [played.stalling(STREAM + _chunk(b"".join(_until_text(wire))))]
 
@@ -484,7 +486,9 @@ def _waits(value: bytes) -> Scripts:
 
 scene(35, "wait-negative", "either", "429, and asks to wait -5 s", retries=2)(_waits(b"-5"))
 scene(35, "wait-nan", "either", "429, and asks to wait NaN s", retries=2)(_waits(b"NaN"))
-scene(35, "wait-past", "either", "429, and asks to wait until 2015", retries=2)(_waits(b"Wed, 21 Oct 2015 07:28:00 GMT"))
+scene(35, "wait-past", "either", "429, and asks to wait until 2015", retries=2)(
+    _waits(b"Wed, 21 Oct 2015 07:28:00 GMT")
+)
 scene(35, "wait-day", "error", "429, and asks to wait a day", retries=2)(
     lambda wire: [played.reply(_error_of(wire), OK, b"Retry-After: 86400", status=429)]
 )
