@@ -57,6 +57,8 @@ FOREIGN = {"mro": ["json.decoder.JSONDecodeError", "builtins.ValueError"], "pick
         ("no-end", {"text": "Hell"}, ["wrong"]),
         ("no-end", {"error": OWN}, []),
         ("no-end", {"error": OWN, "sockets": [0, 1]}, ["leak"]),
+        ("no-end", {"error": OWN, "threads": [5, 7]}, []),
+        ("no-end", {"error": OWN, "threads": [40, 42]}, ["leak"]),
         ("no-end", {"error": {**OWN, "key_in": ["repr"]}, "threads": [1, 1]}, ["leak"]),
         ("no-end", {"error": {**OWN, "key_in": ["pickle"]}}, []),
         ("pickle", {"error": {**OWN, "key_in": ["pickle"]}}, ["leak"]),

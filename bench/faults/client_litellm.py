@@ -20,8 +20,7 @@ class LiteLLM(OpenAI):
             "api_key": job["key"],
             "api_base": job["url"] + "/v1",
             "timeout": job["timeout"],
-            "num_retries": job["retries"],
-            "max_retries": 0,
+            "max_retries": job["retries"],
         }
 
     aopen = open

@@ -13,14 +13,16 @@ CLASSES = {
     "zero tokens where none was told",
     "foreign": "raised what is not of the library's own errors, or what a pickle cannot bring back",
     "lost": "raised an error of its own though a whole, right answer had come",
-    "leak": "did not give back a socket or a thread, each time; showed a key or a password; or shared its connection "
-    "with a forked child",
+    "leak": "did not give back a socket, or went on to more than 40 threads; showed a key or a password; or shared "
+    "its connection with a forked child",
     "slow": f"back later than {TIMEOUT + 1:g} s",
     "memory": "took more than 150 MB for a reply of 200 kB",
 }
 """From the worst: a scene counts by the first that is true of it, and shows all."""
 
 MEMORY_MB = 150
+POOL = 40
+"""Threads that a client's pool may grow to: concurrent.futures makes 32 at most, unless it is told otherwise."""
 BY_NAME = {scene.name: scene for scene in SCENES}
 
 
@@ -71,7 +73,8 @@ def _leaks(scene: Scene, facts: dict[str, Any]) -> bool:
         return True  # what an error carries into a pickle is one property, and counts once, not under each fault
     if scene.fork and facts["connections"] < 2:
         return True
-    return any(after > before for before, after in (facts.get("sockets", (0, 0)), facts.get("threads", (0, 0))))
+    (sockets, sockets_after), (threads, threads_after) = facts.get("sockets", (0, 0)), facts.get("threads", (0, 0))
+    return sockets_after > sockets or threads_after > max(threads, POOL)
 
 
 def short(text: str, longest: int = 100) -> str:

@@ -45,8 +45,7 @@ CLIENTS = (
         "litellm",
         (CHAT,),
         ["litellm.exceptions", "openai"],
-        "`completion(timeout=3, num_retries=0, max_retries=0)`, `LITELLM_LOCAL_MODEL_COST_MAP=True`; "
-        '`model="openai/m"`',
+        '`completion(timeout=3, max_retries=0)`, `LITELLM_LOCAL_MODEL_COST_MAP=True`; `model="openai/m"`',
     ),
     Client(
         "lm15",
@@ -64,7 +63,25 @@ CLIENTS = (
 SEATS = [Seat(client.name, wire, "blocking") for client in CLIENTS for wire in client.wires]
 OWN = {client.name: client.own for client in CLIENTS}
 
-NOTES: dict[str, str] = {}
+NOTES = {
+    "line-break-in-key": "no client let the header through. The others quote the refused one in their error, and so the "
+    "key.",
+    "redirect": "to follow is a choice, and not counted; quoth and lm15 do not, the others sent the prompt on. "
+    "google-genai sends its key in a header that went with it.",
+    "large-error": "quoth's message ends at 2,000 characters; the others carry all 10 MB, and LiteLLM's came after 30 s "
+    "when it was let.",
+    "no-usage": "LiteLLM and pydantic-ai give counts of zero, which nothing tells from none.",
+    "no-usage-stream": "Anthropic's own servers always tell usage there; a compatible one may not.",
+    "usage-negative": "an SDK that hands on the wire's own object hands on -5: not counted. pydantic-ai says zero for "
+    "both counts, quoth that they are suspect.",
+    "large-event": "quoth refuses it, for its cap of 16 MB. The others answer.",
+    "no-end": "the reason to finish is None with the SDKs, so who looks can see it; pydantic-ai says `stop`.",
+    "quota": "tries are not counted, only time: google-genai waits longer between its three.",
+    "no-time-to-wait": "their timeout is that of one try, and the wait between two is no part of it.",
+    "fork": "the answers were right, one after the other; but both processes used one connection.",
+    "pickle": "what an error takes into its pickle is counted here alone. Those of openai, LiteLLM and lm15 cannot be "
+    "loaded again, google-genai's come back as their base class, and those of the three SDKs hold the key.",
+}
 """What was looked at by hand, by scene."""
 
 
@@ -92,8 +109,8 @@ def _head(results: dict[str, Any]) -> list[str]:
         "",
         (
             f"Facts of {results['date']}, Python {results['python']} on {results['system']}, by blocking calls. "
-            "Nothing in them is drawn by chance, so there is no seed. Where a scene is about retries, each client had two "
-            "instead of none (`num_retries=2`, `attempts=3`; lm15 none)."
+            "Nothing in them is drawn by chance, so there is no seed. Where a scene is about retries, each had two "
+            "instead of none (`attempts=3` for google-genai; lm15 none)."
         ),
         "",
         "What may come of a scene, the worst first:",
