@@ -2,6 +2,7 @@
 
 import json
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from faults import FAULTS
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT / "bench" / "faults"))
-judge, page, scenes = (pytest.importorskip(name) for name in ("judge", "page", "scenes"))
+judge, page, scenes = (import_module(name) for name in ("judge", "page", "scenes"))
 
 RESULTS = max((ROOT / "bench" / "results").glob("faults-*.json"))
 FACTS = json.loads(RESULTS.read_text(encoding="utf-8"))

@@ -74,7 +74,7 @@ def _leaks(scene: Scene, facts: dict[str, Any]) -> bool:
     if scene.fork and facts["connections"] < 2:
         return True
     (sockets, sockets_after), (threads, threads_after) = facts.get("sockets", (0, 0)), facts.get("threads", (0, 0))
-    return sockets_after > sockets or threads_after > max(threads, POOL)
+    return bool(sockets_after > sockets or threads_after > max(threads, POOL))
 
 
 def short(text: str, longest: int = 100) -> str:

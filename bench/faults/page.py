@@ -64,12 +64,12 @@ SEATS = [Seat(client.name, wire, "blocking") for client in CLIENTS for wire in c
 OWN = {client.name: client.own for client in CLIENTS}
 
 NOTES = {
-    "line-break-in-key": "no client let the header through. The others quote the refused one in their error, and so the "
+    "line-break-in-key": "no client let the header through. The others quote the refused one in their error, so the "
     "key.",
     "redirect": "to follow is a choice, and not counted; quoth and lm15 do not, the others sent the prompt on. "
     "google-genai sends its key in a header that went with it.",
-    "large-error": "quoth's message ends at 2,000 characters; the others carry all 10 MB, and LiteLLM's came after 30 s "
-    "when it was let.",
+    "large-error": "quoth's message ends at 2,000 characters; the others carry all 10 MB, LiteLLM's after 30 s if "
+    "it is let.",
     "no-usage": "LiteLLM and pydantic-ai give counts of zero, which nothing tells from none.",
     "no-usage-stream": "Anthropic's own servers always tell usage there; a compatible one may not.",
     "usage-negative": "an SDK that hands on the wire's own object hands on -5: not counted. pydantic-ai says zero for "
@@ -110,7 +110,9 @@ def _head(results: dict[str, Any]) -> list[str]:
         (
             f"Facts of {results['date']}, Python {results['python']} on {results['system']}, by blocking calls. "
             "Nothing in them is drawn by chance, so there is no seed. Where a scene is about retries, each had two "
-            "instead of none (`attempts=3` for google-genai; lm15 none)."
+            "instead of none (`attempts=3` for google-genai; lm15 none). "
+            "LiteLLM's six scenes of retries are of a second run, as its `num_retries` needs a package that it does "
+            "not bring; `max_retries` does not."
         ),
         "",
         "What may come of a scene, the worst first:",
