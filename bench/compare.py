@@ -44,6 +44,7 @@ SEED = 7
 FORMS = ("quoth bound", "quoth messages", "quoth gemini")
 """They share quoth's memory: it is measured once."""
 MOST_CALLS = 100_000
+DROPPED = ("QUOTH_", "PYTHON", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "OPENAI_", "ANTHROPIC_", "GOOGLE_", "GEMINI_")
 STARTS = ("bare", "import", "first answer")
 
 INSTALLED = """
@@ -76,8 +77,6 @@ class Comparison:
         self, chosen: Sequence[str], options: argparse.Namespace, results: dict[str, Any], folder: str
     ) -> None:
         self.options, self.results, self.folder = options, results, folder
-        self.authority, certificate = make_certificates(folder) or ("", "")
-        self.server, self.roots = start_server(certificate)
         self.pythons: dict[str, str] = {}
         self.workers: dict[str, Worker] = {}
         for name in chosen:
@@ -86,21 +85,13 @@ class Comparison:
                 self.pythons[name] = str(peers.python_of(environment))
             except peers.PeerError as problem:
                 self.fail(name, "environment", str(problem))
+        share_one_core()
+        self.authority, certificate = make_certificates(folder) or ("", "")
+        self.server, self.roots = start_server(certificate)
 
     def environment(self, name: str) -> dict[str, str]:
         """What a client's process sees: no settings of ours, no proxies, our authority."""
-        drop = (
-            "QUOTH_",
-            "PYTHON",
-            "HTTP_PROXY",
-            "HTTPS_PROXY",
-            "ALL_PROXY",
-            "OPENAI_",
-            "ANTHROPIC_",
-            "GOOGLE_",
-            "GEMINI_",
-        )
-        kept = {each: value for each, value in os.environ.items() if not each.upper().startswith(drop)}
+        kept = {each: value for each, value in os.environ.items() if not each.upper().startswith(DROPPED)}
         home = Path(self.folder, name.replace(" ", "-"))
         home.mkdir(exist_ok=True)
         urls = {"OPENAI_BASE_URL": "/v1", "ANTHROPIC_BASE_URL": "/v1", "GOOGLE_GEMINI_BASE_URL": "/v1beta"}
@@ -255,6 +246,8 @@ def compare(
                 begun = time.perf_counter()
                 taken: dict[str, Any] = {"load": load(), "cases": {}}
                 for case in cases:
+                    if sys.stderr.isatty():
+                        sys.stderr.write(f"\rround {number + 1} of {options.rounds}: {case:<30}\r")
                     if case != "memory" and not (case.startswith("TLS") and "tls" not in running.roots):
                         taken["cases"][case] = running.measure(number, case)
                 taken["seconds"] = round(time.perf_counter() - begun)
@@ -312,7 +305,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         cases = [*STARTS, *CASES, "memory"]
         if options.only:
             cases = [each for each in cases if each in options.only.split(";")]
-        share_one_core()
         today = datetime.now(UTC).date().isoformat()
         path = RESULTS / f"compare-{today}.json" if options.write else None
         begun = time.perf_counter()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -48,15 +49,19 @@ print("", modules, memory or 0, sep="\\n")
 CLOCK = "\nimport time\nprint('', time.process_time(), sep='\\n')\n"
 """For Windows, where no parent is told its child's CPU time: it counts until its last line."""
 
-PATIENCE = 600
+PATIENCE = 120
+"""Seconds that a program may take."""
 
 
 def look(code: str, environment: Mapping[str, str], python: str = sys.executable) -> Look:
     """Run a program once, untimed: it also leaves the bytecode behind that all later runs find."""
-    ended = subprocess.run(
-        [python, "-P", "-c", code + LOOK],
-        env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False,
-    )  # fmt: skip
+    try:
+        ended = subprocess.run(
+            [python, "-P", "-c", code + LOOK],
+            env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise ProgramError(f"did not end within {PATIENCE} s") from None
     if ended.returncode:
         raise ProgramError((ended.stderr.strip().splitlines() or ["without words"])[-1][:200])
     modules, memory = ended.stdout.split()[-2:]
@@ -76,8 +81,11 @@ def run(code: str, environment: Mapping[str, str], python: str = sys.executable)
     with subprocess.Popen(
         [python, "-P", "-c", code], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as child:
+        limit = threading.Timer(PATIENCE, child.kill)
+        limit.start()
         _, status, usage = os.wait4(child.pid, 0)
         wall = time.perf_counter() - begun
+        limit.cancel()
         child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:
         raise ProgramError("failed in a timed run, and had not before")
