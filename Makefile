@@ -12,7 +12,7 @@ RELEASE := .venv-release
 SYSTEM := You are a helpful AI assistant. Answer briefly.
 PROMPT := Hello! Tell me one thing about the sea.
 
-.PHONY: hello test sdks emulator lint types architecture bench instructions pins release-check clean
+.PHONY: hello test sdks emulator lint types architecture bench bench-quick instructions pins release-check clean
 
 hello: $(HELLO)/ready
 	@echo
@@ -45,9 +45,13 @@ types: $(TEST)/ready
 architecture: $(TEST)/ready
 	$(TEST)/$(BIN)/python -m pytest tests/test_architecture.py
 
+# quoth beside its peers, each in an environment of its own, .venv-peers: 30 to 40 minutes, and the first time some more.
 bench: $(TEST)/ready
-	$(TEST)/$(BIN)/python bench/startup.py
-	$(TEST)/$(BIN)/python bench/registry.py
+	$(TEST)/$(BIN)/python bench/compare.py
+
+# The same with quoth, lm15 and openai, in two minutes.
+bench-quick: $(TEST)/ready
+	$(TEST)/$(BIN)/python bench/compare.py --quick
 
 # What the hot paths take in instructions and Python calls, held against bench/instructions.json. It wants valgrind.
 instructions: $(TEST)/ready
@@ -88,4 +92,4 @@ $(RELEASE)/ready: requirements-release.txt
 	@touch $(RELEASE)/ready
 
 clean:
-	rm -rf $(HELLO) $(TEST) $(RELEASE) .venv-sdk .venv-node
+	rm -rf $(HELLO) $(TEST) $(RELEASE) .venv-sdk .venv-node .venv-peers
