@@ -20,8 +20,8 @@ def answer_of(usage: Usage) -> Reply:
 class Forgetful(ScriptedTransport):
     """A script that keeps nothing, so that its memory does not grow with the calls."""
 
-    def __init__(self, usage: Usage) -> None:
-        reply = answer_of(usage)
+    def __init__(self, answer: Usage | Reply) -> None:
+        reply = answer if isinstance(answer, Reply) else answer_of(answer)
         super().__init__(lambda _: reply)
 
     def answer(self, request: HTTPRequest, deadline: Deadline) -> Reply:

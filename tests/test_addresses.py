@@ -323,9 +323,54 @@ def test_a_host_that_only_begins_like_this_machine_is_not_this_machine():
     assert not is_loopback("http://127.0.0.1@evil.example")
 
 
-@pytest.mark.parametrize("host", ["127.999.999.999", "127.0.0.256"])
+@pytest.mark.parametrize("host", ["127.999.999.999", "127.0.0.256", "127.\u0660.0.1", "127.0.0.\uff11", "127.0.0.0001"])
 def test_what_is_no_number_of_this_machine_is_a_name_of_another(host):
     assert not is_loopback(f"http://{host}")
+
+
+NOT_THIS_MACHINE = [
+    "127.1", "0.0.0.0", "2130706433", "0x7f000001", "0177.0.0.1", "[::ffff:127.0.0.1]", "[::]", "localhost.",
+    "localhost.evil.example", "localhost-evil.example", "127.0.0.1.evil.example", "127.0.0.1.", "notlocalhost",
+    "localhos\u0074\u0323", "lo\u212aalhost", "\uff4cocalhost", "127.\u0660.0.1", "127.0.0.\uff11", "169.254.169.254",
+    "10.0.0.1", "192.168.0.1", "localhost.localdomain", "ip6-localhost",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("host", NOT_THIS_MACHINE, ids=ascii)
+def test_a_doubtful_spelling_of_this_machine_is_sent_nothing_readable(host):
+    """A form that systems read differently, or that a name server may answer, is none."""
+    for url in (f"http://{host}", f"http://{host}:8080/v1", f"HTTP://{host.upper()}/"):
+        with pytest.raises(ConfigurationError):
+            check_base_url(url, "x")
+
+
+TRICKS = [
+    "https://api.openai.com.evil.com/v1", "https://api-openai.com/v1", "https://evil.com/api.openai.com/v1",
+    "https://API.OPENAI.COM./v1", "https://api.openai.com.:443/v1", "https://api.openai.com:8443/v1",
+    "https://api.openai.com\u3002evil.com/v1", "https://api.openai.com\uff0eevil.com", "https://api.openai.com%2eevil.com",
+    "https://api.openai.com@evil.com/v1", "https://api.openai.com:443@evil.com/v1", "https://evil.com#api.openai.com",
+    "https://evil.com?api.openai.com", "https://evil.com\\@api.openai.com", "https://\u0430pi.openai.com/v1",
+    "https://api.openai.c\u043em/v1", "https://xn--pi-8ka.openai.com/v1", "//api.openai.com", "https:/api.openai.com",
+    "https://evil.com/.api.openai.com", "https://api.openai.com\u2488evil.com/v1", "https://api.opena\u0131.com/v1",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("source", ["call", "settings", "variables"])
+@pytest.mark.parametrize("url", TRICKS, ids=ascii)
+def test_a_host_that_only_looks_like_the_providers_is_sent_no_key_of_another_source(url, source):
+    for keys in [each for each in SOURCES if each != source]:
+        around = {keys: (EVERYWHERE[keys][0], None), source: (None, url)}
+        try:
+            _, key = find(**around)
+        except ConfigurationError:  # MissingKeyError is one: refused either way
+            continue
+        assert key is None
+
+
+def test_the_providers_own_host_in_another_spelling_is_its_own():
+    """Capitals and the usual port mean the same host; all else is another."""
+    for url in ("https://API.openai.COM/v1", "https://api.openai.com:443/v1"):
+        assert find(call=(CALL_KEY, None), variables=(None, url))[1] == CALL_KEY
 
 
 @given(st.text(max_size=40))

@@ -46,7 +46,7 @@ from quoth.types import ModelRequest, OutputFormat, RetryPolicy, ToolResult
 from tables import chat_table
 
 HELLO = Response(message=Message.assistant("Hello"), finish_reason="stop", model="gpt-4")
-VERBS = ("batch", "map", "metrics", "serve_metrics")
+VERBS = ("batch", "map")
 
 
 @pytest.fixture

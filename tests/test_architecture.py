@@ -63,9 +63,9 @@ HOUSE: dict[str, Room] = {
     # The API: the user's words become a ModelRequest. It may use the verbs of instrumentation outside a call.
     "_api": room(
         "ModelsAPI",
-        f"{NOUNS} _binding _aio _chat _running _run _options _prompt _listing _estimating _embedding middleware "
-        "_service _call _stream _budgets _settings _scope _output _registry _catalog _costs instrumentation limits "
-        "providers",
+        f"{NOUNS} _binding _aio _chat _running _run _options _prompt _listing _estimating _embedding metrics "
+        "middleware _service _call _stream _budgets _settings _scope _output _registry _catalog _costs "
+        "instrumentation limits providers",
     ),
     "_binding": room(
         "ModelBinding: a model and its options, prepared once",
@@ -89,18 +89,23 @@ HOUSE: dict[str, Room] = {
         "what estimate, compare and reprice answer",
         f"{NOUNS} _catalog _costs _json instrumentation providers transport",
     ),
+    "metrics": room(
+        "what listens: metrics served to Prometheus, by a server of our own or in one that is there",
+        "errors instrumentation",
+    ),
     "_embedding": room("what embed takes: texts and their options", f"{NOUNS} _options _call _budgets providers"),
     "_options": room(
         "the keyword options and their checks",
         f"{NOUNS} _tools _budgets _catalog _scope _settings _output providers dialects",
     ),
     "_tools": room("functions as tools: their schema, their arguments", f"{NOUNS} _output"),
-    "_prompt": room("what a prompt means; dicts in OpenAI's form are read by that dialect", f"{NOUNS} dialects"),
+    "media": room("fetching pictures, documents and sound", f"{NOUNS} _media _settings transport"),
+    "_prompt": room("what a prompt means; dicts in OpenAI's form are read by that dialect", f"{NOUNS} _media dialects"),
     # The service: one call from its beginning to its record. It alone joins what stands below.
     "_service": room(
         "ModelService: what production needs around one call",
-        f"{NOUNS} middleware _answering _batching _proving _call _stream _budgets _settings _scope _registry _costs "
-        "_flow instrumentation limits providers transport _database",
+        f"{NOUNS} middleware _answering _batching _watched _proving _call _stream _budgets _settings _scope _registry "
+        "_costs _flow instrumentation limits providers transport _database",
     ),
     "_answering": room(
         "the flows of a call: whole, streamed, through middleware",
@@ -110,6 +115,7 @@ HOUSE: dict[str, Room] = {
         "the flow of embed: texts in batches, their answers as one",
         f"{NOUNS} _accounting _tries _sending _call _flow providers",
     ),
+    "_watched": room("the drivers of a call that somebody watches", f"{NOUNS} _call _flow instrumentation transport"),
     "_tries": room("who is asked, how often, until one answers", f"{NOUNS} _call _flow limits"),
     "_sending": room(
         "one try of one target: chosen, spelled, addressed, admitted, sent, read",
@@ -142,7 +148,9 @@ HOUSE: dict[str, Room] = {
     "providers": room("WHO: one row a provider, addresses, keys", f"{NOUNS} _catalog _json dialects"),
     "dialects": room("HOW IT IS SPELLED: one folder a wire, pure functions", f"{NOUNS} _json _framing"),
     # What the service composes, none of which knows the others.
-    "instrumentation": room("what happened: records, journal, totals, the ledger", f"{NOUNS} _database"),
+    "instrumentation": room(
+        "what happened: records, journal, totals, metrics, the ledger", f"{NOUNS} _catalog _database _version"
+    ),
     "limits": room("what may happen: retries, gates, budgets", f"{NOUNS} _flow _database _json"),
     "_costs": room("what it cost, exactly, and why", f"{NOUNS} data"),
     "_catalog": room("what is known of models without asking anybody", "data errors types"),
@@ -191,6 +199,8 @@ OUTSIDE = {
     "botocore": frozenset({"providers"}),
     "google": frozenset({"providers"}),
     "httptools": frozenset({"transport", "testing"}),
+    "opentelemetry": frozenset({"instrumentation"}),
+    "prometheus_client": frozenset({"instrumentation"}),
     "httpx2": frozenset({"transport"}),
     "pydantic": frozenset({"_output"}),
     "psycopg": frozenset({"_database"}),
@@ -540,6 +550,13 @@ WAITS: dict[tuple[str, str], str] = {
     ("quoth.limits._till", "threading"): "that thread: it alone waits for the database",
     ("quoth.instrumentation.ledger._pump", "queue"): "records wait there for the ledger's thread: no call does",
     ("quoth.instrumentation.ledger._pump", "threading"): "that thread, which alone writes",
+    ("quoth.instrumentation.metrics._sharing", "threading"): "the thread that writes this process's metrics: no call",
+    ("quoth._service", "quoth.transport._clock"): "which gates are closed now, when metrics are asked for",
+    ("quoth.metrics", "asyncio"): "a thread to tell metrics on, beside an ASGI server's loop: no call waits in it",
+    ("quoth.metrics", "http.server"): "a server that answers with metrics: no call of ours waits in it",
+    ("quoth.metrics", "socket"): "the family of its address",
+    ("quoth.metrics", "socketserver"): "how it binds",
+    ("quoth.metrics", "threading"): "its thread",
     ("quoth.testing.fake._server", "asyncio"): "a server, on a loop of its own: no call of ours waits in it",
     ("quoth.testing.fake._server", "socket"): "its listener",
     ("quoth.testing.fake._server", "threading"): "its thread",
@@ -752,9 +769,9 @@ def test_a_room_that_is_built_is_planned_no_more():
 
 
 def test_only_the_service_composes_and_only_the_api_uses_the_verbs():
-    outside_of_calls = {"_api", "_binding", "_estimating", "testing"}
+    outside_of_calls = {"_api", "_binding", "_estimating", "metrics", "testing"}
     assert composers(HOUSE) == {
-        "_service", "_accounting", "_spending", "_tries", "_sending", "_budgets", "_call",
+        "_service", "_accounting", "_spending", "_tries", "_sending", "_watched", "_budgets", "_call",
     } | outside_of_calls  # fmt: skip
 
 
@@ -774,7 +791,11 @@ def test_imports_for_types_are_all_needed():
 
 def test_instrumentation_never_reads_a_clock():
     waiting = {pair for pair in WAITS if room_of(pair[0]) == "instrumentation"}
-    assert waiting == {("quoth.instrumentation.ledger._pump", each) for each in ("queue", "threading")}
+    assert waiting == {
+        ("quoth.instrumentation.ledger._pump", "queue"),
+        ("quoth.instrumentation.ledger._pump", "threading"),
+        ("quoth.instrumentation.metrics._sharing", "threading"),
+    }
     assert not WAITING_ROOMS & {"instrumentation", "limits", "_costs", "_service"}
 
 

@@ -162,6 +162,7 @@ def test_a_fork_goes_its_own_way():
 
 # Keeping it.
 
+PICTURE = Image(url="https://x.example/u.png")
 SAID = (
     Message.user("See", Image(data=b"\x89PNG\x00", media_type="image/png"), Image(url="https://x.example/a.png")),
     Message.user(Audio(data=b"RIFF", media_type="audio/wav"), Document(data=b"%PDF", filename="a.pdf")),
@@ -175,7 +176,7 @@ SAID = (
         ),
         provider_data={"openai_responses": {"items": [{"type": "reasoning"}]}},
     ),
-    Message(role="tool", parts=(ToolResult(call_id="1", parts=(Text(text="2"), Image(url="u")), is_error=True),)),
+    Message(role="tool", parts=(ToolResult(call_id="1", parts=(Text(text="2"), PICTURE), is_error=True),)),
 )
 
 
@@ -225,11 +226,41 @@ def test_a_saved_chat_holds_no_key_and_no_option(tmp_path):
         ('{"schema": 1, "model": "a/b", "messages": [{"role": "king"}]}', "no saved chat"),
         (f'{{"schema": {SCHEMA + 1}}}', "later version"),
         ("/nowhere/chat.json", "cannot be read"),
+        ('{"schema": 1, "messages": ' + "[" * 200_000, "no saved chat"),
+        ('{"schema": 1' + "0" * 100_000, "no saved chat"),
+        ('{"schema": 1, "messages": "\ud800"}', "no saved chat"),
     ],
 )
 def test_what_is_no_saved_chat_is_told(saved, words):
     with pytest.raises(InputError, match=words):
         ModelsAPI().load_chat(saved)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="modes and links of POSIX")
+@pytest.mark.parametrize("before", ["nothing", "a readable file", "a link", "a left-over"])
+def test_a_saved_chat_is_its_owners_alone_whatever_stood_there_before(tmp_path, before):
+    """Nor is anything written through a link that somebody put where the file is made."""
+    path, victim = tmp_path / "chat.json", tmp_path / "victim"
+    victim.write_text("kept")
+    beside = tmp_path / f"chat.json.{os.getpid()}.new"
+    if before == "a readable file":
+        path.write_text("old")
+        path.chmod(0o666)
+    elif before == "a link":
+        beside.symlink_to(victim)
+    elif before == "a left-over":
+        beside.write_text("old")
+        beside.chmod(0o666)
+    mask = os.umask(0)
+    try:
+        with FakeProvider() as fake:
+            fake.models().chat(MODEL).save(path)
+    finally:
+        os.umask(mask)
+    assert not path.is_symlink()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert victim.read_text() == "kept"
+    assert not beside.exists()
 
 
 def test_a_failed_save_leaves_the_old_one(tmp_path, monkeypatch):

@@ -565,6 +565,7 @@ NO_USAGE = {"usage": Usage(source="missing"), "cost": Cost(femto=None, kind="unk
         ({"cost": Cost(femto=0), "call": QUICK}, "local/smollm2 | 31 + 12 tokens | $0 | 0.0 s"),
         ({**NO_USAGE, "call": QUICK}, "local/smollm2 | tokens unknown | cost unknown (no usage) | 0.0 s"),
         ({"model": "a\nb\tc", "call": QUICK}, "local/a b c | 31 + 12 tokens | $0 (local) | 0.0 s"),
+        ({"model": "a\x1b]0;b", "call": QUICK}, "local/a | 31 + 12 tokens | $0 (local) | 0.0 s"),
     ],
 )
 def test_the_footer_is_one_line_and_never_says_zero_for_unknown(fields, line):

@@ -146,6 +146,36 @@ def test_files_and_folders_are_their_owners_alone(tmp_path):
     database.close()
 
 
+def test_a_umask_of_zero_opens_nothing_to_others(tmp_path):
+    mask = os.umask(0)
+    try:
+        test_files_and_folders_are_their_owners_alone(tmp_path)
+    finally:
+        os.umask(mask)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives files to others")
+@pytest.mark.parametrize("planted", ["file", "link", "log"])
+def test_what_somebody_else_put_into_a_folder_of_everybody_is_not_written_to(tmp_path, planted):
+    shared, path = tmp_path / "shared", tmp_path / "shared" / "it.db"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    if planted == "link":
+        path.symlink_to(tmp_path / "victim.db")
+    else:
+        (path if planted == "file" else shared / "it.db-wal").touch(0o666)
+    os.chown(path if planted != "log" else shared / "it.db-wal", 12345, 12345, follow_symlinks=False)
+    database = open_database(place_of(str(path), "test"))
+    with pytest.raises(StorageError, match="somebody else's"):
+        database.prepare(ONE)
+    assert not (tmp_path / "victim.db").exists()
+    assert planted == "log" or not path.exists() or not path.stat().st_size
+    shared.chmod(0o700)  # a folder of one's own: the owners of files say little, in containers above all
+    if planted == "file":
+        database.prepare(ONE)
+    database.close()
+
+
 def test_a_file_that_is_removed_or_replaced_is_not_written_on(tmp_path):
     path = tmp_path / "it.db"
     database = open_database(place_of(str(path), "test"))

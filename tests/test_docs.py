@@ -101,6 +101,21 @@ def test_the_examples_of_tools_and_chats_run(tmp_path):
     assert "It rains." in done.stdout
 
 
+def test_the_examples_of_observability_run():
+    pytest.importorskip("prometheus_client")
+    code = "\n".join(blocks("docs/observability.md", "python")).replace("9464", "0")
+    with FakeProvider("Hello.") as fake:
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False,
+            env={**os.environ, **fake.environment(), "PYTHONPATH": str(ROOT / "src")},
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(
+        r"INFO:quoth:call=[0-9a-f-]+ operation=generate provider=openai model=gpt-6-luna .*\n", done.stderr
+    )
+    assert "quoth_build_info{" in done.stdout
+
+
 def run(examples):
     """All examples of a page in one fresh process, as a reader would paste them one after the other."""
     done = subprocess.run(

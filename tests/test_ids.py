@@ -135,7 +135,7 @@ def test_the_ids_of_every_provider_will_be_found_once_it_has_a_row(everyone, pro
 
 @given(st.sampled_from([row.name for row in PROVIDERS]), st.text("abc/:.-@_", min_size=1, max_size=12))
 def test_behind_a_known_provider_everything_is_the_model(provider, model):
-    if all(model.split("/")):
+    if not {"", ".", ".."}.intersection(model.split("/")):
         assert found(f"{provider}/{model}") == (provider, model)
 
 
@@ -195,6 +195,16 @@ def test_a_fine_tuned_id_finds_its_familys_provider(model):
 
 
 # What is no id.
+
+
+@pytest.mark.parametrize(
+    "model", ["..", ".", "openai/..", "openai/.", "bedrock/../converse", "openai/a/../b", "together/a/./b", "../gpt-4"]
+)
+def test_an_id_that_would_be_a_step_in_the_path_of_a_url_is_refused(model):
+    """Percent-encoded too, servers and what stands before them take such a step."""
+    with pytest.raises(InputError, match="a step in a path"):
+        PROVIDERS.resolve(model)
+
 
 EMPTY_PARTS = ["", " ", "\t\n", "/", "/gpt-4", "openai/", "OpenAI/"]
 SPACES = ["gpt 4", " gpt-4", "gpt-4\n", "openai/ gpt-4", "gpt\u00a0-4", "gpt-4\x00", "gpt-4\x1b[0m", "gpt-4\x7f"]

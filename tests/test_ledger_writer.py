@@ -418,12 +418,37 @@ def test_a_spill_line_that_was_cut_is_kept_apart_and_the_others_come(tmp_path):
             api.flush(5.0)
             [spill] = tmp_path.glob("*-spill-*")
             whole = spill.read_bytes()
-            (tmp_path / "calls.db-spill-1-other.jsonl").write_bytes(whole[: len(whole) - 200])
+            deep = b"\n" + b"[" * 200_000 + b"\n"
+            (tmp_path / "calls.db-spill-1-other.jsonl").write_bytes(deep + whole[: len(whole) - 200])
         assert api.flush(10.0)
     assert api.ledger.total().calls == 3
-    assert api.ledger.counts.unreadable == 1
+    assert api.ledger.counts.unreadable == 2
     api.close()
     assert len([name for name in files_of(path) if name.endswith(".unreadable")]) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives files to others")
+def test_a_spill_of_somebody_else_in_a_folder_of_everybody_is_not_replayed(tmp_path):
+    """Else who may write to the folder could put calls into the ledger."""
+    path = tmp_path / "calls.db"
+    api = api_of(path)
+    with quiet():
+        api("gpt-4", "Hello")
+        api.flush()
+        with locked(path):
+            api("gpt-4", "Hello")
+            api.flush(5.0)
+            [spill] = tmp_path.glob("*-spill-*")
+            foreign = tmp_path / "calls.db-spill-1-other.jsonl"
+            foreign.write_bytes(spill.read_bytes().replace(b'"id":"', b'"id":"forged-'))
+            os.chown(foreign, 12345, 12345)
+            tmp_path.chmod(0o1777)
+        assert api.flush(10.0)
+    assert api.ledger.total().calls == 2
+    assert foreign.exists()
+    tmp_path.chmod(0o700)
+    assert api.ledger.replay() == 1  # as before, where a folder is one's own
+    api.close()
 
 
 def test_configuring_another_ledger_closes_the_first(tmp_path, monkeypatch):

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
-from quoth import Audio, Document, Image
-from quoth._media import sniff
+from quoth import Audio, Document, Image, Message
+from quoth._media import LONGEST_DATA_URL, sniff
 from quoth.errors import InputError, InputTypeError
 from quoth.testing import FakeProvider
 
@@ -86,7 +86,7 @@ def test_a_file_that_is_not_there_is_named():
 def test_images_are_taken_as_programs_have_them(tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(PNG)
-    assert Image.of(PNG) == Image.of(bytearray(PNG)) == Image.of(path) == Image.of(str(path)) == Image(data=PNG)
+    assert Image.of(PNG) == Image.of(bytearray(PNG)) == Image.of(path) == Image(data=PNG)
     assert Image.of("https://x.example/a.png") == Image(url="https://x.example/a.png")
     assert Audio.of(SIGNS["audio/ogg"]).media_type == "audio/ogg"
     assert Document.of(b"%PDF-", filename="a.pdf").filename == "a.pdf"
@@ -94,6 +94,58 @@ def test_images_are_taken_as_programs_have_them(tmp_path):
         Image.of(5)
     with pytest.raises(InputError, match="no type that is known"):
         Image.of(b"?")
+
+
+PATHS = ["file:///etc/passwd", "FILE:///etc/passwd", "/etc/passwd", "cat.png", "../cat.png", "~/cat.png", "C:\\cat.png",
+         "C:/cat.png", "\\\\host\\share\\cat.png", "", ":", "//host/cat.png", "./a:b/c.png"]  # fmt: skip
+
+
+def ways_to_name(path):
+    """A path where a URL belongs: in parts, in a result of a tool, and in dicts as OpenAI's users write them."""
+    image_url = {"type": "image_url", "image_url": {"url": path}}
+    yield Image(url=path)
+    yield ["See", Document(url=path)]
+    yield [Message.user("See", Image(url=path))]
+    yield [Message.user("Hi"), Message.tool("1", Image(url=path))]
+    yield [{"role": "user", "content": [{"type": "text", "text": "See"}, image_url]}]
+    yield [{"role": "user", "content": [{"type": "image_url", "image_url": path}]}]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_no_path_is_taken_for_a_url_and_nothing_is_read_or_sent(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "cat.png").write_bytes(PNG)
+    with FakeProvider() as fake:
+        for prompt in ways_to_name(path):
+            with pytest.raises(InputError, match="no URL"):
+                fake.models()("openai/gpt-4", prompt)
+        with pytest.raises(InputError, match=r"Image\.file\(path\) reads a file"):
+            Image.of(path)
+        assert not fake.requests
+
+
+@pytest.mark.parametrize(
+    "url", ["https://x.example/a.png", "http://x.example/a", "gs://b/k", "s3://b/k", "data:image/png,a"]
+)
+def test_a_url_is_passed_on_as_it_is(url):
+    with FakeProvider() as fake:
+        fake.models()("openai/gpt-4", Image(url=url), check="off")
+        assert url.encode() in fake.requests[0].body
+
+
+def test_a_data_url_has_a_bound():
+    with pytest.raises(InputError, match="too long: give the bytes"):
+        Image.of("data:image/png;base64," + "A" * LONGEST_DATA_URL)
+
+
+def test_a_dict_that_names_a_file_reads_none(tmp_path):
+    """As markers of some SDKs do: what stands in such a dict is passed on, and the provider refuses it."""
+    (tmp_path / "secret").write_text("hidden words")
+    path = str(tmp_path / "secret")
+    for file in ({"path": path}, {"file_data": path}, {"filename": path}, path):
+        with FakeProvider() as fake:
+            fake.models()("openai/gpt-4", [{"role": "user", "content": ["Hi", {"type": "file", "file": file}]}])
+            assert b"hidden" not in fake.requests[0].body
 
 
 class Array:

@@ -255,7 +255,7 @@ def heard(request):
 
 
 def test_the_sdk_is_the_one_that_is_pinned(heard):
-    pins = dict(line.split("==") for line in sdks.PINS.read_text("utf-8").splitlines() if "==" in line)
+    pins = sdks.pinned()
     package = {"google": "google-genai", "aws": "botocore"}.get(heard.sdk, heard.sdk)
     assert heard.version == pins[package]
 

@@ -123,9 +123,25 @@ def test_loopback_needs_no_proxy_of_the_environment(monkeypatch, host):
 
 
 def test_a_proxy_that_was_set_holds_for_loopback_too():
-    chosen = select_proxy(origin("http://127.0.0.1/"), Proxies(http="http://proxy:1"))
-    assert chosen is not None
-    assert chosen.host == "proxy"
+    proxies = Proxies(http="http://127.0.0.2:1", https="http://proxy:1")
+    for url, host in (("http://127.0.0.1/", "127.0.0.2"), ("https://127.0.0.1/", "proxy")):
+        chosen = select_proxy(origin(url), proxies)
+        assert chosen is not None
+        assert chosen.host == host
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]"])
+def test_what_is_readable_is_sent_to_no_proxy_on_another_machine(host):
+    """Plain http is for this machine only: through such a proxy the key would leave it."""
+    assert select_proxy(origin(f"http://{host}/"), Proxies(http="http://proxy:1")) is None
+
+
+def test_a_name_that_only_begins_like_this_machine_takes_the_proxy_of_the_environment(monkeypatch):
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setenv("https_proxy", "http://proxy:1")
+    for host in ("127.evil.test", "localhost.evil.test", "notlocalhost", "127.0.0.1.evil.test"):
+        assert select_proxy(origin(f"https://{host}/"), None) is not None
 
 
 label = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,10}[a-z0-9])?", fullmatch=True)

@@ -712,3 +712,17 @@ def test_a_record_holds_no_prompt_no_answer_and_no_key(verb):
     shown += repr(api.usage()) + str(api.usage())
     for text in (f"{verb} 7340033", "the system line", "Hello", "sk-secret"):
         assert text not in shown
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_record_holds_no_key_that_the_provider_echoes(stream):
+    key = "a-key-of-no-known-form-0123456789"
+    said = Response(message=Message.assistant("Hello"), finish_reason="stop", model=f"gpt {key}", usage=Usage(input=1))
+    body = tuple(build_events(said)) if stream else build_response(said).body
+    script = ScriptedTransport(Reply(headers=(*(SSE if stream else ()), ("x-request-id", f"req {key}")), body=body))
+    api = ModelsAPI(Settings(transport=script, api_keys={"openai": key}), providers=chat_table())
+    records = []
+    api.on_call(records.append)
+    list(api.stream("gpt-4", "Hi")) if stream else api("gpt-4", "Hi")
+    assert key.encode() not in msgspec.json.encode(records)
+    assert (records[0].served_model, records[0].attempts[0].request_id) == ("gpt [redacted]", "req [redacted]")

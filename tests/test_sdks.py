@@ -230,7 +230,7 @@ def heard():
 
 
 def test_the_sdks_are_those_that_are_pinned(heard):
-    pins = dict(line.split("==") for line in sdks.PINS.read_text("utf-8").splitlines() if "==" in line)
+    pins = sdks.pinned()
     assert heard.versions == {name: pins[name] for name in heard.versions}
 
 

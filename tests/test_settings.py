@@ -388,6 +388,7 @@ BAD = {
     "transport": [5, "http", object()],
     "async_transport": [5, object()],
     "ledger": [5, "", "mysql://host/db", b"calls.db", ":memory:"],
+    "metrics_dir": [5, "", b"metrics"],
     "http": [5, {"proxy": "https://x.example"}],
 }
 

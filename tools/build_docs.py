@@ -15,10 +15,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "src"))  # this checkout's tables, whatever is installed
+sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tools")]  # this checkout's tables, whatever is installed
+
+from build_observability import ALERTS  # noqa: E402  # the path comes first
 
 from quoth._settings import SHARED_VARIABLES, VARIABLES  # noqa: E402  # the path comes first
 from quoth.dialects.embeddings import load_format  # noqa: E402
+from quoth.instrumentation._logs import FIELDS  # noqa: E402
+from quoth.instrumentation.metrics import METRICS  # noqa: E402
 from quoth.providers import PROVIDERS, ProviderSpec  # noqa: E402
 from quoth.providers._registry import ROWS  # noqa: E402
 from quoth.providers._rows import clouds, gateways, hosts, makers, servers  # noqa: E402
@@ -103,6 +107,56 @@ def embeddings() -> str:
     return _table(head, rows)
 
 
+def metrics() -> str:
+    """What is measured."""
+    head = ("metric", "kind", "unit", "labels", "what it is")
+    return _table(
+        head, [(f"`{one.name}`", one.kind, one.unit, _names((*one.labels,)), _linked(one.help)) for one in METRICS]
+    )
+
+
+def labels() -> str:
+    """The labels of metrics: what each may be, and where; one row for each of its meanings."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for one in METRICS:
+        for label, meaning in one.labels.items():
+            found.setdefault((label, meaning), []).append(one.name)
+    names = [label for label, _ in found]
+    rows = sorted(found.items(), key=lambda row: names.index(row[0][0]))
+    head = ("label", "values", "of")
+    return _table(head, [(f"`{label}`", _linked(text), _names((*of,))) for (label, text), of in rows])
+
+
+def buckets() -> str:
+    """The buckets of histograms."""
+    head = ("metric", "unit", "buckets")
+    return _table(
+        head,
+        [
+            (f"`{one.name}`", one.unit, ", ".join([f"{bound:,.5f}".rstrip("0").rstrip(".") for bound in one.buckets]))
+            for one in METRICS
+            if one.buckets
+        ],
+    )
+
+
+def fields() -> str:
+    """The fields of a line of the log."""
+    return _table(("field", "what it is"), [(f"`{name}`", meaning) for name, meaning in FIELDS.items()])
+
+
+def alerts() -> str:
+    """What each alert means, and what to do."""
+    return "\n\n".join(
+        [f"### {one.name}\n({one.severity}) {one.meaning}\n\n**What to do.** {one.do}" for one in ALERTS]
+    )
+
+
+def _linked(text: str) -> str:
+    """Pages that a text names, as links."""
+    return re.sub(r"docs/([\w-]+\.md)", r"[\1](\1)", text)
+
+
 def _names(names: tuple[str, ...]) -> str:
     return ", ".join(f"`{name}`" for name in names) or "none"
 
@@ -128,6 +182,13 @@ def pages() -> dict[Path, str]:
     parts = {
         DOCS / "configuration.md": {"variables": variables(), "shared": shared()},
         DOCS / "embeddings.md": {"embeddings": embeddings()},
+        DOCS / "observability.md": {
+            "metrics": metrics(),
+            "labels": labels(),
+            "buckets": buckets(),
+            "fields": fields(),
+            "alerts": alerts(),
+        },
         DOCS / "providers.md": {**{name: providers(rows) for name, rows in GROUPS.items()}, "parity": parity()},
     }
     return {page: filled(page.read_text("utf-8"), own) for page, own in parts.items()}

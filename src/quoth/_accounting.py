@@ -43,7 +43,7 @@ def account_vectors(response: EmbeddingResponse, scope: CallScope) -> EmbeddingR
         cost=_price(response, scope),
     )
     scope.count(answer.usage, answer.cost)
-    scope.served_model = answer.model
+    scope.served_model = scope.without_secrets(answer.model)
     return answer
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeAlias, TypeVar, Unpack, overload
 
 from ._binding import ModelBinding
@@ -15,7 +15,7 @@ from ._scope import Within, carry, check_tags, is_async, is_generator, surroundi
 from ._service import ModelService
 from ._settings import Settings, SettingsOptions
 from ._stream import Stream
-from .errors import ConfigurationError, InputTypeError, UnknownModelError
+from .errors import ConfigurationError, InputError, InputTypeError, UnknownModelError
 from .providers._provider import Provider
 from .providers._registry import PROVIDERS, ProviderTable
 from .providers._spec import ProviderSpec
@@ -38,8 +38,13 @@ if TYPE_CHECKING:
     from .embeddings import EmbeddingResponse
     from .instrumentation import CallRecord, Hook, HookHandle, Tally, UsageReport
     from .instrumentation._days import Day
+    from .instrumentation._logs import LogFormat
     from .instrumentation.ledger import Ledger
+    from .instrumentation.metrics._bridge import MetricsCollector, Registry
+    from .instrumentation.metrics._text import Format
+    from .instrumentation.otel import TraceOptions, Tracing
     from .limits._accounts import Per
+    from .metrics import MetricsServer
     from .middleware import Middleware
 
     # Within ModelsAPI `list` is a verb.
@@ -50,7 +55,7 @@ if TYPE_CHECKING:
 __all__ = ["ModelsAPI"]
 
 _PLANNED = frozenset({
-    "batch", "map", "metrics", "serve_metrics",
+    "batch", "map",
 })  # fmt: skip
 """Verbs that the design promises and this version does not have."""
 
@@ -375,6 +380,75 @@ class ModelsAPI:
         self._service.tell()
         return self._service.journal.usage()
 
+    def metrics(self, *, format: Format = "text", budgets: Collection[str] = ()) -> str:
+        """The metrics of all calls so far, as Prometheus reads them; docs/observability.md lists them.
+
+        They are always on. With QUOTH_METRICS_DIR, or the setting ``metrics_dir``, they are those of all processes
+        that have the same folder.
+
+        Args:
+            format: ``text`` (version 0.0.4) or ``openmetrics``.
+            budgets: names of budgets whose limit, spending and reserve are shown too.
+
+        Raises InputError for another format, ConfigurationError where the folder cannot be used.
+        """
+        from .instrumentation.metrics._text import CONTENT_TYPES, render
+
+        if format not in CONTENT_TYPES:
+            raise InputError(f"metrics are told as {' or '.join(CONTENT_TYPES)}, not {format!r:.80}")
+        return render(self._service.metrics(_names(budgets)), format)
+
+    def serve_metrics(
+        self,
+        port: int,
+        *,
+        host: str = "127.0.0.1",
+        allow_remote: bool = False,
+        budgets: Collection[str] = (),
+    ) -> MetricsServer:
+        """Answer GET /metrics on a thread of its own: ``server = models.serve_metrics(9464)``; ``server.close()``.
+
+        Args:
+            port: 0 takes one that is free: ``server.port``, ``server.url``.
+            host: the address to listen on.
+            allow_remote: must be True for an address that other machines reach: there is no password.
+            budgets: as of ``metrics``.
+
+        ``quoth.metrics`` has apps for a web server that is there already.
+        Raises ConfigurationError where it cannot or should not listen there.
+        """
+        from .metrics import MetricsServer
+
+        names = _names(budgets)
+
+        def render(format: Format) -> str:
+            return self.metrics(format=format, budgets=names)
+
+        return MetricsServer(render, port, host, allow_remote=allow_remote)
+
+    def register_metrics(self, registry: Registry | None = None, *, budgets: Collection[str] = ()) -> MetricsCollector:
+        """Put the metrics into a registry of prometheus_client (the default one), beside those of the application.
+
+        They are read when the registry is; ``.remove()`` takes them out. Raises ConfigurationError where
+        prometheus_client is not installed (the extra ``prometheus``), ValueError where they are there already.
+        """
+        from .instrumentation.metrics._bridge import MetricsCollector
+
+        names = _names(budgets)
+        return MetricsCollector(lambda: self._service.metrics(names), registry)
+
+    def trace(self, **options: Unpack[TraceOptions]) -> Tracing:
+        """Make a span of OpenTelemetry of each call, run and tool that begins from now on; ``.remove()`` ends that.
+
+        Args:
+            **options: see ``TraceOptions``: providers of OpenTelemetry's (the global ones where none are given), and
+                whether messages are shown (``capture``, no by default).
+
+        Needs the extra ``otel``. A second ``trace`` takes the place of the first.
+        Raises ConfigurationError where opentelemetry is not installed, InputError for an option of no use.
+        """
+        return self._service.trace(options)
+
     def track(self) -> Within[Tally]:
         """``with models.track() as tally:`` counts the calls made inside, of every ModelsAPI; ``tally.total.usd``.
 
@@ -447,6 +521,18 @@ class ModelsAPI:
             raise InputTypeError("on_call takes a plain function of one CallRecord; an async one would never run")
         return self._service.on_call(hook)
 
+    def log_calls(self, *, format: LogFormat = "text", tags: Iterable[str] = ()) -> HookHandle:
+        """Log one line for each call that begins from now on: at INFO, on the logger ``quoth``, when it has ended.
+
+        ``models.log_calls(format="json", tags=["feature"])``. A line has no prompt, no answer and no key, and of the
+        tags those that are named; docs/observability.md lists its fields, which the LogRecord has as attributes too.
+        Where it is printed is for the application's own logging to say. A handler that fails hurts no call.
+        ``.remove()`` ends it.
+        """
+        from .instrumentation._logs import call_logger
+
+        return self._service.on_call(call_logger(format, tags))
+
     def use(self, middleware: Middleware) -> Callable[[], None]:
         """Put middleware around each call that begins from now on; see ``quoth.middleware``.
 
@@ -490,3 +576,8 @@ class ModelsAPI:
             planned = "models.{} is not built yet in this version of quoth"
             message = planned if name in _PLANNED else "ModelsAPI has no attribute {!r}"
             raise AttributeError(message.format(name), name=name, obj=self)
+
+
+def _names(budgets: Collection[str]) -> frozenset[str]:
+    """The names of budgets; one name is one, not its letters."""
+    return frozenset({budgets} if isinstance(budgets, str) else budgets)

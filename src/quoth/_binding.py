@@ -17,14 +17,13 @@ from .errors import ConfigurationError, InputError, InputTypeError
 from .providers._address import Given
 from .providers._provider import Provider
 from .providers._registry import ProviderTable
-from .providers._spec import CheckLevel, ProviderSpec
-from .types import Message, ModelRequest, Parsed_co, Response, RetryPolicy, Tool
+from .providers._spec import ProviderSpec
+from .types import Message, ModelRequest, Parsed_co, Response, Tool
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm
 
     from ._aio import AsyncModelBinding
-    from ._budgets import Budget, OnBudget
     from ._chat import Chat, Trim
     from ._costs import OwnPrice
     from ._embedding import EmbedOptions
@@ -39,37 +38,30 @@ T = TypeVar("T")
 
 _REQUEST = frozenset({"max_tokens", "temperature", "top_p", "stop", "seed", "tools", "tool_choice", "reasoning"})
 """The options that are fields of a ModelRequest under their own name."""
+_CALL = frozenset({
+    "check", "dialect", "headers", "on_budget", "output", "repairs", "retries", "tags", "timeout",
+})  # fmt: skip
+"""Those of a ModelCall."""
 
 
 class ModelBinding(Generic[Parsed_co]):
     """A model and its options, checked and prepared once: ``fast = models.bind("gpt-6-luna", temperature=0)``."""
 
     __slots__ = (
-        "_budgets", "_check", "_dialect", "_fallback", "_given", "_headers", "_model", "_on_budget", "_options",
-        "_output", "_price", "_repairs", "_retries", "_system", "_tags", "_template", "_timeout", "service",
+        "_call", "_fallback", "_model", "_options", "_output", "_quiet", "_system", "_template", "service",
     )  # fmt: skip
 
     def __init__(self, service: ModelService, model: str, options: Mapping[str, Any]) -> None:
-        self._check: CheckLevel = options.get("check", "warn")
-        self._dialect: str | None = options.get("dialect")
-        provider = service.registry.get(model, quiet=self._check == "off")
-        if self._dialect is not None:
+        self._quiet = options.get("check") == "off"
+        provider = service.registry.get(model, quiet=self._quiet)
+        if "dialect" in options:
             from .providers._choosing import check_dialect
 
-            check_dialect(provider, self._dialect)
+            check_dialect(provider, options["dialect"])
         self.service = service
         self._model = model
         self._options = options
         self._system: str | None = options.get("system")
-        self._retries: RetryPolicy | None = options.get("retries")
-        self._on_budget: OnBudget = options.get("on_budget", "raise")
-        self._repairs: int = options.get("repairs", 0)
-        self._timeout: float | None = options.get("timeout")
-        self._headers = options.get("headers", ())
-        self._tags: Mapping[str, str] = options.get("tags", {})
-        self._budgets: tuple[Budget, ...] = options.get("budget", ())
-        self._price = _own_price(options["price"]) if "price" in options else None
-        self._given = Given(api_key=options.get("api_key"), base_url=options.get("base_url"))
         self._output: Form | None = options.get("output")
         if options.get("repairs") and self._output is None:
             raise InputError("repairs needs output: an answer in words alone cannot be wrong")
@@ -80,6 +72,14 @@ class ModelBinding(Generic[Parsed_co]):
             output=self._output.format if self._output is not None else None,
             extra=_extra_for(provider.spec, options.get("extra", {}), service.registry.table),
             **{name: value for name, value in options.items() if name in _REQUEST},
+        )
+        self._call = ModelCall(
+            provider=provider,
+            request=self._template,
+            given=Given(api_key=options.get("api_key"), base_url=options.get("base_url")),
+            budgets=options.get("budget", ()),
+            price=_own_price(options["price"]) if "price" in options else None,
+            **{name: value for name, value in options.items() if name in _CALL},
         )
 
     @property
@@ -187,40 +187,31 @@ class ModelBinding(Generic[Parsed_co]):
         return embedding(binding._asking(()), texts, own)
 
     def _asking(self, messages: tuple[Message, ...]) -> ModelCall:
-        around = surroundings()
-        return ModelCall(
-            provider=self.service.registry.get(self._model, quiet=self._check == "off"),
+        call = replace(
+            self._call,
+            provider=self.service.registry.get(self._model, quiet=self._quiet),
             request=replace(self._template, messages=messages),
-            dialect=self._dialect,
-            check=self._check,
-            given=self._given,
-            headers=self._headers,
-            retries=self._retries,
-            budgets=together(around.budgets, self._budgets),
-            on_budget=self._on_budget,
-            output=self._output,
-            fallback=tuple([each.target(messages, self._output) for each in self._fallback]) if self._fallback else (),
-            repairs=self._repairs,
-            timeout=self._timeout,
-            price=self._price,
-            tags=merge_tags(around.tags, self._tags) if self._tags else around.tags,
-            counters=around.counters,
         )
+        around = surroundings()
+        if around.entered:
+            call = replace(
+                call,
+                budgets=together(around.budgets, call.budgets),
+                tags=merge_tags(around.tags, call.tags),
+                counters=around.counters,
+            )
+        if self._fallback:
+            call = replace(call, fallback=tuple([each.target(messages, self._output) for each in self._fallback]))
+        return call
 
     def target(self, messages: tuple[Message, ...], output: Form | None) -> ModelCall:
         """This binding as the fallback of another call: it is asked what that one was asked."""
         wanted = output.format if output is not None else None
-        return ModelCall(
-            provider=self.service.registry.get(self._model, quiet=self._check == "off"),
+        return replace(
+            self._call,
+            provider=self.service.registry.get(self._model, quiet=self._quiet),
             request=replace(self._template, messages=messages, output=wanted),
-            dialect=self._dialect,
-            check=self._check,
-            given=self._given,
-            headers=self._headers,
             output=output,
-            price=self._price,
-            retries=self._retries,
-            budgets=self._budgets,
         )
 
     def __repr__(self) -> str:

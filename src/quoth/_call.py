@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from ._flow import Scope
 from ._scope import Counter
 from ._settings import Settings, policy_of, timeout_of
-from .errors import APIStatusError, QuothError, Sent
+from .errors import SHORTEST_KEY, APIStatusError, QuothError, Sent
 from .events import ResponseStart, StreamEvent
 from .instrumentation._journal import Journal
 from .instrumentation._record import CallRecord, Operation, new_call_id
@@ -153,8 +153,8 @@ class CallScope(Scope):
         self.reading: Reading | None = None
         """How the answer of the present target becomes a value."""
         self.host: str | None = None
-        self.secrets: tuple[str, ...] = ()
-        """What no error may show. The first tells the key, or the credentials, from others."""
+        self.secrets: Callable[[], tuple[str, ...]] = tuple
+        """What no error may show, and no walk over attributes; the first tells the key, or credentials, from others."""
         self.lane: Lane | None = None
         self.trial = False
         """Whether this attempt is the one that tries an open breaker."""
@@ -202,7 +202,7 @@ class CallScope(Scope):
     def replied(self, reply: WireReply) -> None:
         """Keep what the head of a reply says."""
         self._sent, self._status, self._headers = "yes", reply.status, reply.headers
-        self._request_id = request_id(reply.headers)
+        self._request_id = self.without_secrets(request_id(reply.headers))
 
     @property
     def tried(self) -> bool:
@@ -254,6 +254,14 @@ class CallScope(Scope):
         self._holds += 1
         return f"{self.id}/{self._holds}"
 
+    def without_secrets(self, said: str | None) -> str | None:
+        """What a provider said, fit for the record: without the key that it echoes."""
+        if said:
+            for secret in self.secrets():
+                if len(secret) >= SHORTEST_KEY:
+                    said = said.replace(secret, "[redacted]")
+        return said or None
+
     def close_hold(self, billed: Sent) -> None:
         """Give back what the attempt holds where it certainly cost nothing; else it is spent, whole.
 
@@ -280,7 +288,7 @@ class CallScope(Scope):
     def took(self, response: Response) -> None:
         """Count a priced answer. Middleware may ask more than once: all that it was given is paid."""
         self.count(response.usage, response.cost)
-        self.served_model, self.finish_reason = response.model or None, response.finish_reason
+        self.served_model, self.finish_reason = self.without_secrets(response.model), response.finish_reason
         self.answer = response
 
     def count(self, usage: Usage, cost: Cost) -> None:
@@ -316,7 +324,7 @@ class CallScope(Scope):
 
     def concerns(self, error: QuothError, target: ModelCall) -> None:
         """Say on an error of this target whom it is about, and take out the key that it was asked with."""
-        for secret in self.secrets:
+        for secret in self.secrets():
             error.redact(secret)
         error.provider = error.provider or target.provider.spec.name
         error.model = error.model or target.provider.model
@@ -337,7 +345,7 @@ class CallScope(Scope):
             self.close_hold(self.billed_by(error))
         if isinstance(error, QuothError):
             self._annotate(error)
-        self.secrets, self.reader = (), None  # what an error leads to holds no key and no reply that echoes it
+        self.secrets, self.reader = tuple, None  # what an error leads to holds no key and no reply that echoes it
         self._tell(self._record(ending, error))
         if not may_be_collected:
             self.closed()

@@ -21,6 +21,7 @@ __all__ = [
     "Kind",
     "ModelInfo",
     "closest",
+    "is_listed",
     "known_models",
     "model_info",
     "nearest",
@@ -135,6 +136,13 @@ def model_info(id: str) -> ModelInfo | None:
 
     key = _find(id)
     return _info(key, catalog.ROWS[key]) if key else None
+
+
+def is_listed(id: str) -> bool:
+    """Whether the catalog has ``provider/model``, or an alias, spelled exactly so."""
+    from .data import catalog
+
+    return id in catalog.ROWS or id in catalog.ALIASES
 
 
 _folded: dict[str, str] = {}

@@ -178,7 +178,9 @@ class Chat:
         target = os.fspath(path)
         beside = f"{target}.{os.getpid()}.new"
         try:
-            with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123
+            if os.path.lexists(beside):  # left by a process of the same number; or put there, to be written through
+                os.unlink(beside)  # noqa: PTH108
+            with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123
                 file.write(self.to_json())
             os.replace(beside, target)  # noqa: PTH105  # pathlib costs start-up time, and no more than this is needed
         except BaseException:
@@ -335,7 +337,7 @@ _MEDIA: Mapping[type, str] = {Image: "image", Audio: "audio", ToolCall: "tools"}
 def read_saved(saved: str | os.PathLike[str]) -> SavedChat:
     """A saved chat, from its file or its text. Raises InputError where it is none, or of a later version."""
     if isinstance(saved, str) and saved.lstrip().startswith("{"):
-        text = saved.encode()
+        text = saved.encode("utf-8", "surrogatepass")
     else:
         try:
             with open(saved, "rb") as file:  # noqa: PTH123  # as in save
@@ -349,7 +351,7 @@ def read_saved(saved: str | os.PathLike[str]) -> SavedChat:
                 f"this chat was saved by a later version of quoth: its schema is {schema}, this one reads {SCHEMA}"
             )
         return msgspec.json.decode(text, type=SavedChat)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"this is no saved chat: {error}") from None
 
 

@@ -166,12 +166,43 @@ def _ending_of(error: BaseException) -> Ending:
     return "failed" if isinstance(error, Exception) else "cancelled"
 
 
+_HOLD_REQUESTS = (__name__, "quoth._sending", "quoth._watched", "quoth.transport.")
+"""How the names of modules begin whose frames hold a request as it is sent, and so the key."""
+_LONGEST_CHAIN = 50
+"""Errors that led one to another; a chain may be a circle."""
+
+
 def _bare(error: BaseException) -> BaseException:
-    """The error as it leaves the call: one of ours without the frames it came through, for these hold the request."""
-    if isinstance(error, QuothError):
-        error.__cause__ = error.__context__ = None
-        return error.with_traceback(None)
+    """The error as it leaves the call, and as hooks meet it: without the frames that hold the request.
+
+    Crash reporters show what frames hold. One of ours, and what interrupts a program (Ctrl-C, a cancellation), came
+    through no others that matter; a bug, or what middleware raised, keeps those that do.
+    """
+    if isinstance(error, QuothError) or not isinstance(error, Exception):
+        return _stripped(error)
+    each: BaseException | None = error
+    for _ in range(_LONGEST_CHAIN):
+        if each is None:
+            break
+        each.__traceback__ = _without_requests(each.__traceback__)
+        each = each.__cause__ or each.__context__
     return error
+
+
+def _stripped(error: BaseException) -> BaseException:
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
+
+
+def _without_requests(trace: TracebackType | None) -> TracebackType | None:
+    kept: list[TracebackType] = []
+    while trace is not None:
+        if not str(trace.tb_frame.f_globals.get("__name__")).startswith(_HOLD_REQUESTS):
+            kept.append(trace)
+        trace = trace.tb_next
+    for each in reversed(kept):
+        trace = type(each)(trace, each.tb_frame, each.tb_lasti, each.tb_lineno)
+    return trace
 
 
 class _Course(Generic[Out, Result, Carried]):
@@ -201,6 +232,7 @@ class _Course(Generic[Out, Result, Carried]):
         return output
 
     def _returned(self, stop: StopIteration) -> None:
+        _stripped(stop)  # it is what a hook finds in sys.exc_info
         self.result = stop.value
         self._end("answered", None)
 
@@ -267,9 +299,9 @@ class Driver(_Course[Out, Result, Exchange]):
         except StopIteration as stop:
             self._returned(stop)
             return None
-        except BaseException as error:  # noqa: BLE001  # it is raised again, bare
-            self._raised(error)
-            raise _bare(error)  # noqa: B904  # no cause
+        except BaseException as error:  # it is raised again, bare
+            self._raised(_bare(error))
+            raise
         finally:
             self._busy.release()
 
@@ -348,11 +380,12 @@ class AsyncDriver(_Course[Out, Result, AsyncExchange]):
             self._require_open()
             return self._pause(await self._drive())
         except _FlowReturned as returned:
+            _stripped(returned)
             self._returned(returned.stop)
             return None
-        except BaseException as error:  # noqa: BLE001  # it is raised again, bare
-            self._raised(error)
-            raise _bare(error)  # noqa: B904  # no cause
+        except BaseException as error:  # it is raised again, bare
+            self._raised(_bare(error))
+            raise
         finally:
             self._busy.release()
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from .errors import InputError, InputTypeError
 
-__all__ = ["as_media", "as_picture", "read_file", "sniff"]
+__all__ = ["as_media", "as_picture", "check_url", "read_file", "sniff"]
 
 _MARKS = (
     (0, b"\x89PNG\r\n\x1a\n", "image/png"),
@@ -113,6 +113,27 @@ def _of_text(name: str, data: bytes) -> str | None:
     return _TEXTS.get(os.path.splitext(name)[1].lower(), "text/plain")  # noqa: PTH122  # as above
 
 
+LONGEST_DATA_URL = 64 << 20
+"""Characters of a ``data`` URL."""
+
+
+def check_url(url: str, kind: str) -> str:
+    """A URL that somebody else is to fetch. Raises InputError for a path, and for a ``data`` URL that has no bounds.
+
+    A file of this machine is read where a program says so, and nowhere else: a URL may be of somebody who should not
+    name files here, nor on the machine of a provider that reads ``file:``.
+    """
+    scheme = url.partition(":")[0].lower() if ":" in url else ""
+    if len(scheme) < 2 or scheme == "file" or not (scheme.isascii() and scheme.isalnum()):
+        raise InputError(
+            f"{kind}: {url[:80]!r} is no URL to be fetched by a provider (https://...); "
+            f"{kind}.file(path) reads a file of this machine"
+        )
+    if scheme == "data" and len(url) > LONGEST_DATA_URL:
+        raise InputError(f"{kind}: a data URL of {len(url):,} characters is too long: give the bytes, {kind}(data=...)")
+    return url
+
+
 _KINDS = {"Image": "image/", "Audio": "audio/"}
 
 
@@ -146,7 +167,7 @@ def as_picture(value: Any) -> bytes:
     if isinstance(shape, tuple) and callable(getattr(value, "tobytes", None)):
         return _png(value, shape)
     raise InputTypeError(
-        f"Image.of takes bytes, a path, a URL, a picture of Pillow or a numpy array, not {type(value).__name__}"
+        f"Image.of takes bytes, a Path, a URL, a picture of Pillow or a numpy array, not {type(value).__name__}"
     )
 
 

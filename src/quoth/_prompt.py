@@ -35,7 +35,7 @@ def _messages(prompt: Any) -> tuple[Message, ...]:
             raise _empty()
         return (Message(role="user", parts=(Text(text=prompt),)),)
     if isinstance(prompt, Message):
-        return (prompt,)
+        return (_checked(prompt),)
     if isinstance(prompt, _PARTS):
         return (_turn((prompt,)),)
     if isinstance(prompt, (list, tuple)):
@@ -48,7 +48,7 @@ def _from_list(items: Sequence[Any]) -> tuple[Message, ...]:
         raise InputError("the prompt is an empty list: pass a str, a list of strings and parts, or messages")
     spoken = [isinstance(item, (Message, Mapping)) for item in items]
     if all(spoken):
-        return tuple([item if isinstance(item, Message) else _from_dict(item) for item in items])
+        return tuple([_checked(item if isinstance(item, Message) else _from_dict(item)) for item in items])
     for item in items:
         if not isinstance(item, (str, Message, Mapping, *_PARTS)):
             raise _wrong_type(item)
@@ -64,6 +64,19 @@ def _turn(content: Sequence[str | Part]) -> Message:
     message = Message.user(*content)
     if not any(not isinstance(part, Text) or part.text.strip() for part in message.parts):
         raise _empty()
+    return _checked(message)
+
+
+def _checked(message: Message) -> Message:
+    """The message. Raises InputError where what should be a URL is none, but a path, say."""
+    for part in message.parts:
+        if part.__class__ is Text:  # mostly
+            continue
+        for each in part.parts if isinstance(part, ToolResult) else (part,):
+            if isinstance(each, (Image, Document)) and each.url is not None:
+                from ._media import check_url
+
+                check_url(each.url, type(each).__name__)
     return message
 
 

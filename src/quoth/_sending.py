@@ -142,7 +142,8 @@ def _reader(target: ModelCall, reply: WireReply, scope: CallScope) -> AnswerRead
 def send(target: ModelCall, scope: CallScope, wire: WireRequest, *, stream: bool) -> Generator[Step, Any, WireReply]:
     """Send it once, when it may pass; raise what the transport or the provider says against it."""
     request, proof = yield from _address(target, scope, wire)
-    key = scope.secrets[0] if scope.secrets else None
+    secrets = scope.secrets()
+    key = secrets[0] if secrets else None
     lane = scope.lane = scope.health.lane(target.provider.id, scope.host or "", key)
     if not lane.clear:
         yield from _pass(target, lane, scope)
@@ -218,7 +219,8 @@ def _address(
     address = find_address(provider.spec, own, given, os.environ, provider.wire, credentials=credentials)
     if not address.base_url.startswith("local:"):
         _refuse_offline(settings)
-    scope.secrets = credentials.secrets() if credentials else (address.api_key,) if address.api_key else ()
+    secrets = credentials.secrets() if credentials else (address.api_key,) if address.api_key else ()
+    scope.secrets = lambda: secrets
     scope.host = f"host:{host_of(address.base_url)}"  # some hosts of one provider charge more than others
     return provider.address(wire, address, call.headers), _proof(credentials, address) if credentials else None
 

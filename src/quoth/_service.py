@@ -16,23 +16,28 @@ the answer cost (``_accounting``).
 from __future__ import annotations
 
 from _thread import allocate_lock
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Never, TypeVar
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, Never
 
 from msgspec.structs import replace
 
+from . import _flow
 from ._call import CallScope, ModelCall
 from ._flow import AsyncDriver, Driver, Flow, arun, run
 from ._registry import SimpleModelRegistry
-from ._settings import Settings, configured, ledger_place, variable
+from ._settings import Settings, configured, ledger_place, metrics_folder, variable
 from ._stream import AsyncStream, Stream, StreamOutput
-from .errors import ConfigurationError, InputError
+from .errors import BudgetUnavailableError, ConfigurationError, InputError
 from .instrumentation._journal import Journal
 from .instrumentation._record import new_call_id
 from .transport import AsyncTransport, Transport
 from .types import Response
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from ._budgets import Budgets
     from ._costs import Prices
     from ._database import Place
@@ -40,15 +45,14 @@ if TYPE_CHECKING:
     from .embeddings import EmbeddingRequest, EmbeddingResponse
     from .instrumentation._hooks import Hook, HookHandle, Hooks, RunWatch
     from .instrumentation.ledger import Ledger
+    from .instrumentation.metrics._series import Series
+    from .instrumentation.metrics._sharing import Sharing
     from .instrumentation.otel import Tracing
     from .limits._health import Health
     from .middleware import Middleware
     from .transport._router import AsyncRouter, Router
 
 __all__ = ["ModelService"]
-
-Out = TypeVar("Out")
-Result = TypeVar("Result")
 
 
 class ModelService:
@@ -57,7 +61,7 @@ class ModelService:
     def __init__(self, settings: Settings, registry: SimpleModelRegistry) -> None:
         self.settings = settings
         self.registry = registry
-        self.journal = Journal()
+        self.journal = Journal(measures=True)
         self.hooks: Hooks | None = None
         """Made with the first hook, or to trace."""
         self._middleware: tuple[Middleware, ...] = ()
@@ -72,6 +76,11 @@ class ModelService:
         self._ledger: Ledger | None = None
         self._ledger_sought = False
         """Whether settings and environment were asked for one: once, by the first call."""
+        self._sharing: Sharing | None = None
+        self._sharing_sought = False
+        """As of the ledger."""
+        self._shared: dict[str, Sharing] = {}
+        """By folder: what was written there is not to be counted twice."""
 
     @property
     def ledger(self) -> Ledger | None:
@@ -87,6 +96,67 @@ class ModelService:
                         self.journal.ledger = self._ledger.writer
                     self._ledger_sought = True
         return self._ledger
+
+    @property
+    def sharing(self) -> Sharing | None:
+        """Where the metrics of several processes are joined, if anywhere."""
+        if not self._sharing_sought:
+            folder = metrics_folder(self.settings)
+            with self._changing:
+                if folder is not None:
+                    from .instrumentation.metrics._sharing import Sharing
+
+                    made = Sharing(folder, self._measured, self._not_shared)
+                    self._sharing = self._shared.setdefault(folder, made)
+                self._sharing_sought = True
+        return self._sharing
+
+    def _measured(self) -> tuple[Series, Series]:
+        """The metrics of this process: what was counted, and how it stands now."""
+        from .instrumentation.metrics._gauges import gauges
+        from .transport._clock import monotonic
+
+        metrics, counted = self.journal.metrics()
+        if self._ledger is not None and (lost := self._ledger.counts.lost):
+            counted.setdefault("quoth_telemetry_dropped_total", {})["ledger", "lost"] = [lost]
+        lanes = self._health.states(monotonic()) if self._health is not None else ()
+        return counted, gauges(lanes, metrics.model_label)
+
+    def _not_shared(self, words: str, *, first: bool) -> None:
+        """Count that metrics were not written where other processes would find them, and say so once."""
+        self.journal.drop("metrics", "snapshot")
+        if first:
+            from warnings import warn
+
+            with suppress(Exception):  # where warnings are errors: it is counted
+                warn(f"quoth: metrics were not written to {words}; later failures are only counted", RuntimeWarning, 2)
+
+    def metrics(self, budgets: Collection[str] = ()) -> Series:
+        """All metrics; those of budgets by name only. Raises ConfigurationError where other processes' are not had."""
+        self.tell()
+        sharing = self.sharing
+        if sharing is None:
+            counted, gauges = self._measured()
+            series = {**counted, **gauges}
+        else:
+            try:
+                series = sharing.joined()
+            except (OSError, ValueError) as error:
+                raise ConfigurationError(f"the metrics of {sharing.folder} cannot be read: {error}") from None
+        return {**series, **self._money(budgets)} if budgets else series
+
+    def _money(self, names: Collection[str]) -> Series:
+        """The gauges of budgets, where their database answers."""
+        from .instrumentation.metrics._gauges import budget_gauges
+        from .limits._accounts import windows
+        from .transport._clock import time
+
+        try:
+            states = self.budgets.states()
+        except BudgetUnavailableError:
+            self.journal.drop("metrics", "budgets")
+            return {}
+        return budget_gauges(states, names, windows(int(time() * 1000)))
 
     def _ledger_place(self) -> Place | None:
         ledger = self.ledger
@@ -189,6 +259,11 @@ class ModelService:
                 self._prices = _prices_of(self.settings, self._prices)
         if "ledger" in changes:
             self._leave_ledger()
+        if "metrics_dir" in changes:
+            with self._changing:
+                sharing, self._sharing, self._sharing_sought = self._sharing, None, False
+            if sharing is not None:
+                sharing.end()
         if {"transport", "async_transport", "http"} & {*changes}:
             with self._changing:
                 old, self._routers = self._routers, None
@@ -208,15 +283,18 @@ class ModelService:
 
     def trace(self, options: Mapping[str, Any]) -> Tracing:
         """Make spans and metrics of OpenTelemetry of what begins from now on."""
-        from .instrumentation.otel import begin
+        from .instrumentation.otel import CAPTURE_VARIABLE, begin
 
-        return begin(self._listening(), options)
+        said = variable(CAPTURE_VARIABLE)
+        if options.get("capture") is None and said is not None:
+            options = {**options, "capture": said.upper()}
+        return begin(self._listening(), options, lambda: self.journal.drop("otel", "failed"))
 
     def _listening(self) -> Hooks:
         from .instrumentation._hooks import Hooks
 
         with self._changing:
-            self.hooks = self.hooks or Hooks()
+            self.hooks = self.hooks or Hooks(partial(self.journal.drop, "hook", "failed"))
         return self.hooks
 
     def origin(self) -> Any:
@@ -251,6 +329,8 @@ class ModelService:
             router.close()
         if self._ledger is not None:
             self._ledger.close()
+        if self._sharing is not None:
+            self._sharing.close()
 
     def new_id(self) -> str:
         """An id for what several calls are made for: their parent."""
@@ -258,13 +338,13 @@ class ModelService:
 
     def generate(self, call: ModelCall) -> Response:
         scope = self._scope(call, stream=False)
-        drive = run if scope.watch is None else _run_watched
-        return drive(self._answer(call, scope), self._routed()[0], scope)
+        answer: Response = _drivers(scope).run(self._answer(call, scope), self._routed()[0], scope)
+        return answer
 
     async def agenerate(self, call: ModelCall) -> Response:
         scope = self._scope(call, stream=False)
-        drive = arun if scope.watch is None else _arun_watched
-        return await drive(self._answer(call, scope), self._routed()[1], scope)
+        answer: Response = await _drivers(scope).arun(self._answer(call, scope), self._routed()[1], scope)
+        return answer
 
     def stream(self, call: ModelCall) -> Stream:
         _refuse_repairs(call)
@@ -272,8 +352,10 @@ class ModelService:
 
         def start() -> Driver[StreamOutput, Response]:
             scope = self._scope(call, stream=True)
-            drive = Driver if scope.watch is None else _watched_driver
-            return drive(self._answer(call, scope), self._routed()[0], scope)
+            driver: Driver[StreamOutput, Response] = _drivers(scope).Driver(
+                self._answer(call, scope), self._routed()[0], scope
+            )
+            return driver
 
         return Stream(start)
 
@@ -283,8 +365,10 @@ class ModelService:
 
         def start() -> AsyncDriver[StreamOutput, Response]:
             scope = self._scope(call, stream=True)
-            drive = AsyncDriver if scope.watch is None else _async_watched_driver
-            return drive(self._answer(call, scope), self._routed()[1], scope)
+            driver: AsyncDriver[StreamOutput, Response] = _drivers(scope).AsyncDriver(
+                self._answer(call, scope), self._routed()[1], scope
+            )
+            return driver
 
         return AsyncStream(start)
 
@@ -299,13 +383,17 @@ class ModelService:
 
     def embed(self, call: ModelCall, request: EmbeddingRequest) -> EmbeddingResponse:
         scope = self._scope(call, stream=False)
-        drive = run if scope.watch is None else _run_watched
-        return drive(self._embedding(call, request, scope), self._routed()[0], scope)
+        vectors: EmbeddingResponse = _drivers(scope).run(
+            self._embedding(call, request, scope), self._routed()[0], scope
+        )
+        return vectors
 
     async def aembed(self, call: ModelCall, request: EmbeddingRequest) -> EmbeddingResponse:
         scope = self._scope(call, stream=False)
-        drive = arun if scope.watch is None else _arun_watched
-        return await drive(self._embedding(call, request, scope), self._routed()[1], scope)
+        vectors: EmbeddingResponse = await _drivers(scope).arun(
+            self._embedding(call, request, scope), self._routed()[1], scope
+        )
+        return vectors
 
     # The flows. They are loaded by the first call.
 
@@ -336,6 +424,9 @@ class ModelService:
         ledger = self._ledger if self._ledger_sought else self.ledger
         if ledger is not None:
             ledger.writer.ready()
+        sharing = self._sharing if self._sharing_sought else self.sharing
+        if sharing is not None:
+            sharing.ready()
         return CallScope(
             call,
             self.settings,
@@ -376,30 +467,13 @@ class ModelService:
         return AsyncHTTPTransport(self.settings.http)
 
 
-def _run_watched(flow: Flow[Any, Result], transport: Transport, scope: CallScope) -> Result:
-    from ._watched import run_watched
+def _drivers(scope: CallScope) -> ModuleType:
+    """Whose run, arun, Driver and AsyncDriver drive the call: others, where somebody watches it."""
+    if scope.watch is None:
+        return _flow
+    from . import _watched
 
-    return run_watched(flow, transport, scope)
-
-
-async def _arun_watched(flow: Flow[Any, Result], transport: AsyncTransport, scope: CallScope) -> Result:
-    from ._watched import arun_watched
-
-    return await arun_watched(flow, transport, scope)
-
-
-def _watched_driver(flow: Flow[Out, Result], transport: Transport, scope: CallScope) -> Driver[Out, Result]:
-    from ._watched import WatchedDriver
-
-    return WatchedDriver(flow, transport, scope)
-
-
-def _async_watched_driver(
-    flow: Flow[Out, Result], transport: AsyncTransport, scope: CallScope
-) -> AsyncDriver[Out, Result]:
-    from ._watched import AsyncWatchedDriver
-
-    return AsyncWatchedDriver(flow, transport, scope)
+    return _watched
 
 
 def _prices_of(settings: Settings, old: Prices | None = None) -> Prices:

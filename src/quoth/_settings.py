@@ -35,6 +35,7 @@ __all__ = [
     "flag",
     "is_offline",
     "ledger_place",
+    "metrics_folder",
     "named",
     "policy_of",
     "timeout_of",
@@ -54,6 +55,7 @@ VARIABLES: dict[str, str] = {
     "QUOTH_OFFLINE": "1: refuse everything that would use the network; the embedded model still answers",
     "QUOTH_PRICES": "your own prices: inline JSON, or a path (or several) to JSON or TOML files",
     "QUOTH_LEDGER": "where every call is recorded: the path of a SQLite file, sqlite:///path, or postgresql://...",
+    "QUOTH_METRICS_DIR": "a folder where processes put their metrics, so that each can tell those of all",
     "QUOTH_LOCAL_GGUF": "a path to other weights for the embedded model, in GGUF form",
     "QUOTH_LOCAL_THREADS": "threads that the embedded model computes with (1)",
 }
@@ -94,6 +96,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     async_transport: AsyncTransport | None = None
     ledger: str | None = None
     """Where every call is recorded, as QUOTH_LEDGER has it; a path may be a Path too."""
+    metrics_dir: str | None = None
+    """Where processes put their metrics, as QUOTH_METRICS_DIR has it; it may be a Path too."""
     http: HTTPSettings | None = None
     """Of quoth's own transports: proxies, certificates, caps; see ``quoth.transport.http``."""
 
@@ -126,6 +130,7 @@ class SettingsOptions(TypedDict, total=False):
     transport: Transport | None
     async_transport: AsyncTransport | None
     ledger: str | os.PathLike[str] | None
+    metrics_dir: str | os.PathLike[str] | None
     http: HTTPSettings | None
 
 
@@ -232,13 +237,25 @@ def _http(name: str, value: Any) -> HTTPSettings:
 def _ledger(name: str, value: Any) -> str:
     from ._database import place_of
 
+    text = _path(name, value, "a path or a URL")
+    place_of(text, f"the setting {name}")
+    return text
+
+
+def _path(name: str, value: Any, what: str = "a path") -> str:
     if not isinstance(value, (str, os.PathLike)):
-        raise ConfigurationError(f"the setting {name} is a path or a URL, not {type(value).__name__}")
+        raise ConfigurationError(f"the setting {name} is {what}, not {type(value).__name__}")
     text = os.fspath(value)
     if not isinstance(text, str):
         raise ConfigurationError(f"the setting {name} is a path of text, not of bytes")
-    place_of(text, f"the setting {name}")
+    if not text:
+        raise ConfigurationError(f"the setting {name} is {what}, and this one is empty")
     return text
+
+
+def metrics_folder(settings: Settings) -> str | None:
+    """Where processes put their metrics: as the settings say, else QUOTH_METRICS_DIR; None where neither does."""
+    return settings.metrics_dir or variable("QUOTH_METRICS_DIR")
 
 
 def ledger_place(settings: Settings) -> Place | None:
@@ -287,6 +304,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "transport": _transport,
     "async_transport": _transport,
     "ledger": _ledger,
+    "metrics_dir": _path,
     "http": _http,
 }
 """What checks each setting and gives it as it is kept: mappings are copied, keys become Secrets."""

@@ -98,8 +98,9 @@ class _Reading(Generic[Driving, Parsed_co]):
 
     def drop(self) -> None:
         """As close, where no code of the user's may run: hooks are told later."""
-        if self._driver is not None:
-            self._driver.close()
+        driver = getattr(self, "_driver", None)  # a copy, which cannot be made whole, has none
+        if driver is not None:
+            driver.close()
 
     def __del__(self) -> None:
         self.drop()

@@ -9,13 +9,14 @@ from typing import Any, TypeVar, cast
 
 from msgspec.structs import replace
 
+from . import _flow
 from ._call import CallScope
-from ._flow import AsyncDriver, Driver, Flow, Send
+from ._flow import Flow, Send
 from .instrumentation._hooks import Watch
 from .transport import AsyncTransport, Deadline, Transport
 from .wire import WireReply
 
-__all__ = ["AsyncWatchedDriver", "WatchedDriver", "arun_watched", "run_watched"]
+__all__ = ["AsyncDriver", "Driver", "arun", "run"]
 
 Out = TypeVar("Out")
 Result = TypeVar("Result")
@@ -27,8 +28,8 @@ def _told(step: Send, watch: Watch) -> Send:
     return step if not headers else replace(step, request=replace(step.request, headers=step.request.headers + headers))
 
 
-class WatchedDriver(Driver[Out, Result]):
-    """A Driver whose call is watched."""
+class Driver(_flow.Driver[Out, Result]):
+    """A driver whose call is watched."""
 
     __slots__ = ("_watch",)
 
@@ -44,8 +45,8 @@ class WatchedDriver(Driver[Out, Result]):
         return super()._send(_told(step, self._watch), deadline)
 
 
-class AsyncWatchedDriver(AsyncDriver[Out, Result]):
-    """An AsyncDriver whose call is watched."""
+class AsyncDriver(_flow.AsyncDriver[Out, Result]):
+    """An asyncio driver whose call is watched."""
 
     __slots__ = ("_watch",)
 
@@ -61,17 +62,17 @@ class AsyncWatchedDriver(AsyncDriver[Out, Result]):
         return await super()._send(_told(step, self._watch), deadline)
 
 
-def run_watched(flow: Flow[Any, Result], transport: Transport, scope: CallScope) -> Result:
-    """As ``run``, of a call that is watched."""
-    driver = WatchedDriver(flow, transport, scope)
+def run(flow: Flow[Any, Result], transport: Transport, scope: CallScope) -> Result:
+    """As ``_flow.run``, of a call that is watched."""
+    driver = Driver(flow, transport, scope)
     while driver.advance() is not None:
         pass
     return cast("Result", driver.result)
 
 
-async def arun_watched(flow: Flow[Any, Result], transport: AsyncTransport, scope: CallScope) -> Result:
-    """As ``arun``, of a call that is watched."""
-    driver = AsyncWatchedDriver(flow, transport, scope)
+async def arun(flow: Flow[Any, Result], transport: AsyncTransport, scope: CallScope) -> Result:
+    """As ``_flow.arun``, of a call that is watched."""
+    driver = AsyncDriver(flow, transport, scope)
     while await driver.advance() is not None:
         pass
     return cast("Result", driver.result)

@@ -120,15 +120,16 @@ class Image(Struct, frozen=True, kw_only=True, gc=False, tag="image", repr_omit_
 
     @classmethod
     def of(cls, value: Any, *, detail: str | None = None) -> Image:
-        """Take a picture as a program has it: bytes, a path, an ``http`` or ``data`` URL, one of Pillow, a numpy array.
+        """Take a picture as a program has it: bytes, a Path, an ``http`` or ``data`` URL, one of Pillow, a numpy array.
 
-        Raises InputError or InputTypeError, saying why, where it is none.
+        A str is a URL and never a path: it may be of somebody who should not name files here. Raises InputError or
+        InputTypeError, saying why, where it is none.
         """
-        from ._media import as_media, as_picture
+        from ._media import as_media, as_picture, check_url
 
-        if isinstance(value, str) and value.startswith(_URLS):
-            return cls(url=value, detail=detail)
-        if isinstance(value, (str, os.PathLike)):
+        if isinstance(value, str):
+            return cls(url=check_url(value, "Image"), detail=detail)
+        if isinstance(value, os.PathLike):
             return cls.file(value, detail=detail)
         data = bytes(value) if isinstance(value, (bytes, bytearray, memoryview)) else as_picture(value)
         return cls(data=data, media_type=as_media(data, "Image"), detail=detail)
@@ -184,9 +185,6 @@ class Document(Struct, frozen=True, kw_only=True, gc=False, tag="document", repr
         from ._media import as_media
 
         return cls(data=data, media_type=as_media(data, "Document"), filename=filename)
-
-
-_URLS = ("http://", "https://", "data:")
 
 
 def _sniff(part: Image | Document) -> None:

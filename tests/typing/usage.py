@@ -41,6 +41,7 @@ from quoth import (
     ToolCall,
     ToolChoice,
     Usage,
+    media,
     models,
 )
 from quoth._estimating import Estimate, Repricing
@@ -50,6 +51,7 @@ from quoth.errors import OutputInvalidError, QuothError, RateLimitError
 from quoth.events import StreamEvent, TextDelta, ToolCallStart
 from quoth.instrumentation import CallRecord, HookHandle, Tally, UsageReport, UsageTotals
 from quoth.instrumentation.ledger import Ledger, LedgerCheck
+from quoth.metrics import MetricsServer, asgi_app, wsgi_app
 from quoth.middleware import Flow, Next
 from quoth.providers import ProviderSpec
 from quoth.providers.credentials import Asked, HeaderCredentials, register_credentials
@@ -188,6 +190,14 @@ def prompts() -> None:
     models("gpt-4", 4)  # type: ignore[call-overload]
     models("gpt-4", b"bytes")  # type: ignore[arg-type]
     models("gpt-4", models("gpt-4", "Hi"))  # type: ignore[call-overload]
+
+
+async def what_is_fetched(url: str) -> None:
+    models("gpt-4", ["What is this?", media.fetch(url)])
+    models("gpt-4", ["What is this?", await media.afetch(url, timeout=5)])
+    media.fetch(b"https://host/cat.png")  # type: ignore[arg-type]
+    if isinstance(found := media.fetch(url, max_bytes=1_000_000), Image):
+        assert_type(found, Image)
 
 
 def a_conversation_grows() -> list[Message]:
@@ -411,6 +421,8 @@ def hooks() -> None:
     assert_type(handle, HookHandle)
     handle.remove()
     models.on_call(carried)  # type: ignore[arg-type]
+    assert_type(models.log_calls(format="json", tags=["feature"]), HookHandle)
+    models.log_calls(format="xml")  # type: ignore[arg-type]
 
 
 def transports() -> ModelsAPI:
@@ -622,3 +634,20 @@ def of_the_ledger(api: ModelsAPI) -> None:
     assert_type(api.ledger.check(), LedgerCheck)
     assert_type(api.flush(), bool)
     api.ledger.total(colour="red")  # type: ignore[call-arg]
+
+
+# Metrics.
+
+
+def of_metrics(api: ModelsAPI) -> None:
+    assert_type(api.metrics(), str)
+    assert_type(api.metrics(format="openmetrics", budgets=["team-a"]), str)
+    with api.serve_metrics(9464) as server:
+        assert_type(server, MetricsServer)
+        assert_type((server.url, server.port), tuple[str, int])
+    api.register_metrics().remove()
+    asgi_app(api, budgets=("team-a",))
+    wsgi_app(models)
+    api.configure(metrics_dir="metrics")
+    api.metrics(format="json")  # type: ignore[arg-type]
+    api.serve_metrics(0, exposed=True)  # type: ignore[call-arg]

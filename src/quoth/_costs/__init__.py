@@ -28,6 +28,7 @@ from __future__ import annotations
 
 from _thread import allocate_lock
 from collections.abc import Mapping
+from itertools import compress
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -174,12 +175,12 @@ class Prices:
             return _per_request(plan, usage, at)
         priced = plan.only or plan.pick(at, usage.total_input)
         values, counts, femto = _COUNTS(usage), [], 0
-        for bucket, count, rate in zip(_BUCKETS, values, priced.vector):  # noqa: B905  # of one length; strict= costs time
-            if count:
-                counts.append((bucket, count))
-                if rate is None or type(count) is not int or count < 0:
-                    return _unpriced(plan, priced.rule, values, at)
-                femto += count * rate
+        buckets = zip(_BUCKETS, values, priced.vector)  # noqa: B905  # of one length; strict= costs time
+        for bucket, count, rate in compress(buckets, values):  # most are zero
+            counts.append((bucket, count))
+            if rate is None or type(count) is not int or count < 0:
+                return _unpriced(plan, priced.rule, values, at)
+            femto += count * rate
         if plan.kind != "local" and not priced.rule.rates:
             return _unpriced(plan, priced.rule, values, at)
         return Cost(

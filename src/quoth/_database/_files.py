@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
-__all__ = ["hold", "identity", "is_at", "make_folder"]
+__all__ = ["hold", "identity", "is_at", "is_foreign", "make_folder"]
 
 
 def make_folder(folder: str) -> None:
@@ -14,6 +14,20 @@ def make_folder(folder: str) -> None:
         make_folder(os.path.dirname(folder))  # noqa: PTH120
         with suppress(FileExistsError):
             os.mkdir(folder, 0o700)  # noqa: PTH102
+
+
+def is_foreign(path: str) -> bool:
+    """Whether somebody else has put a file, or a link to one, into a folder that everybody may write to (``/tmp``).
+
+    Elsewhere owners say little: containers and network drives change them. Windows is not asked.
+    """
+    if not hasattr(os, "geteuid"):
+        return False
+    try:
+        folder, found = os.stat(os.path.dirname(path) or "."), os.lstat(path)  # noqa: PTH116, PTH120  # as above
+    except OSError:
+        return False
+    return bool(folder.st_mode & 0o002) and found.st_uid not in (os.geteuid(), 0)
 
 
 def hold(descriptor: int) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 from weakref import WeakSet
 
 from ..errors import ConfigurationError
-from ._files import hold, identity, is_at, make_folder
+from ._files import hold, identity, is_at, is_foreign, make_folder
 from ._schema import Parts
 from ._seam import Part, Place, Row, StorageError, StorageProblem, Transaction
 
@@ -157,6 +157,8 @@ class SQLiteDatabase:
 
     def _make(self) -> None:
         path = self.place.target
+        if any(is_foreign(path + suffix) for suffix in ("", "-wal", "-shm", "-journal")):
+            raise StorageError(f"{path} is somebody else's, in a folder that everybody may write to", "unreachable")
         if os.path.exists(path):  # noqa: PTH110  # pathlib costs start-up time
             return
         if not self._create:

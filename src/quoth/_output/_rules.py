@@ -4,7 +4,8 @@ A row of ``RULES`` is named by ``Quirks.output_rules`` of a provider's wire, els
 read on 2026-11-25: OpenAI, "Structured Outputs: supported schemas"; Anthropic, "Structured outputs: JSON Schema
 limitations"; Google, ``GenerationConfig.responseJsonSchema``; Cohere, "Parameter types in Structured Outputs (JSON)";
 xAI, "Structured Outputs: JSON Schema support"; Groq, "Structured Outputs: best-effort mode"; DeepSeek, "JSON output";
-and what the recorded traffic of each shows. Where a source is silent the narrower reading stands.
+and what the recorded traffic of each shows. Where a source is silent the narrower reading stands. Not confirmed by any
+recording: the keywords of xAI and of Cohere, and which of Z.ai, Qwen and Moonshot take a JSON object as a form.
 """
 
 from __future__ import annotations

@@ -70,11 +70,18 @@ class Console(Struct, frozen=True, kw_only=True):
         self.write(text + "\n")
 
     def write_table(self, rows: Sequence[Sequence[str]]) -> None:
-        """Write rows whose cells stand in columns. On a terminal they are neutralised: names may come from outside."""
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        for row in rows:
-            line = "  ".join([cell.ljust(width) for cell, width in zip(row, widths, strict=True)]).rstrip()
-            self.write(f"{neutralize(line) if self.stdout.isatty() else line}\n")
+        """Write rows whose cells stand in columns: each row one line, for names may come from outside.
+
+        On a terminal each cell is neutralised by itself: a sequence that one leaves open hides nothing of the next.
+        """
+        shown = [[" ".join(self.plain(cell).split()) for cell in row] for row in rows]
+        widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+        for row in shown:
+            self.write("  ".join([cell.ljust(width) for cell, width in zip(row, widths, strict=True)]).rstrip() + "\n")
+
+    def plain(self, text: str) -> str:
+        """Foreign text for standard output: neutralised where that is a terminal."""
+        return neutralize(text) if self.stdout.isatty() else text
 
     def page(self, *, raw: bool) -> Page:
         """For an answer: what is written to a terminal is neutralised, unless ``raw``; a pipe gets it all."""

@@ -119,7 +119,7 @@ def _check(ledger: Ledger, which: Which, said: Namespace, console: Console) -> i
         console.write_json(encode(found).decode(), raw=False)
     else:
         for each in found.disagreements:
-            console.write(f"{each}\n")
+            console.write(" ".join(console.plain(str(each)).split()) + "\n")
         console.write(f"{found}\n")
     return 0 if found.ok else 1
 

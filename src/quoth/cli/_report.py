@@ -7,6 +7,7 @@ from typing import Any
 from .._json import encode
 from ..errors import QuothError
 from ..types import Cost, Response, Usage
+from ._terminal import neutralize
 
 __all__ = ["answer_json", "error_json", "footer"]
 
@@ -19,7 +20,7 @@ def footer(response: Response) -> str:
     parts = [_model(response), _tokens(response.usage), _cost(response.cost), _seconds(response)]
     if response.finish_reason != "stop":
         parts.append(f"ended by: {response.finish_reason_raw or response.finish_reason}")
-    return " ".join(" | ".join(parts).split())
+    return " ".join(" | ".join(map(neutralize, parts)).split())  # each by itself: none hides what follows
 
 
 def _model(response: Response) -> str:

@@ -103,6 +103,7 @@ class HookHandle:
 
     def _failed(self, words: str) -> None:
         self.failures += 1
+        self._hooks.dropped()
         self.last_failure = words
         if self.failures == 1:
             warn_once(f"quoth: the hook {self!r} raised {words}")
@@ -130,9 +131,10 @@ def warn_once(message: str) -> None:
 
 
 class Hooks:
-    """The hooks of one ModelsAPI, and the records that wait to be told."""
+    """The hooks of one ModelsAPI, and the records that wait to be told. ``dropped`` is called where one raised."""
 
-    def __init__(self) -> None:
+    def __init__(self, dropped: Callable[[], None] = lambda: None) -> None:
+        self.dropped = dropped
         self._lock = RLock()  # a finalizer may remove a hook in the middle of this
         self._handles: tuple[HookHandle, ...] = ()
         self.watcher: Watcher | None = None

@@ -1,4 +1,4 @@
-"""The journal: every call ends in one append here; totals are folded from it in batches, or when someone reads.
+"""The journal: every call ends in one append here; totals and metrics are folded in batches, or when someone reads.
 
 ``append`` takes no lock that it would wait for, so a call may be finished by garbage collection in the middle
 of anything, folding included: it then only joins the queue. A forked child counts its own calls, from none on:
@@ -17,6 +17,8 @@ from ._record import CallRecord
 
 if TYPE_CHECKING:
     from ._usage import UsageFold, UsageReport
+    from .metrics._fold import MetricsFold
+    from .metrics._series import Series
 
 __all__ = ["Journal"]
 
@@ -30,30 +32,59 @@ class _Ledger(Protocol):
 class _State:
     """What one process has taken: records that wait, and the totals of the others, folded under a lock."""
 
-    __slots__ = ("fold", "folding", "waiting")
+    __slots__ = ("drops", "fold", "folding", "metrics", "waiting")
 
     def __init__(self) -> None:
         self.waiting: deque[CallRecord] = deque()
         self.folding = allocate_lock()
         self.fold: UsageFold | None = None
         """Made with the first batch: many programs end before."""
+        self.metrics: MetricsFold | None = None
+        self.drops: deque[tuple[str, str]] = deque()
+        """Whose telemetry was dropped, and why."""
 
     def drain(self) -> UsageFold:
+        """Fold what waits: into the totals, and where there are metrics into these too."""
         from ._usage import UsageFold
 
         self.fold = fold = self.fold or UsageFold()
-        waiting, add = self.waiting, fold.add
+        waiting, add, metrics = self.waiting, fold.add, self.metrics
         with suppress(IndexError):  # another thread took the last one
             while waiting:
-                add(waiting.popleft())
+                record = waiting.popleft()
+                add(record)
+                if metrics is not None:
+                    metrics.add(record)
+        if metrics is not None:
+            with suppress(IndexError):
+                while self.drops:
+                    metrics.drop(*self.drops.popleft())
         return fold
+
+    def measure(self) -> MetricsFold:
+        """The metrics of what comes from now on."""
+        from .metrics._fold import MetricsFold
+
+        self.metrics = metrics = self.metrics or MetricsFold()
+        return metrics
+
+    def tell(self) -> None:
+        """Say, once, that something could not be counted. Not with the lock held."""
+        if self.metrics is None or self.metrics.untold is None:
+            return
+        words, self.metrics.untold = self.metrics.untold, None
+        from warnings import warn
+
+        with suppress(Exception):  # where warnings are errors: it is counted, and the call must not suffer
+            warn(f"quoth: metrics: {words}; later ones are only counted", RuntimeWarning, stacklevel=3)
 
 
 class Journal:
-    """Takes records; gives the totals of all it took, in constant memory."""
+    """Takes records; gives the totals of all it took, and their metrics where it measures, in constant memory."""
 
-    def __init__(self, batch: int = 256) -> None:
+    def __init__(self, batch: int = 256, *, measures: bool = False) -> None:
         self._batch = batch
+        self._measures = measures
         self.ledger: _Ledger | None = None
         """Who keeps every record, if anybody does."""
         self._states = {getpid(): _State()}
@@ -70,14 +101,36 @@ class Journal:
         state.waiting.append(record)
         if len(state.waiting) >= self._batch and state.folding.acquire(blocking=False):
             try:
-                state.drain()
+                self._drain(state)
             except ImportError:  # garbage collection ends this call while _usage is being loaded: the next one folds
                 return
             finally:
                 state.folding.release()
+            state.tell()
+
+    def _drain(self, state: _State) -> UsageFold:
+        if self._measures:
+            state.measure()
+        return state.drain()
 
     def usage(self) -> UsageReport:
         """The totals of every record taken so far."""
         state = self._state()
         with state.folding:
-            return state.drain().report()
+            report = self._drain(state).report()
+        state.tell()
+        return report
+
+    def metrics(self) -> tuple[MetricsFold, Series]:
+        """The metrics of every record taken so far, and of how much telemetry was dropped; and their numbers now."""
+        state = self._state()
+        with state.folding:
+            metrics = state.measure()
+            state.drain()
+            series = metrics.series()
+        state.tell()
+        return metrics, series
+
+    def drop(self, sink: str, reason: str) -> None:
+        """Count one thing that a sink of telemetry should have told or kept, and did not. Never waits."""
+        self._state().drops.append((sink, reason))

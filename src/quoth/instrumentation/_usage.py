@@ -91,6 +91,24 @@ class _Sums:
         self.counts: dict[str, int] = {}
         self.tokens: dict[str, int] = {}
 
+    def add(self, record: CallRecord) -> None:
+        """Put one call to them."""
+        counts, cost, usage = self.counts, record.cost, record.usage
+        counts["calls"] = counts.get("calls", 0) + 1
+        counts[record.outcome] = counts.get(record.outcome, 0) + 1
+        if cost is not None and cost.femto is not None:
+            counts["femto"] = counts.get("femto", 0) + cost.femto
+        if (cost is not None and cost.femto is None) or _lost_attempts(record):
+            counts["unknown_costs"] = counts.get("unknown_costs", 0) + 1
+        if usage is not None and usage.source == "provider":
+            counts["input_tokens"] = counts.get("input_tokens", 0) + usage.total_input
+            counts["output_tokens"] = counts.get("output_tokens", 0) + usage.total_output
+            tokens = self.tokens
+            for bucket, count in usage.buckets():
+                tokens[bucket] = tokens.get(bucket, 0) + count
+        elif cost is not None:
+            counts["unknown_usage"] = counts.get("unknown_usage", 0) + 1
+
     def join(self, other: _Sums) -> None:
         _add(self.counts, other.counts)
         _add(self.tokens, other.tokens)
@@ -114,17 +132,7 @@ def _add(sums: dict[str, int], more: Mapping[str, int]) -> None:
 def sums_of(record: CallRecord) -> _Sums:
     """What one call adds."""
     sums = _Sums()
-    counts, cost, usage = sums.counts, record.cost, record.usage
-    counts["calls"] = counts[record.outcome] = 1
-    if cost is not None and cost.femto is not None:
-        counts["femto"] = cost.femto
-    if (cost is not None and cost.femto is None) or _lost_attempts(record):
-        counts["unknown_costs"] = 1
-    if usage is None or usage.source != "provider":
-        counts["unknown_usage"] = int(cost is not None)
-    else:
-        counts["input_tokens"], counts["output_tokens"] = usage.total_input, usage.total_output
-        sums.tokens.update(usage.buckets())
+    sums.add(record)
     return sums
 
 
@@ -144,10 +152,13 @@ class UsageFold:
     def add(self, record: CallRecord) -> None:
         if record.operation == "list_models":
             return
+        other = f"{record.provider}/{OTHER}"
+        sums = self._place(self._models, f"{record.provider}/{record.model}", MOST_MODELS, other)
+        if not record.tags:
+            sums.add(record)
+            return
         added = sums_of(record)
-        self._place(self._models, f"{record.provider}/{record.model}", MOST_MODELS, f"{record.provider}/{OTHER}").join(
-            added
-        )
+        sums.join(added)
         for name, value in record.tags.items():
             values = self._tags.get(name)
             if values is None:

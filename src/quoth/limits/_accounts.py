@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, get_args
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -51,6 +51,7 @@ __all__ = [
     "key_of",
     "keys_of",
     "window",
+    "windows",
 ]
 
 Per: TypeAlias = Literal["day", "week", "month"]
@@ -188,6 +189,11 @@ def window(per: Per | None, now: int) -> tuple[str, int | None]:
     day = moment.replace(hour=0, minute=0, second=0, microsecond=0)
     name, end = _WINDOWS[per](day)
     return name, int(end.timestamp() * 1000) - now
+
+
+def windows(now: int) -> set[str]:
+    """The names of the windows in which a moment lies: of its day, its week and its month."""
+    return {window(per, now)[0] for per in get_args(Per)}
 
 
 def _day(day: datetime) -> tuple[str, datetime]:

@@ -18,12 +18,14 @@ from __future__ import annotations
 from _thread import RLock
 from math import inf
 from os import getpid
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
+
+from msgspec import Struct
 
 from ..errors import CircuitOpenError, QuothError
 from ._retry import STRETCH
 
-__all__ = ["Breaker", "Budget", "Gate", "Health", "Lane", "Ticket"]
+__all__ = ["Breaker", "Budget", "Gate", "GateState", "Health", "Lane", "LaneState", "Ticket"]
 
 Kept = TypeVar("Kept")
 
@@ -48,6 +50,8 @@ BACK = 0.5
 """And how many fewer, where one was."""
 FEW = 8
 """So few say nothing of how many may pass, and so few always do."""
+
+GateState: TypeAlias = Literal["open", "closed", "narrow"]
 
 Ticket: TypeAlias = tuple[int, float]
 """Which closing a caller waits for, and how long behind its end it may pass."""
@@ -118,6 +122,10 @@ class Gate:
                 self.is_open = True
             self._passed += wait <= 0
             return ticket, 0.0 if self.is_open else wait
+
+    def state(self, now: float) -> GateState:
+        """How it stands. On the narrow way it stays, once the wait is over, until a caller has found it open."""
+        return "open" if self.is_open else "closed" if now < self.closed_until else "narrow"
 
     def succeeded(self) -> None:
         """Count a caller who passed and was answered."""
@@ -312,6 +320,17 @@ class Lane:
             self.budget.throttled()
 
 
+class LaneState(Struct, frozen=True, kw_only=True, gc=False):
+    """How it goes at one lane, at one moment."""
+
+    model: str
+    """Canonical: ``provider/model``, as it was asked for."""
+    gate: GateState
+    breaker_open: bool
+    budget: float
+    """What is left of the retry budget of its host, from 0 to 1."""
+
+
 class _State:
     """What one process knows."""
 
@@ -351,3 +370,16 @@ class Health:
         pid = getpid()
         state = self._states.get(pid) or self._states.setdefault(pid, _State())
         return state.lanes.get((model, host, hash(key))) or state.make(model, host, hash(key))
+
+    def states(self, now: float) -> list[LaneState]:
+        """How it goes at each lane of this process, ``now`` on the clock of the calls. Takes no lock."""
+        state = self._states.get(getpid())
+        return [
+            LaneState(
+                model=model,
+                gate=lane.gate.state(now),
+                breaker_open=lane.breaker.is_open,
+                budget=lane.budget.tokens / CAPACITY,
+            )
+            for (model, _, _), lane in ([*state.lanes.items()] if state else ())
+        ]

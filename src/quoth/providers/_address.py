@@ -415,4 +415,9 @@ def is_loopback(url: str) -> bool:
     if host in ("localhost", "[::1]"):
         return True
     parts = host.split(".")
-    return len(parts) == 4 and parts[0] == "127" and all(part.isdecimal() and int(part) < 256 for part in parts)
+    return len(parts) == 4 and parts[0] == "127" and all(map(_is_byte, parts))
+
+
+def _is_byte(text: str) -> bool:
+    """Whether this is a part of an IPv4 address; digits of other scripts make it a name, that may be anybody's."""
+    return text.isascii() and text.isdecimal() and len(text) < 4 and int(text) < 256

@@ -321,6 +321,8 @@ def check_id(model: object) -> None:
         raise InputError("the model id is empty; write for example 'openai/gpt-4' or 'local/smollm2'")
     if " " in model or not model.isprintable():  # zero-width and right-to-left marks too: they come with pasting
         raise InputError(f"the model id {model!r} has white space, or a character that does not show")
+    if not {".", ".."}.isdisjoint(model.split("/")):  # in a URL's path they lead elsewhere, percent-encoded or not
+        raise InputError(f"the model id {model!r} has a part that is a step in a path, and no name")
     if "//" in model or model.startswith("/") or (model.endswith("/") and "/" in model[:-1]):
         raise InputError(f"the model id {model!r} has an empty part")
 

@@ -42,7 +42,7 @@ from ._tls import TLSContexts, handshake_failed
 if TYPE_CHECKING:
     import ssl
 
-__all__ = ["LONGEST_WAIT", "Wire", "connect"]
+__all__ = ["LONGEST_WAIT", "Wire", "connect", "resolve"]
 
 _CHUNK = 1 << 16
 LONGEST_WAIT = 0.1 if sys.platform == "win32" else 3600.0
@@ -181,7 +181,8 @@ def _silent(wire: Wire) -> bool:
 # Connecting.
 
 
-def _resolve(plan: Plan, limit: Limit) -> Sequence[Address]:
+def resolve(plan: Plan, limit: Limit) -> Sequence[Address]:
+    """The addresses of whom a plan connects to."""
     numeric = look_up_numeric(plan.host, plan.port)
     if numeric is not None:
         return numeric
@@ -269,8 +270,11 @@ class _Race:
         return False
 
 
-def connect(plan: Plan, limit: Limit, settings: HTTPSettings, contexts: TLSContexts) -> Wire:
-    wire = Wire(_Race(_resolve(plan, limit)).run(plan, limit))
+def connect(
+    plan: Plan, limit: Limit, settings: HTTPSettings, contexts: TLSContexts, addresses: Sequence[Address] | None = None
+) -> Wire:
+    """A connection that a plan needs, ready for its request; to these addresses and no others, where they are given."""
+    wire = Wire(_Race(resolve(plan, limit) if addresses is None else addresses).run(plan, limit))
     try:
         prepare_socket(wire.sock)
         if plan.tunnelled:

@@ -2,8 +2,9 @@
 
 HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY, in lower case first. HTTP_PROXY in capitals is not believed
 where REQUEST_METHOD is set: under CGI a client sets it with a ``Proxy:`` header (httpoxy, CVE-2016-5385).
-Loopback addresses are never sent to a proxy that the environment names. Messages name a proxy's host or the
-variable, never its URL, which may hold a password.
+Loopback addresses are never sent to a proxy that the environment names; nor, over plain http, to one on another
+machine, whoever names it, for the key would travel readable. Messages name a proxy's host or the variable, never
+its URL, which may hold a password.
 """
 
 from __future__ import annotations
@@ -111,7 +112,9 @@ def _pick(origin: Origin, proxies: Proxies, source: str) -> Proxy | None:
     url = proxies.https if origin.secure else proxies.http
     if not url or bypasses(origin, proxies.bypass):
         return None
-    return parse_proxy(url, source)
+    proxy = parse_proxy(url, source)
+    readable = not origin.secure and _is_loopback(origin.host)
+    return None if readable and not _is_loopback(proxy.host) else proxy
 
 
 def _system_bypasses(host: str) -> bool:
@@ -121,7 +124,9 @@ def _system_bypasses(host: str) -> bool:
 
 
 def _is_loopback(host: str) -> bool:
-    return host in ("localhost", "::1") or host.endswith(".localhost") or host.startswith("127.")
+    if host in ("localhost", "::1") or host.endswith(".localhost"):
+        return True
+    return host.startswith("127.") and host.replace(".", "").isdecimal()
 
 
 def bypasses(origin: Origin, entries: tuple[str, ...]) -> bool:

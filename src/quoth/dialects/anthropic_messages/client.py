@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from ... import _json
-from ...errors import ResponseParseError, UnsupportedParameterError
+from ...errors import UnsupportedParameterError
 from ...types import Message, ModelRequest, Response, Tool, ToolChoice
 from ...wire import Quirks, WireReply, WireRequest
-from .._errors import error_from, request_id
+from .._errors import error_from
 from .._kept import Wire, kept_fields, overlay
 from .._posts import HEADERS, STREAM_HEADERS, ask_for_stream, require_tools
-from .._streams import BODY_LIMIT, Framer, is_events as is_stream
+from .._replies import Replies
+from .._streams import Framer, is_events as is_stream
 from ._answers import ANSWER_FIELDS, answer_data, finish_reason, read_id
 from ._blocks import read_answer_block, residue_of
 from ._errors import parse_error
@@ -106,6 +106,9 @@ def _adds(choice: object) -> bool:
 # Answers.
 
 
+_REPLIES = Replies("the reply is no message")
+
+
 def parse_response(reply: WireReply, quirks: Quirks) -> Response:  # noqa: ARG001  # the Protocol's; no row departs here
     """Read a whole answer. Its cost is not known here.
 
@@ -113,10 +116,7 @@ def parse_response(reply: WireReply, quirks: Quirks) -> Response:  # noqa: ARG00
         APIStatusError: the reply is the provider's "no" with a code or a type; its class, with status 200.
         ResponseParseError: the reply is no answer; ``body`` holds its first 2,000 bytes.
     """
-    try:
-        answer = _json.decode(reply.body)
-    except ValueError:
-        raise _no_answer(reply, "it is no JSON") from None
+    answer = _REPLIES.object_of(reply)
     content = _content(answer, reply)
     usage = answer.get("usage")
     ours, raw = finish_reason(answer.get("stop_reason"))
@@ -133,9 +133,7 @@ def parse_response(reply: WireReply, quirks: Quirks) -> Response:  # noqa: ARG00
     )
 
 
-def _content(answer: Any, reply: WireReply) -> list[Wire]:
-    if not isinstance(answer, dict):
-        raise _no_answer(reply, "its JSON is no object")
+def _content(answer: Wire, reply: WireReply) -> list[Wire]:
     content = answer.get("content")
     if content is None and isinstance(answer.get("stop_reason"), str):
         content = []
@@ -146,17 +144,8 @@ def _content(answer: Any, reply: WireReply) -> list[Wire]:
     if answer.get("error"):
         info = parse_error(reply)
         mere_words = info.kind == "provider" and info.code is None and info.type is None
-        raise _no_answer(reply, f"it is an error: {info.message}") if mere_words else error_from(info)
-    raise _no_answer(reply, "it has no content")
-
-
-def _no_answer(reply: WireReply, why: str) -> ResponseParseError:
-    return ResponseParseError(
-        f"the reply is no message: {why}",
-        status=reply.status,
-        request_id=request_id(reply.headers),
-        body=reply.body[:BODY_LIMIT],
-    )
+        raise _REPLIES.refused(reply, f"it is an error: {info.message}") if mere_words else error_from(info)
+    raise _REPLIES.refused(reply, "it has no content")
 
 
 def _text(value: object) -> str:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from ... import _json
-from ...errors import ResponseParseError, UnsupportedParameterError
+from ...errors import UnsupportedParameterError
 from ...types import Message, ModelRequest, Response
 from ...wire import Quirks, WireReply, WireRequest
 from .._aws import CONTENT_TYPE, is_stream, parse_error
-from .._errors import error_from, request_id
+from .._errors import error_from
 from .._kept import Wire, kept_fields, overlay
 from .._paths import quoted
 from .._posts import HEADERS, require_tools
-from .._streams import BODY_LIMIT
+from .._replies import Replies
 from ._answers import answer_data, finish_reason, kept_of_answer, kept_of_message, served
 from ._blocks import read_answer_block
 from ._files import Spelling
@@ -67,6 +67,9 @@ def build_request(request: ModelRequest, quirks: Quirks) -> WireRequest:
 # Answers.
 
 
+_REPLIES = Replies("the reply is no answer of Converse")
+
+
 def parse_response(reply: WireReply, quirks: Quirks) -> Response:  # noqa: ARG001  # the Protocol's; no row departs here
     """Read a whole answer. Its cost is not known here, nor is its model, which no answer of this wire names.
 
@@ -74,10 +77,7 @@ def parse_response(reply: WireReply, quirks: Quirks) -> Response:  # noqa: ARG00
         APIStatusError: the reply is the provider's "no", though its status is a success.
         ResponseParseError: the reply is no answer; ``body`` holds its first 2,000 bytes.
     """
-    try:
-        answer = _json.decode(reply.body)
-    except ValueError:
-        raise _no_answer(reply, "it is no JSON") from None
+    answer = _REPLIES.object_of(reply)
     output, message, content = _content(answer, reply)
     ours, raw = finish_reason(answer.get("stopReason"))
     kept = kept_of_answer(answer)
@@ -99,10 +99,8 @@ def parse_response(reply: WireReply, quirks: Quirks) -> Response:  # noqa: ARG00
     )
 
 
-def _content(answer: Any, reply: WireReply) -> tuple[Wire, Wire, list[Any]]:
+def _content(answer: Wire, reply: WireReply) -> tuple[Wire, Wire, list[Any]]:
     """The output, its message and what that says; an answer that says why it stopped may say nothing else."""
-    if not isinstance(answer, dict):
-        raise _no_answer(reply, "its JSON is no object")
     output = answer.get("output")
     message = output.get("message") if isinstance(output, dict) else None
     content = message.get("content") if isinstance(message, dict) else None
@@ -113,16 +111,7 @@ def _content(answer: Any, reply: WireReply) -> tuple[Wire, Wire, list[Any]]:
     info = parse_error(reply)
     if info.code or info.type:
         raise error_from(info)
-    raise _no_answer(reply, "it has no output")
-
-
-def _no_answer(reply: WireReply, why: str) -> ResponseParseError:
-    return ResponseParseError(
-        f"the reply is no answer of Converse: {why}",
-        status=reply.status,
-        request_id=request_id(reply.headers),
-        body=reply.body[:BODY_LIMIT],
-    )
+    raise _REPLIES.refused(reply, "it has no output")
 
 
 # Streams.

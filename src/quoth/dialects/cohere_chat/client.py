@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from ... import _json
-from ...errors import ResponseParseError
 from ...types import ModelRequest, Response
 from ...wire import Quirks, WireReply, WireRequest
-from .._errors import request_id
 from .._kept import Wire
 from .._posts import HEADERS, STREAM_HEADERS, ask_for_stream, require_tools
-from .._streams import BODY_LIMIT, is_events as is_stream
+from .._replies import Replies
+from .._streams import is_events as is_stream
 from ._answers import read_answer
 from ._errors import parse_error
 from ._messages import write_messages
@@ -45,39 +44,28 @@ def build_request(request: ModelRequest, quirks: Quirks) -> WireRequest:
     )
 
 
+_REPLIES = Replies("the reply is no answer of Cohere's chat")
+
+
 def parse_response(reply: WireReply, quirks: Quirks) -> Response:  # noqa: ARG001  # the Protocol's; no row departs here
     """Read a whole answer. Its cost is not known here, and it does not name its model.
 
     Raises:
         ResponseParseError: the reply is no answer; ``body`` holds its first 2,000 bytes.
     """
-    try:
-        answer = _json.decode(reply.body)
-    except ValueError:
-        raise _no_answer(reply, "it is no JSON") from None
-    message = answer.get("message") if isinstance(answer, dict) else None
+    answer = _REPLIES.object_of(reply)
+    message = answer.get("message")
     if not isinstance(message, dict):
-        raise _no_answer(reply, _why(answer, reply))
+        raise _REPLIES.refused(reply, _why(answer, reply))
     return read_answer(answer, message, reply.body)
 
 
-def _why(answer: object, reply: WireReply) -> str:
-    if not isinstance(answer, dict):
-        return "its JSON is no object"
+def _why(answer: Wire, reply: WireReply) -> str:
     if isinstance(answer.get("text"), str):
         return "it is one of API v1: send to /v2/chat"
     if isinstance(answer.get("message"), str):
         return f"it is an error: {parse_error(reply).message}"
     return "it has no message"
-
-
-def _no_answer(reply: WireReply, why: str) -> ResponseParseError:
-    return ResponseParseError(
-        f"the reply is no answer of Cohere's chat: {why}",
-        status=reply.status,
-        request_id=request_id(reply.headers),
-        body=reply.body[:BODY_LIMIT],
-    )
 
 
 def stream_parser(quirks: Quirks) -> CohereStreamParser:  # noqa: ARG001  # as above: message-end ends every stream

@@ -11,13 +11,11 @@ from msgspec.structs import replace
 
 from ... import _json
 from ...embeddings import EmbeddingRequest, EmbeddingResponse, Vector
-from ...errors import ResponseParseError
 from ...types import Usage
 from ...wire import Headers, WireReply
 from .._counts import whole_number
-from .._errors import request_id
 from .._kept import Wire
-from .._streams import BODY_LIMIT
+from .._replies import Replies
 
 if TYPE_CHECKING:
     from . import EmbeddingClient
@@ -69,15 +67,9 @@ def base64_of(vector: Vector, element: str = "f") -> str:
     return b2a_base64(pack(f"<{len(vector)}{element}", *numbers), newline=False).decode("ascii")
 
 
-def answer_of(reply: WireReply) -> Wire:
-    """The JSON object of a reply. Raises ResponseParseError where it is none."""
-    try:
-        answer = _json.decode(reply.body)
-    except ValueError:
-        raise no_answer(reply, "it is no JSON") from None
-    if not isinstance(answer, dict):
-        raise no_answer(reply, "its JSON is no object")
-    return answer
+_REPLIES = Replies("the reply has no embeddings")
+answer_of = _REPLIES.object_of
+no_answer = _REPLIES.refused
 
 
 def checked(vectors: Sequence[Vector | None], request: EmbeddingRequest, reply: WireReply) -> tuple[Vector, ...]:
@@ -112,16 +104,6 @@ def response_of(
         usage=usage,
         provider_data={client.name: kept} if kept else {},
         body=reply.body,
-    )
-
-
-def no_answer(reply: WireReply, why: str) -> ResponseParseError:
-    """The error of a reply that holds no vectors that can be used."""
-    return ResponseParseError(
-        f"the reply has no embeddings: {why}",
-        status=reply.status,
-        request_id=request_id(reply.headers),
-        body=reply.body[:BODY_LIMIT],
     )
 
 

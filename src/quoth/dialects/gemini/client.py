@@ -7,11 +7,11 @@ from ...errors import ResponseParseError
 from ...events import fold
 from ...types import ModelRequest, Response
 from ...wire import Quirks, WireReply, WireRequest
-from .._errors import request_id
 from .._kept import Wire
 from .._paths import quoted
 from .._posts import HEADERS, STREAM_HEADERS, require_tools
-from .._streams import BODY_LIMIT, is_events
+from .._replies import Replies
+from .._streams import is_events
 from ._answers import blocked, is_blocked, listed, read_answer
 from ._contents import write_contents
 from ._errors import parse_error
@@ -75,6 +75,9 @@ def _resource(model: str) -> str:
 # Answers.
 
 
+_REPLIES = Replies("the reply is no answer of generateContent")
+
+
 def parse_response(reply: WireReply, quirks: Quirks) -> Response:  # noqa: ARG001  # the Protocol's; no row departs here
     """Read a whole answer, also one that came as the list of a stream's chunks. Its cost is not known here.
 
@@ -82,14 +85,11 @@ def parse_response(reply: WireReply, quirks: Quirks) -> Response:  # noqa: ARG00
         ContentBlockedError: the prompt was refused, and there is no answer; ``partial`` holds the usage.
         ResponseParseError: the reply is no answer; ``body`` holds its first 2,000 bytes.
     """
-    try:
-        answer = _json.decode(reply.body)
-    except ValueError:
-        raise _no_answer(reply, "it is no JSON") from None
+    answer = _REPLIES.decoded(reply)
     if isinstance(answer, list) and answer:
         return _read_chunks(reply)
     if not isinstance(answer, dict):
-        raise _no_answer(reply, "its JSON is no object")
+        raise _REPLIES.refused(reply, "its JSON is no object")
     if not listed(answer.get("candidates")):
         _require_answer(answer, reply)
     return read_answer(answer, reply.body)
@@ -100,9 +100,9 @@ def _require_answer(answer: Wire, reply: WireReply) -> None:
     if is_blocked(answer):
         raise blocked(answer, read_answer(answer, reply.body))
     if answer.get("error"):
-        raise _no_answer(reply, f"it is an error: {parse_error(reply).message}")
+        raise _REPLIES.refused(reply, f"it is an error: {parse_error(reply).message}")
     if "candidates" not in answer and "usageMetadata" not in answer:
-        raise _no_answer(reply, "it has no candidates")
+        raise _REPLIES.refused(reply, "it has no candidates")
 
 
 def _read_chunks(reply: WireReply) -> Response:
@@ -112,19 +112,10 @@ def _read_chunks(reply: WireReply) -> Response:
     try:
         events = [*parser.feed(reply.body), *parser.end()]
     except ResponseParseError as error:
-        raise _no_answer(reply, error.message) from None
+        raise _REPLIES.refused(reply, error.message) from None
     if not parser.ended:
-        raise _no_answer(reply, "it is a list of chunks, and none of them says why the answer stopped")
+        raise _REPLIES.refused(reply, "it is a list of chunks, and none of them says why the answer stopped")
     return replace(fold(events), body=reply.body)
-
-
-def _no_answer(reply: WireReply, why: str) -> ResponseParseError:
-    return ResponseParseError(
-        f"the reply is no answer of generateContent: {why}",
-        status=reply.status,
-        request_id=request_id(reply.headers),
-        body=reply.body[:BODY_LIMIT],
-    )
 
 
 # Streams.

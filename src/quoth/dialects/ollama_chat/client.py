@@ -11,10 +11,9 @@ from ...errors import ResponseParseError
 from ...events import fold
 from ...types import ModelRequest, Response
 from ...wire import Quirks, WireReply, WireRequest
-from .._errors import request_id
 from .._kept import Wire
 from .._posts import HEADERS, ask_for_stream, require_tools
-from .._streams import BODY_LIMIT
+from .._replies import Replies
 from ._answers import read_answer
 from ._errors import parse_error
 from ._messages import write_messages
@@ -64,6 +63,9 @@ def build_request(request: ModelRequest, quirks: Quirks) -> WireRequest:
 # Answers.
 
 
+_REPLIES = Replies("the reply is no answer of Ollama's chat")
+
+
 def parse_response(reply: WireReply, quirks: Quirks) -> Response:  # noqa: ARG001  # the Protocol's; no row departs here
     """Read a whole answer, also one that came as the lines of a stream. Its cost is not known here.
 
@@ -75,12 +77,12 @@ def parse_response(reply: WireReply, quirks: Quirks) -> Response:  # noqa: ARG00
     if answer is None or (isinstance(answer, dict) and answer.get("done") is False):
         return _read_lines(reply)
     if not isinstance(answer, dict):
-        raise _no_answer(reply, "its JSON is no object")
+        raise _REPLIES.refused(reply, "its JSON is no object")
     message = answer.get("message")
     if isinstance(message, dict):
         return read_answer(answer, message, reply.body)
     error = answer.get("error")
-    raise _no_answer(reply, f"it is an error: {parse_error(reply).message}" if error else "it has no message")
+    raise _REPLIES.refused(reply, f"it is an error: {parse_error(reply).message}" if error else "it has no message")
 
 
 def _decoded(body: bytes) -> Any:
@@ -96,19 +98,10 @@ def _read_lines(reply: WireReply) -> Response:
         events = parser.feed(reply.body)
         events += parser.end()
     except ResponseParseError:
-        raise _no_answer(reply, "it is no JSON") from None
+        raise _REPLIES.refused(reply, "it is no JSON") from None
     if not parser.ended:
-        raise _no_answer(reply, "it stops before its last line" if events else "it is no JSON")
+        raise _REPLIES.refused(reply, "it stops before its last line" if events else "it is no JSON")
     return replace(fold(events), body=reply.body)
-
-
-def _no_answer(reply: WireReply, why: str) -> ResponseParseError:
-    return ResponseParseError(
-        f"the reply is no answer of Ollama's chat: {why}",
-        status=reply.status,
-        request_id=request_id(reply.headers),
-        body=reply.body[:BODY_LIMIT],
-    )
 
 
 # Streams.

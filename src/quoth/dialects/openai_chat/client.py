@@ -10,11 +10,12 @@ from ... import _json
 from ...errors import APIStatusError, ResponseParseError
 from ...types import ModelRequest, Response, Tool, ToolChoice
 from ...wire import Quirks, WireReply, WireRequest
-from .._errors import error_from, request_id
+from .._errors import error_from
 from .._kept import Wire, kept_fields, overlay
 from .._openai_errors import parse_error
 from .._posts import HEADERS, STREAM_HEADERS, ask_for_stream, require_tools
-from .._streams import BODY_LIMIT, is_events as is_stream
+from .._replies import Replies
+from .._streams import is_events as is_stream
 from ._answers import ANSWER_FIELDS, read_choice, read_created, read_id, response_data, served, usage_of
 from ._messages import write_messages
 from ._parameters import write_output, write_reasoning
@@ -99,6 +100,9 @@ def write_tool_choice(choice: ToolChoice) -> Any:
 # Answers.
 
 
+_REPLIES = Replies("the reply is no chat completion")
+
+
 def parse_response(reply: WireReply, quirks: Quirks) -> Response:  # noqa: ARG001  # the Protocol's; no row departs here
     """Read a whole answer. Its cost is not known here.
 
@@ -106,10 +110,7 @@ def parse_response(reply: WireReply, quirks: Quirks) -> Response:  # noqa: ARG00
         APIStatusError: the reply is the provider's "no" with a code or a type; its class, with status 200.
         ResponseParseError: the reply is no answer; ``body`` holds its first 2,000 bytes.
     """
-    try:
-        answer = _json.decode(reply.body)
-    except ValueError:
-        raise _no_answer(reply, "it is no JSON") from None
+    answer = _REPLIES.object_of(reply)
     choices = _choices(answer, reply)
     first, *others = [read_choice(choice) for choice in choices]
     usage = usage_of(answer, choices[0])
@@ -128,10 +129,8 @@ def parse_response(reply: WireReply, quirks: Quirks) -> Response:  # noqa: ARG00
     )
 
 
-def _choices(answer: Any, reply: WireReply) -> list[Wire]:
+def _choices(answer: Wire, reply: WireReply) -> list[Wire]:
     """The choices, of which the first holds the answer."""
-    if not isinstance(answer, dict):
-        raise _no_answer(reply, "its JSON is no object")
     choices = answer.get("choices")
     choices = [choice for choice in choices if isinstance(choice, dict)] if isinstance(choices, list) else []
     if choices:
@@ -141,27 +140,18 @@ def _choices(answer: Any, reply: WireReply) -> list[Wire]:
         # Azure leaves the message out where its filter took all of it.
         if isinstance(message, dict) or (message is None and isinstance(finish, str)):
             return choices
-        raise _no_answer(reply, "its first choice has no message")
+        raise _REPLIES.refused(reply, "its first choice has no message")
     if answer.get("error"):
         raise _failed(answer, reply)
-    raise _no_answer(reply, "it has no choices")
+    raise _REPLIES.refused(reply, "it has no choices")
 
 
 def _failed(holder: Wire, reply: WireReply) -> APIStatusError | ResponseParseError:
     """The provider's "no" inside of a 200: of the answer, or of its first choice; none, where it is mere words."""
     info = parse_error(replace(reply, body=_json.encode(holder)))
     if info.kind == "provider" and info.code is None and info.type is None:
-        return _no_answer(reply, f"it is an error: {info.message}")
+        return _REPLIES.refused(reply, f"it is an error: {info.message}")
     return error_from(info)
-
-
-def _no_answer(reply: WireReply, why: str) -> ResponseParseError:
-    return ResponseParseError(
-        f"the reply is no chat completion: {why}",
-        status=reply.status,
-        request_id=request_id(reply.headers),
-        body=reply.body[:BODY_LIMIT],
-    )
 
 
 def _text(value: object) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...types import FinishReason, Part, Reasoning, ToolCall
-from .._counts import usage_word, whole_number
+from .._counts import whole_number
 from .._kept import Wire, kept_fields
 from ._items import residue_of
 from ._usage import count_searches, parse_usage
@@ -37,13 +37,14 @@ def answer_facts(answer: Wire, items: Sequence[Any], parts: Sequence[Part]) -> d
     """What the end of an answer says, by the names that a Response and a ResponseEnd have in common."""
     ours, raw = _finish_reason(answer, parts)
     usage = answer.get("usage")
+    said = usage if isinstance(usage, dict) else {}
     return {
         "finish_reason": ours,
         "finish_reason_raw": raw,
         "usage": parse_usage(usage, count_searches(items)),
-        "service_tier": text_of(answer.get("service_tier")) or usage_word(usage, "service_tier"),
-        "region": usage_word(usage, "inference_geo"),  # these three, of gateways to Claude
-        "speed": usage_word(usage, "speed"),
+        "service_tier": text_of(answer.get("service_tier")) or text_of(said.get("service_tier")),
+        "region": text_of(said.get("inference_geo")),  # these three, of gateways to Claude
+        "speed": text_of(said.get("speed")),
         "provider_data": RESIDUES.named(_kept(answer, parts)),
     }
 
@@ -56,7 +57,7 @@ def _finish_reason(answer: Wire, parts: Sequence[Part]) -> tuple[FinishReason, s
         reason = text_of(details.get("reason")) if isinstance(details, dict) else None
         return (REASONS.get(reason, "other"), reason) if reason else ("other", status)
     ours = STATUSES.get(status or "completed", "other")
-    if ours == "stop" and any(isinstance(part, ToolCall) for part in parts):
+    if ours == "stop" and ToolCall in map(type, parts):
         ours = "tool_calls"
     return ours, status
 

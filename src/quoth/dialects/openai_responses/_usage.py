@@ -16,8 +16,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from msgspec.structs import replace
-
 from ...types import Usage
 from .._counts import reported_or_spelled, whole_numbers
 from .._kept import Wire
@@ -40,9 +38,8 @@ def parse_usage(reported: object, searches: int = 0) -> Usage:
     if reported.get("input_tokens") is None and reported.get("output_tokens") is None:
         return Usage(source="missing", web_searches=searches, reported=reported or None)
     counts = _counts(reported)
-    usage = None if counts is None else _partition(counts)
-    usage = usage or Usage(source="suspect")
-    return replace(usage, web_searches=searches or usage.web_searches, reported=reported)
+    usage = None if counts is None else _partition(counts, searches, reported)
+    return usage or Usage(source="suspect", web_searches=searches, reported=reported)
 
 
 def _counts(usage: Wire) -> list[int] | None:
@@ -80,9 +77,9 @@ def _lifetime(written: Mapping[str, Any], name: str) -> Any:
     return written.get(name) if value is None else value
 
 
-def _partition(counts: list[int]) -> Usage | None:
+def _partition(counts: list[int], searches: int, reported: Wire) -> Usage | None:
     """The buckets; None where the parts exceed their whole."""
-    read, out, total, cached, written, short, long, heard, thought, sounded, drawn, searches = counts
+    read, out, total, cached, written, short, long, heard, thought, sounded, drawn, counted = counts
     if thought and total - read - out == thought:
         out += thought
     written = written or short + long
@@ -100,19 +97,19 @@ def _partition(counts: list[int]) -> Usage | None:
         reasoning=thought,
         output_audio=sounded,
         output_image=drawn,
-        web_searches=searches,
+        web_searches=searches or counted,
+        reported=reported,
     )
 
 
 def count_searches(items: Iterable[Any]) -> int:
     """The web searches among the items of an answer: complete calls, and no opening of a page."""
-    return sum(
-        item.get("type") == "web_search_call"
-        and item.get("status", "completed") == "completed"
-        and _details(item, "action").get("type", "search") == "search"
-        for item in items
-        if isinstance(item, dict)
-    )
+    searches = 0
+    for item in items:
+        if isinstance(item, dict) and item.get("type") == "web_search_call":
+            whole = item.get("status", "completed") == "completed"
+            searches += whole and _details(item, "action").get("type", "search") == "search"
+    return searches
 
 
 def write_usage(usage: Usage, searches: int = 0) -> Wire | None:

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from ... import _json
-from ...errors import ResponseParseError, UnsupportedParameterError
+from ...errors import UnsupportedParameterError
 from ...types import Message, ModelRequest, OutputFormat, Part, Response, Text, Tool, ToolChoice
 from ...wire import Quirks, WireReply, WireRequest
 from .._efforts import effort_of
@@ -16,7 +16,8 @@ from .._errors import error_from, request_id
 from .._kept import Wire, overlay
 from .._openai_errors import parse_error, parse_stream_error
 from .._posts import HEADERS, STREAM_HEADERS, ask_for_stream, require_tools
-from .._streams import BODY_LIMIT, is_events as is_stream
+from .._replies import Replies
+from .._streams import is_events as is_stream
 from ._answers import answer_facts, body_reasoning, created_at, failed, read_id, text_of
 from ._input import write_input
 from ._items import item_type, read_output_item, residue_of
@@ -146,6 +147,9 @@ def write_format(output: OutputFormat, changes: list[str]) -> Wire:
 # Answers.
 
 
+_REPLIES = Replies("the reply is no response")
+
+
 def parse_response(reply: WireReply, quirks: Quirks) -> Response:  # noqa: ARG001  # the Protocol's; no row departs here
     """Read a whole answer. Its cost is not known here.
 
@@ -153,10 +157,7 @@ def parse_response(reply: WireReply, quirks: Quirks) -> Response:  # noqa: ARG00
         APIStatusError: the answer failed at the provider; its class, with status 200.
         ResponseParseError: the reply is no answer; ``body`` holds its first 2,000 bytes.
     """
-    try:
-        answer = _json.decode(reply.body)
-    except ValueError:
-        raise _no_answer(reply, "it is no JSON") from None
+    answer = _REPLIES.object_of(reply)
     items = _items(answer, reply)
     parts: list[Part] = [part for item in items for part in read_output_item(item)]
     if not parts and (text := text_of(answer.get("output_text"))) is not None:
@@ -173,9 +174,7 @@ def parse_response(reply: WireReply, quirks: Quirks) -> Response:  # noqa: ARG00
     )
 
 
-def _items(answer: Any, reply: WireReply) -> list[Wire]:
-    if not isinstance(answer, dict):
-        raise _no_answer(reply, "its JSON is no object")
+def _items(answer: Wire, reply: WireReply) -> list[Wire]:
     if failed(answer):
         info = parse_stream_error(answer)
         raise error_from(replace(info, request_id=request_id(reply.headers)))
@@ -184,16 +183,7 @@ def _items(answer: Any, reply: WireReply) -> list[Wire]:
         return [item for item in output if isinstance(item, dict)]
     if text_of(answer.get("output_text")) or answer.get("object") == "response":
         return []
-    raise _no_answer(reply, "it has no output")
-
-
-def _no_answer(reply: WireReply, why: str) -> ResponseParseError:
-    return ResponseParseError(
-        f"the reply is no response: {why}",
-        status=reply.status,
-        request_id=request_id(reply.headers),
-        body=reply.body[:BODY_LIMIT],
-    )
+    raise _REPLIES.refused(reply, "it has no output")
 
 
 # Streams.

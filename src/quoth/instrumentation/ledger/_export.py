@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
@@ -19,6 +20,10 @@ __all__ = ["FORMATS", "export_rows", "format_of"]
 Rows: TypeAlias = Iterator[Mapping[str, Any]]
 
 _CHUNK = 10_000
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""How a text begins that a spreadsheet takes for a formula, which may send what stands beside it anywhere (OWASP)."""
+_NUMBER = r"-?[0-9]+(\.[0-9]+)?"
 
 
 def format_of(path: str, named: str | None) -> str:
@@ -50,9 +55,16 @@ def _csv(rows: Rows, path: str) -> int:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         for row in rows:
-            writer.writerow([row[name] for name in COLUMNS])
+            writer.writerow([_as_text(row[name]) for name in COLUMNS])
             count += 1
     return count
+
+
+def _as_text(value: Any) -> Any:
+    """A value of a CSV, with an apostrophe before what a spreadsheet would take for a formula."""
+    if not isinstance(value, str) or not value.startswith(_FORMULA) or re.fullmatch(_NUMBER, value):
+        return value
+    return f"'{value}"
 
 
 def _json_lines(rows: Rows, path: str) -> int:

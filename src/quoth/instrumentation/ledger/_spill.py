@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from ..._database._files import hold, is_at, make_folder
+from ..._database._files import hold, is_at, is_foreign, make_folder
 from ._rows import Price, Values
 
 __all__ = ["Entry", "Spill", "place_beside"]
@@ -78,17 +78,15 @@ class Spill:
             os.close(descriptor)
 
     def files(self) -> list[str]:
-        """The spill files that are there, of this process and of others."""
+        """The spill files that are there, of this process and of others, but not of other people."""
         folder, begin = os.path.split(self._stem)
         try:
             names = sorted(os.listdir(folder))  # noqa: PTH208
         except OSError:
             return []
-        return [
-            os.path.join(folder, name)  # noqa: PTH118
-            for name in names
-            if name.startswith(begin) and name.endswith((".jsonl", _TAKEN))
-        ]
+        mine = [name for name in names if name.startswith(begin) and name.endswith((".jsonl", _TAKEN))]
+        paths = [os.path.join(folder, name) for name in mine]  # noqa: PTH118
+        return [path for path in paths if not is_foreign(path)]
 
     def replay(self, write: Callable[[list[Entry]], int]) -> tuple[int, int]:
         """Hand all rows to ``write``, then remove the files; say how many rows were new, and how many lines unreadable.
@@ -134,7 +132,7 @@ def _entry_of(line: bytes) -> Entry | None:
     try:
         found: Any = msgspec.json.decode(line)
         row, price = found["row"], found["price"]
-    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError, TypeError):
         return None
     if not isinstance(row, dict) or not isinstance(row.get("id"), str):
         return None

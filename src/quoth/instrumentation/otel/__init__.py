@@ -1,8 +1,8 @@
-"""Traces and metrics of OpenTelemetry: what ``models.trace()`` turns on. Needs the extra ``otel``; see docs/traces.md."""
+"""Traces and metrics of OpenTelemetry: what ``models.trace()`` turns on, with the extra ``otel``."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, get_args
 
 from ...errors import ConfigurationError, InputError, InputTypeError
@@ -39,17 +39,19 @@ class TraceOptions(TypedDict, total=False):
     """Send the ``traceparent`` of the call's span to the provider."""
 
 
-def begin(hooks: Hooks, options: Mapping[str, Any]) -> Tracing:
-    """Trace from now on what these hooks are told of, in place of who did.
+def begin(hooks: Hooks, options: Mapping[str, Any], dropped: Callable[[], object]) -> Tracing:
+    """Trace from now on what these hooks are told of, in place of who did; ``dropped`` is told of what was lost.
 
     Raises ConfigurationError where opentelemetry is not installed, InputError for an option that cannot be used.
     """
     unknown = sorted(options.keys() - TraceOptions.__annotations__.keys())
     if unknown:
-        raise InputTypeError(f"models.trace has no option {unknown[0]!r}; it has {', '.join(TraceOptions.__annotations__)}")
+        known = ", ".join(TraceOptions.__annotations__)
+        raise InputTypeError(f"models.trace has no option {unknown[0]!r}; it has {known}")
     capture = options.get("capture")
     if capture is not None and capture not in get_args(Capture):
-        raise InputError(f"capture is one of {', '.join(get_args(Capture))}, not {capture!r:.80}")
+        words = ", ".join(get_args(Capture))
+        raise InputError(f"capture, or the variable {CAPTURE_VARIABLE}, is one of {words}, not {capture!r:.80}")
     try:
         from ._tracing import Tracing
     except ImportError as error:
@@ -58,7 +60,7 @@ def begin(hooks: Hooks, options: Mapping[str, Any]) -> Tracing:
         raise ConfigurationError(
             "traces need OpenTelemetry's API, version 1.35 or newer: pip install 'quoth[otel]'"
         ) from None
-    return Tracing(hooks, options)
+    return Tracing(hooks, options, dropped)
 
 
 def __getattr__(name: str) -> Any:

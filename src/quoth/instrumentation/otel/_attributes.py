@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
@@ -124,7 +125,7 @@ def server(url: str) -> Attributes:
 
 def attempt_events(attempts: tuple[Attempt, ...]) -> Iterator[tuple[str, float, Attributes]]:
     """The name, the second after the call's begin, and the attributes of each failure that something followed."""
-    for number, (attempt, following) in enumerate(zip(attempts, attempts[1:], strict=False), 1):
+    for number, (attempt, following) in enumerate(pairwise(attempts), 1):
         attributes: Attributes = {
             names.ATTEMPT: number,
             names.PROVIDER: attempt.provider,

@@ -59,8 +59,8 @@ OURS = contexts.create_key("quoth.nested")
 class Tracing:
     """What ``models.trace()`` began. ``remove()`` ends it; ``dropped`` counts what could not be told."""
 
-    def __init__(self, hooks: Hooks, options: Mapping[str, Any]) -> None:
-        scope = {"quoth.semconv": names.SEMCONV}
+    def __init__(self, hooks: Hooks, options: Mapping[str, Any], dropped: Callable[[], object]) -> None:
+        scope: Attributes = {"quoth.semconv": names.SEMCONV}
         self._tracer = trace.get_tracer(SCOPE, __version__, options.get("tracer_provider"), attributes=scope)
         meters, capture = options.get("meter_provider"), options.get("capture") or "NO_CONTENT"
         self._histograms = None
@@ -73,6 +73,7 @@ class Tracing:
         self._propagate: bool = options.get("propagate", False)
         self._runs: WeakValueDictionary[str, _RunSpan] = WeakValueDictionary()
         self._hooks = hooks
+        self._dropped = dropped
         self.dropped = 0
         """How many spans, metrics or events were lost to something that opentelemetry or an exporter raised."""
         self.last_failure: str | None = None
@@ -137,7 +138,7 @@ class Tracing:
         if self.on_span:
             span.set_attributes({name: as_text(value) for name, value in content.items()})
         if self._emit is not None:
-            self._emit(record, {**base, **content}, context)  # type: ignore[dict-item]  # an event's values may nest
+            self._emit(record, {**base, **content}, context)
 
     def carried(self, context: Context) -> Headers:
         """The headers that tell a provider of a span."""
@@ -152,6 +153,7 @@ class Tracing:
     def failed(self, error: Exception) -> None:
         """Count what could not be told, and say so the first time."""
         self.dropped += 1
+        self._dropped()
         self.last_failure = type(error).__name__
         if self.dropped == 1:
             warn_once(f"quoth: tracing raised {type(error).__name__}.")
@@ -217,11 +219,11 @@ class _CallSpan:
                     self._span.set_attribute(names.CONTENT_CUT, value=True)
                 base = {**self._place, names.REQUEST_MODEL: plain(record.model), **ended(record, call.answer)}
                 self._tracing.show(record, content, base, self._span, self._context)
-        except Exception as error:  # noqa: BLE001  # as above
+        except Exception as error:  # noqa: BLE001  # as for the record above: it has been paid for
             self._tracing.failed(error)
         try:
             self._span.end(end)
-        except Exception as error:  # noqa: BLE001  # as above
+        except Exception as error:  # noqa: BLE001  # as for the record above: it has been paid for
             self._tracing.failed(error)
 
     def _describe(self, record: CallRecord, answer: Any) -> None:
@@ -276,7 +278,7 @@ class _ToolSpan:
 
     def __init__(self, tracing: Tracing, tool: Any, call: ToolCall, parent: Context) -> None:
         self._tracing = tracing
-        self._span = trace.INVALID_SPAN
+        self._span: trace.Span = trace.INVALID_SPAN
         attributes: Attributes = {
             names.OPERATION: names.EXECUTE_TOOL,
             names.TOOL_NAME: tool.name,
@@ -366,7 +368,7 @@ def _nanoseconds(seconds: float) -> int:
 
 
 def _genai(operation: str) -> tuple[str, Any]:
-    """The key under which opentelemetry-util-genai says that a call is traced already; and its class, if it is there."""
+    """The key under which opentelemetry-util-genai says that a call is traced already; its class, if that is loaded."""
     word, name = GENAI[operation]
     module = sys.modules.get(f"opentelemetry.util.genai._{word}_invocation")
     return f"opentelemetry.genai.client.{word}.context", getattr(module, name, None)
