@@ -520,7 +520,7 @@ def test_who_does_not_trace_loads_nothing_of_it():
 def test_no_key_leaves_with_an_error_of_a_call_that_is_traced(ask, told):
     for failure in (answer(500), reset):
         with RawServer(failure) as server:
-            api = api_of(server, api_keys={"openai": KEY}, retries=0)
+            api = api_of(server, api_keys={"mine": KEY}, retries=0)
             api.trace(tracer_provider=told.provider, propagate=True)
             check_that_no_key_leaves(server, api, ask)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["SEMCONV"]
+__all__ = ["MEANINGS", "SEMCONV"]
 
 SEMCONV: Final = "genai-2026-10"
 """The conventions that the names here are of; on the instrumentation scope as ``quoth.semconv``."""
@@ -110,3 +110,41 @@ RETRY: Final = "quoth.retry"
 FALLBACK: Final = "quoth.fallback"
 ATTEMPT: Final = "quoth.attempt"
 WAITED: Final = "quoth.waited"
+
+# For docs/observability.md.
+
+MEANINGS: Final = {
+    OPERATION: "`chat`, `embeddings`, `execute_tool`, `invoke_agent`",
+    PROVIDER: "the convention's name of the provider, else that of its row",
+    REQUEST_MODEL: "the id that was asked for, without the provider; of a fallback, the one that ended the call",
+    f"{REQUEST_MAX_TOKENS}, {REQUEST_TEMPERATURE}, {REQUEST_TOP_P}, {REQUEST_TOP_K}, {REQUEST_SEED}, {REQUEST_STOP}, "
+    f"{REQUEST_FREQUENCY_PENALTY}, {REQUEST_PRESENCE_PENALTY}, {REQUEST_CHOICES}": "as given",
+    REQUEST_PREVIOUS_RESPONSE: "as given",
+    REQUEST_STREAM: "`true` for a stream",
+    REQUEST_REASONING: "how much the model was asked to think: a word or a number of tokens",
+    OUTPUT_TYPE: "`json`, where `output=` was given",
+    CONVERSATION: "the tag `conversation_id`, where there is one",
+    f"{RESPONSE_ID}, {RESPONSE_MODEL}, {RESPONSE_FINISH_REASONS}": "as the provider said; one reason a candidate",
+    RESPONSE_FIRST_CHUNK: "of a stream: seconds from the call's begin to its first piece",
+    f"{INPUT_TOKENS}, {OUTPUT_TOKENS}": "the totals: what was cached, and reasoning, are among them",
+    f"{CACHE_READ_TOKENS}, {CACHE_WRITE_TOKENS}, {REASONING_TOKENS}": "the parts that there are",
+    f"{TEXT_INPUT_TOKENS}, {IMAGE_INPUT_TOKENS}, {AUDIO_INPUT_TOKENS}, {TEXT_OUTPUT_TOKENS}, {IMAGE_OUTPUT_TOKENS}, "
+    f"{AUDIO_OUTPUT_TOKENS}, {TEXT_CACHE_READ_TOKENS}, {AUDIO_CACHE_READ_TOKENS}": "where there were others than text",
+    f"{SERVER_ADDRESS}, {SERVER_PORT}": "where the last request went",
+    ERROR_TYPE: "the kind of the error, as in docs/errors.md; of a tool, the class of what it raised",
+    f"{TOOL_NAME}, {TOOL_TYPE}, {TOOL_CALL_ID}, {TOOL_DESCRIPTION}": "of an executed tool",
+    f"{SYSTEM_INSTRUCTIONS}, {INPUT_MESSAGES}, {OUTPUT_MESSAGES}, {TOOL_DEFINITIONS}, {TOOL_ARGUMENTS}, "
+    f"{TOOL_RESULT}": "content: only where it was asked for",
+    CALL_ID: "the id of the call's record",
+    RUN_ID: "of a run, and of the calls made for it: the `parent` of their records",
+    OUTCOME: "`answered`, `failed`, `cancelled`, `abandoned`",
+    COST_USD: "what the call cost, in US dollars; absent where that is unknown",
+    COST_KIND: "whose word the cost is; `unknown` where it is",
+    f"{TAG}*": "each tag of the call",
+    CONTENT_CUT: "`true` where content had no room",
+    f"{RETRY}, {FALLBACK}": (
+        f"events: what followed a failed attempt, with `{ATTEMPT}`, `{ERROR_TYPE}`, `{STATUS}` and `{WAITED}`, the "
+        "seconds waited before the next"
+    ),
+}
+"""What each attribute, or event, of a span says."""
