@@ -104,8 +104,8 @@ HOUSE: dict[str, Room] = {
     # The service: one call from its beginning to its record. It alone joins what stands below.
     "_service": room(
         "ModelService: what production needs around one call",
-        f"{NOUNS} middleware _answering _batching _proving _call _stream _budgets _settings _scope _registry _costs "
-        "_flow instrumentation limits providers transport _database",
+        f"{NOUNS} middleware _answering _batching _watched _proving _call _stream _budgets _settings _scope _registry "
+        "_costs _flow instrumentation limits providers transport _database",
     ),
     "_answering": room(
         "the flows of a call: whole, streamed, through middleware",
@@ -115,6 +115,7 @@ HOUSE: dict[str, Room] = {
         "the flow of embed: texts in batches, their answers as one",
         f"{NOUNS} _accounting _tries _sending _call _flow providers",
     ),
+    "_watched": room("the drivers of a call that somebody watches", f"{NOUNS} _call _flow instrumentation transport"),
     "_tries": room("who is asked, how often, until one answers", f"{NOUNS} _call _flow limits"),
     "_sending": room(
         "one try of one target: chosen, spelled, addressed, admitted, sent, read",
@@ -198,6 +199,7 @@ OUTSIDE = {
     "botocore": frozenset({"providers"}),
     "google": frozenset({"providers"}),
     "httptools": frozenset({"transport", "testing"}),
+    "opentelemetry": frozenset({"instrumentation"}),
     "prometheus_client": frozenset({"instrumentation"}),
     "httpx2": frozenset({"transport"}),
     "pydantic": frozenset({"_output"}),
@@ -769,7 +771,7 @@ def test_a_room_that_is_built_is_planned_no_more():
 def test_only_the_service_composes_and_only_the_api_uses_the_verbs():
     outside_of_calls = {"_api", "_binding", "_estimating", "metrics", "testing"}
     assert composers(HOUSE) == {
-        "_service", "_accounting", "_spending", "_tries", "_sending", "_budgets", "_call",
+        "_service", "_accounting", "_spending", "_tries", "_sending", "_watched", "_budgets", "_call",
     } | outside_of_calls  # fmt: skip
 
 

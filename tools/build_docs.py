@@ -23,6 +23,7 @@ from quoth._settings import SHARED_VARIABLES, VARIABLES  # noqa: E402  # the pat
 from quoth.dialects.embeddings import load_format  # noqa: E402
 from quoth.instrumentation._logs import FIELDS  # noqa: E402
 from quoth.instrumentation.metrics import METRICS  # noqa: E402
+from quoth.instrumentation.otel._semconv import MEANINGS  # noqa: E402
 from quoth.providers import PROVIDERS, ProviderSpec  # noqa: E402
 from quoth.providers._registry import ROWS  # noqa: E402
 from quoth.providers._rows import clouds, gateways, hosts, makers, servers  # noqa: E402
@@ -41,6 +42,12 @@ GROUPS = {
 
 SURE = {"recorded": "recorded", "two_sources": "two sources", "one_source": "**one source**", None: ""}
 WIRES = {dialect: short for short, dialect in SHORT_NAMES.items()}
+
+
+def attributes() -> str:
+    """What spans say."""
+    rows = [(", ".join([f"`{name}`" for name in names.split(", ")]), meaning) for names, meaning in MEANINGS.items()]
+    return _table(("attribute", "meaning"), rows)
 
 
 def variables() -> str:
@@ -188,6 +195,7 @@ def pages() -> dict[Path, str]:
             "buckets": buckets(),
             "fields": fields(),
             "alerts": alerts(),
+            "attributes": attributes(),
         },
         DOCS / "providers.md": {**{name: providers(rows) for name, rows in GROUPS.items()}, "parity": parity()},
     }

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from .instrumentation.ledger import Ledger
     from .instrumentation.metrics._bridge import MetricsCollector, Registry
     from .instrumentation.metrics._text import Format
+    from .instrumentation.otel import TraceOptions, Tracing
     from .limits._accounts import Per
     from .metrics import MetricsServer
     from .middleware import Middleware
@@ -435,6 +436,18 @@ class ModelsAPI:
 
         names = _names(budgets)
         return MetricsCollector(lambda: self._service.metrics(names), registry)
+
+    def trace(self, **options: Unpack[TraceOptions]) -> Tracing:
+        """Make a span of OpenTelemetry of each call, run and tool that begins from now on; ``.remove()`` ends that.
+
+        Args:
+            **options: see ``TraceOptions``: providers of OpenTelemetry's (the global ones where none are given), and
+                whether messages are shown (``capture``, no by default).
+
+        Needs the extra ``otel``. A second ``trace`` takes the place of the first.
+        Raises ConfigurationError where opentelemetry is not installed, InputError for an option of no use.
+        """
+        return self._service.trace(options)
 
     def track(self) -> Within[Tally]:
         """``with models.track() as tally:`` counts the calls made inside, of every ModelsAPI; ``tally.total.usd``.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from ._costs import OwnPrice, Prices
     from ._output import Form, Reading
     from ._proving import Prover
-    from .instrumentation._hooks import Hooks
+    from .instrumentation._hooks import Hooks, Watch
     from .limits._health import Health, Lane
     from .limits._hold import Hold
 
@@ -63,6 +64,8 @@ class ModelCall(Struct, frozen=True, kw_only=True, gc=False):
     parent: str | None = None
     """The id of the call that this one is made for."""
     operation: Operation = "generate"
+    origin: Any = None
+    """Where a stream was made, if anybody watches: it may begin elsewhere."""
 
     def __repr__(self) -> str:
         return f"ModelCall({self.provider.id!r})"
@@ -111,6 +114,7 @@ class CallScope(Scope):
         "trial",
         "usage",
         "waited",
+        "watch",
     )  # fmt: skip
 
     def __init__(
@@ -150,8 +154,7 @@ class CallScope(Scope):
         """How the answer of the present target becomes a value."""
         self.host: str | None = None
         self.secrets: Callable[[], tuple[str, ...]] = tuple
-        """What no error may show; in a function, for what walks over attributes shows them. The first tells the key, or
-        the credentials, from others."""
+        """What no error may show, and no walk over attributes; the first tells the key, or credentials, from others."""
         self.lane: Lane | None = None
         self.trial = False
         """Whether this attempt is the one that tries an open breaker."""
@@ -163,6 +166,7 @@ class CallScope(Scope):
         self._journal = journal
         self._hooks = hooks
         self._listeners = hooks.listeners() if hooks is not None else ()
+        self.watch: Watch | None = hooks.watch(self) if hooks is not None else None
         self._attempts: list[Attempt] = []
         self._trying = False
         self._attempt_began = 0.0
@@ -365,8 +369,12 @@ class CallScope(Scope):
         self._journal.append(record)
         for counter in self.call.counters:
             counter.append(record)
-        if self._hooks is not None and self._listeners:
-            self._hooks.append(record, self._listeners)
+        if self._hooks is None:
+            return
+        for listener in self._listeners:
+            self._hooks.append(partial(listener.tell, record))
+        if self.watch is not None:
+            self._hooks.append(partial(self.watch.tell, record, self))
 
     def closed(self) -> None:
         if self._hooks is not None:

@@ -49,6 +49,8 @@ class Toolbox(Struct, frozen=True, kw_only=True, gc=False):
     approve: Approve | None = None
     timeout: float | None = None
     """Seconds for each call of a tool that has no time limit of its own."""
+    around: Callable[[Executable, ToolCall], Executable] | None = None
+    """Gives the tool that is executed in place of one, for who watches."""
 
 
 class _Job(Struct, frozen=True, kw_only=True, gc=False):
@@ -74,6 +76,8 @@ def _job(box: Toolbox, call: ToolCall, remaining: float | None) -> _Job:
         arguments = call.parse_arguments()
     except ValueError as error:
         raise _Refused(f"the arguments are no JSON ({error})") from None
+    if box.around is not None:
+        tool = box.around(tool, call)
     limits = [seconds for seconds in (tool.timeout or box.timeout, remaining) if seconds is not None]
     return _Job(call=call, tool=tool, arguments=arguments, seconds=min(limits, default=None))
 

@@ -166,7 +166,7 @@ def _ending_of(error: BaseException) -> Ending:
     return "failed" if isinstance(error, Exception) else "cancelled"
 
 
-_HOLD_REQUESTS = (__name__, "quoth._sending", "quoth.transport.")
+_HOLD_REQUESTS = (__name__, "quoth._sending", "quoth._watched", "quoth.transport.")
 """How the names of modules begin whose frames hold a request as it is sent, and so the key."""
 _LONGEST_CHAIN = 50
 """Errors that led one to another; a chain may be a circle."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Generic, Protocol, Self, TypeAlias, TypeVar
 
 from msgspec import Struct
@@ -69,6 +70,8 @@ class Runner(Struct, frozen=True, kw_only=True, gc=False):
     """The conversation that it begins with."""
     sent: tuple[Message, ...] | None = None
     """What of it is sent, where that is less."""
+    origin: Any = None
+    """Where it was made, if anybody watches: its stream may be read elsewhere."""
 
     def rounds(self) -> _Rounds:
         return _Rounds(self, self.service.new_id())
@@ -77,10 +80,12 @@ class Runner(Struct, frozen=True, kw_only=True, gc=False):
 class _Rounds:
     """The rounds of one run under way: what is to be done now, and what came of it."""
 
-    __slots__ = ("_flow", "_progress", "_runner", "run", "work")
+    __slots__ = ("_flow", "_progress", "_runner", "_watch", "box", "run", "work")
 
     def __init__(self, runner: Runner, id_: str) -> None:
         self._runner = runner
+        self._watch = watch = runner.service.watch_run(id_, runner.origin)
+        self.box = runner.box if watch is None else replace(runner.box, around=watch.tool)
         begun = runner.messages if runner.sent is None else runner.sent
         self._progress = Progress(id_, begun, runner.limits)
         self._flow = rounds(self._progress, runner.box.tools)
@@ -104,6 +109,7 @@ class _Rounds:
             self.work = self._flow.send(outcome)
         except StopIteration as stop:
             self.work, self.run = None, self._whole(stop.value)
+            self._tell(None)
         except QuothError as error:
             raise self._failed(error) from None
 
@@ -114,11 +120,26 @@ class _Rounds:
         except QuothError as raised:
             return self._failed(raised)
         except BaseException as raised:  # noqa: BLE001  # who drives it raises it
+            self._tell(raised, collected=isinstance(raised, GeneratorExit))
             return raised
         return error
 
+    def left(self, *, collected: bool) -> None:
+        """Say that nobody goes on with it."""
+        self._tell(None, abandoned=True, collected=collected)
+
+    def _tell(self, error: BaseException | None, *, abandoned: bool = False, collected: bool = False) -> None:
+        """Say to who watches how it ended; where garbage collection ends it, later."""
+        watch, hooks = self._watch, self._runner.service.hooks
+        if watch is not None and hooks is not None:
+            abandoned = abandoned or isinstance(error, GeneratorExit)
+            hooks.append(partial(watch.tell, error, abandoned=abandoned, late=collected))
+            if not collected:
+                hooks.tell()
+
     def _failed(self, error: QuothError) -> QuothError:
         self.work = None
+        self._tell(error)
         error.run = self._whole(error.run)
         return error.with_traceback(None)
 
@@ -147,7 +168,13 @@ def make_runner(
     """The run that begins with these messages, of which ``sent`` are sent."""
     box = Toolbox(tools=by_name(binding.tools), approve=limits.approve, timeout=limits.tool_timeout)
     return Runner(
-        service=binding.service, prepare=binding.prepare, box=box, limits=limits, messages=messages, sent=sent
+        service=binding.service,
+        prepare=binding.prepare,
+        box=box,
+        limits=limits,
+        messages=messages,
+        sent=sent,
+        origin=binding.service.origin(),
     )
 
 
@@ -168,7 +195,7 @@ def run(runner: Runner) -> Run:
             if isinstance(course.work, Ask):
                 outcome: Any = runner.service.generate(course.call(course.work))
             else:
-                outcome = execute(runner.box, course.work.calls, course.work.number, course.work.seconds)
+                outcome = execute(course.box, course.work.calls, course.work.number, course.work.seconds)
         except BaseException as error:  # noqa: BLE001  # it is raised again, with what was done until then
             raise course.failed(error) from None
         course.done(outcome)
@@ -183,7 +210,7 @@ async def arun(runner: Runner) -> Run:
             if isinstance(course.work, Ask):
                 outcome: Any = await runner.service.agenerate(course.call(course.work))
             else:
-                outcome = await aexecute(runner.box, course.work.calls, course.work.number, course.work.seconds)
+                outcome = await aexecute(course.box, course.work.calls, course.work.number, course.work.seconds)
         except BaseException as error:  # noqa: BLE001  # it is raised again, with what was done until then
             raise course.failed(error) from None
         course.done(outcome)
@@ -229,7 +256,7 @@ class _RunReading(Generic[Reading]):
     def _fail(self, course: _Rounds, error: BaseException) -> BaseException:
         self._closed = True
         if self._stream is not None:
-            self._stream.close()
+            _let_go(self._stream, collected=isinstance(error, GeneratorExit))
         raised = course.failed(error)
         self._turn.left(raised, course.so_far(), sent=self._stream is not None)
         return raised
@@ -250,17 +277,29 @@ class _RunReading(Generic[Reading]):
 
     def close(self) -> None:
         """Stop here, without waiting. The call under way is recorded as abandoned unless its answer was whole."""
+        self._leave(collected=False)
+
+    def __del__(self) -> None:
+        self._leave(collected=True)
+
+    def _leave(self, *, collected: bool) -> None:
         course, stream = self._rounds, self._stream
         if self._closed or (course is not None and course.run is not None):
             return
         self._closed = True
         if stream is not None:
-            stream.close()
+            _let_go(stream, collected=collected)
         if course is not None:
             self._turn.left(None, course.so_far(), sent=stream is not None)
+            course.left(collected=collected)
 
-    def __del__(self) -> None:
-        self.close()
+
+def _let_go(stream: Stream | AsyncStream, *, collected: bool) -> None:
+    """Close it; where garbage collection does, hooks are told later."""
+    if collected:
+        stream.drop()
+    else:
+        stream.close()
 
 
 class RunStream(_RunReading[Stream], Pieces[RunEvent]):
@@ -282,7 +321,7 @@ class RunStream(_RunReading[Stream], Pieces[RunEvent]):
         return None
 
     def _go_on(self, course: _Rounds) -> RunEvent | None:
-        work, box = course.work, self._runner.box
+        work, box = course.work, course.box
         if isinstance(work, Execute):
             self._executed = execute(box, work.calls, work.number, work.seconds)
             self._done(course, list(self._executed))
@@ -332,7 +371,7 @@ class AsyncRunStream(_RunReading[AsyncStream], AsyncPieces[RunEvent]):
         return None
 
     async def _go_on(self, course: _Rounds) -> RunEvent | None:
-        work, box = course.work, self._runner.box
+        work, box = course.work, course.box
         if isinstance(work, Execute):
             self._executed = await aexecute(box, work.calls, work.number, work.seconds)
             self._done(course, list(self._executed))

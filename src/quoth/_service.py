@@ -21,6 +21,9 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Never
 
+from msgspec.structs import replace
+
+from . import _flow
 from ._call import CallScope, ModelCall
 from ._flow import AsyncDriver, Driver, Flow, arun, run
 from ._registry import SimpleModelRegistry
@@ -33,15 +36,18 @@ from .transport import AsyncTransport, Transport
 from .types import Response
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from ._budgets import Budgets
     from ._costs import Prices
     from ._database import Place
     from ._proving import Prover
     from .embeddings import EmbeddingRequest, EmbeddingResponse
-    from .instrumentation._hooks import Hook, HookHandle, Hooks
+    from .instrumentation._hooks import Hook, HookHandle, Hooks, RunWatch
     from .instrumentation.ledger import Ledger
     from .instrumentation.metrics._series import Series
     from .instrumentation.metrics._sharing import Sharing
+    from .instrumentation.otel import Tracing
     from .limits._health import Health
     from .middleware import Middleware
     from .transport._router import AsyncRouter, Router
@@ -57,7 +63,7 @@ class ModelService:
         self.registry = registry
         self.journal = Journal(measures=True)
         self.hooks: Hooks | None = None
-        """Made with the first hook."""
+        """Made with the first hook, or to trace."""
         self._middleware: tuple[Middleware, ...] = ()
         """The first is the outermost."""
         self._changing = allocate_lock()
@@ -273,11 +279,31 @@ class ModelService:
 
     def on_call(self, hook: Hook) -> HookHandle:
         """Tell a hook of each call that begins from now on."""
+        return self._listening().add(hook)
+
+    def trace(self, options: Mapping[str, Any]) -> Tracing:
+        """Make spans and metrics of OpenTelemetry of what begins from now on."""
+        from .instrumentation.otel import CAPTURE_VARIABLE, begin
+
+        said = variable(CAPTURE_VARIABLE)
+        if options.get("capture") is None and said is not None:
+            options = {**options, "capture": said.upper()}
+        return begin(self._listening(), options, lambda: self.journal.drop("otel", "failed"))
+
+    def _listening(self) -> Hooks:
         from .instrumentation._hooks import Hooks
 
         with self._changing:
             self.hooks = self.hooks or Hooks(partial(self.journal.drop, "hook", "failed"))
-        return self.hooks.add(hook)
+        return self.hooks
+
+    def origin(self) -> Any:
+        """Where the caller is, as who watches would know it; None where nobody does."""
+        return None if self.hooks is None or self.hooks.watcher is None else self.hooks.watcher.origin()
+
+    def watch_run(self, run_id: str, origin: Any) -> RunWatch | None:
+        """Let who watches see that a run begins."""
+        return None if self.hooks is None else self.hooks.watch_run(run_id, origin)
 
     def use(self, middleware: Middleware) -> Callable[[], None]:
         """Put middleware around each call that begins from now on, inside of what is there; give what takes it out."""
@@ -312,27 +338,37 @@ class ModelService:
 
     def generate(self, call: ModelCall) -> Response:
         scope = self._scope(call, stream=False)
-        return run(self._answer(call, scope), self._routed()[0], scope)
+        answer: Response = _drivers(scope).run(self._answer(call, scope), self._routed()[0], scope)
+        return answer
 
     async def agenerate(self, call: ModelCall) -> Response:
         scope = self._scope(call, stream=False)
-        return await arun(self._answer(call, scope), self._routed()[1], scope)
+        answer: Response = await _drivers(scope).arun(self._answer(call, scope), self._routed()[1], scope)
+        return answer
 
     def stream(self, call: ModelCall) -> Stream:
         _refuse_repairs(call)
+        call = self._placed(call)
 
         def start() -> Driver[StreamOutput, Response]:
             scope = self._scope(call, stream=True)
-            return Driver(self._answer(call, scope), self._routed()[0], scope)
+            driver: Driver[StreamOutput, Response] = _drivers(scope).Driver(
+                self._answer(call, scope), self._routed()[0], scope
+            )
+            return driver
 
         return Stream(start)
 
     def astream(self, call: ModelCall) -> AsyncStream:
         _refuse_repairs(call)
+        call = self._placed(call)
 
         def start() -> AsyncDriver[StreamOutput, Response]:
             scope = self._scope(call, stream=True)
-            return AsyncDriver(self._answer(call, scope), self._routed()[1], scope)
+            driver: AsyncDriver[StreamOutput, Response] = _drivers(scope).AsyncDriver(
+                self._answer(call, scope), self._routed()[1], scope
+            )
+            return driver
 
         return AsyncStream(start)
 
@@ -347,11 +383,17 @@ class ModelService:
 
     def embed(self, call: ModelCall, request: EmbeddingRequest) -> EmbeddingResponse:
         scope = self._scope(call, stream=False)
-        return run(self._embedding(call, request, scope), self._routed()[0], scope)
+        vectors: EmbeddingResponse = _drivers(scope).run(
+            self._embedding(call, request, scope), self._routed()[0], scope
+        )
+        return vectors
 
     async def aembed(self, call: ModelCall, request: EmbeddingRequest) -> EmbeddingResponse:
         scope = self._scope(call, stream=False)
-        return await arun(self._embedding(call, request, scope), self._routed()[1], scope)
+        vectors: EmbeddingResponse = await _drivers(scope).arun(
+            self._embedding(call, request, scope), self._routed()[1], scope
+        )
+        return vectors
 
     # The flows. They are loaded by the first call.
 
@@ -373,6 +415,10 @@ class ModelService:
         return embed(call, request, scope)
 
     # What carries it.
+
+    def _placed(self, call: ModelCall) -> ModelCall:
+        origin = self.origin()
+        return call if origin is None else replace(call, origin=origin)
 
     def _scope(self, call: ModelCall, *, stream: bool) -> CallScope:
         ledger = self._ledger if self._ledger_sought else self.ledger
@@ -419,6 +465,15 @@ class ModelService:
         from .transport._aio import AsyncHTTPTransport
 
         return AsyncHTTPTransport(self.settings.http)
+
+
+def _drivers(scope: CallScope) -> ModuleType:
+    """Whose run, arun, Driver and AsyncDriver drive the call: others, where somebody watches it."""
+    if scope.watch is None:
+        return _flow
+    from . import _watched
+
+    return _watched
 
 
 def _prices_of(settings: Settings, old: Prices | None = None) -> Prices:

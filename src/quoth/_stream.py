@@ -96,10 +96,14 @@ class _Reading(Generic[Driving, Parsed_co]):
         self._driver.close()
         self._driver.scope.closed()
 
-    def __del__(self) -> None:
+    def drop(self) -> None:
+        """As close, where no code of the user's may run: hooks are told later."""
         driver = getattr(self, "_driver", None)  # a copy, which cannot be made whole, has none
         if driver is not None:
             driver.close()
+
+    def __del__(self) -> None:
+        self.drop()
 
 
 def _closed() -> NoReturn:

@@ -51,6 +51,7 @@ from quoth.errors import OutputInvalidError, QuothError, RateLimitError
 from quoth.events import StreamEvent, TextDelta, ToolCallStart
 from quoth.instrumentation import CallRecord, HookHandle, Tally, UsageReport, UsageTotals
 from quoth.instrumentation.ledger import Ledger, LedgerCheck
+from quoth.instrumentation.otel import Tracing
 from quoth.metrics import MetricsServer, asgi_app, wsgi_app
 from quoth.middleware import Flow, Next
 from quoth.providers import ProviderSpec
@@ -422,6 +423,8 @@ def hooks() -> None:
     handle.remove()
     models.on_call(carried)  # type: ignore[arg-type]
     assert_type(models.log_calls(format="json", tags=["feature"]), HookHandle)
+    assert_type(models.trace(capture="SPAN_ONLY", propagate=True), Tracing)
+    models.trace(capture="ALL")  # type: ignore[arg-type]
     models.log_calls(format="xml")  # type: ignore[arg-type]
 
 

@@ -7,6 +7,9 @@ joins the queue, for its finalizer may run in the middle of anything: it is told
 
 What a hook raises is counted in ``failures``, and reported by one RuntimeWarning for each hook; where warnings are
 errors, it is only counted. A call that a hook makes is recorded, and told to no hook: else it would have no end.
+
+A watcher sees calls and runs from their beginning on (``models.trace`` sets one); what it is told of their end waits in
+the same queue.
 """
 
 from __future__ import annotations
@@ -14,15 +17,62 @@ from __future__ import annotations
 from _thread import RLock, get_ident
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from os import getpid
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from ..errors import clean
+from ..types import ToolCall
+from ..wire import Headers
 from ._record import CallRecord
 
-__all__ = ["Hook", "HookHandle", "Hooks"]
+__all__ = ["Hook", "HookHandle", "Hooks", "RunWatch", "Watch", "Watcher", "warn_once"]
 
 Hook: TypeAlias = Callable[[CallRecord], Any]
+
+
+class Watch(Protocol):
+    """What a watcher keeps of one call under way. Nothing of it raises."""
+
+    def within(self) -> AbstractContextManager[None]:
+        """What surrounds the call's own code, wherever that runs: never the code of who consumes a stream."""
+        ...
+
+    def sending(self, url: str) -> Headers:
+        """Say where a request goes now; give the headers that it takes along."""
+        ...
+
+    def tell(self, record: CallRecord, call: Any) -> None:
+        """Say how the call ended, with its scope."""
+        ...
+
+
+class RunWatch(Protocol):
+    """What a watcher keeps of one run under way. Nothing of it raises."""
+
+    def tool(self, tool: Any, call: ToolCall, /) -> Any:
+        """The tool as it is executed for this call."""
+        ...
+
+    def tell(self, error: BaseException | None, *, abandoned: bool, late: bool) -> None:
+        """Say how the run ended; ``late`` where it ended before this moment."""
+        ...
+
+
+class Watcher(Protocol):
+    """Who sees calls and runs begin. Nothing of it raises."""
+
+    def origin(self) -> Any:
+        """The place where a stream or a run is made, which may begin elsewhere."""
+        ...
+
+    def begin(self, call: Any) -> Watch | None:
+        """A call begins; ``call`` is its scope."""
+        ...
+
+    def begin_run(self, run_id: str, origin: Any) -> RunWatch | None:
+        """A run begins; its calls have this id as their parent."""
+        ...
 
 
 class HookHandle:
@@ -56,7 +106,7 @@ class HookHandle:
         self._hooks.dropped()
         self.last_failure = words
         if self.failures == 1:
-            _warn(f"quoth: the hook {self!r} raised {words} The call is not affected; later failures are only counted")
+            warn_once(f"quoth: the hook {self!r} raised {words}")
 
     def __repr__(self) -> str:
         return f"<hook {getattr(self._hook, '__qualname__', type(self._hook).__name__)}>"
@@ -69,10 +119,12 @@ def _words(error: Exception) -> str:
         return "(no words)"
 
 
-def _warn(message: str) -> None:
+def warn_once(message: str) -> None:
+    """Warn of a first failure of what listens. Raises nothing."""
     from warnings import warn
 
     try:
+        message = f"{message} The call is not affected; later failures are only counted"
         warn(message, RuntimeWarning, stacklevel=2)
     except Exception:  # noqa: BLE001  # where warnings are errors: it is counted, and the call must not suffer
         return
@@ -85,7 +137,8 @@ class Hooks:
         self.dropped = dropped
         self._lock = RLock()  # a finalizer may remove a hook in the middle of this
         self._handles: tuple[HookHandle, ...] = ()
-        self._waiting: deque[tuple[CallRecord, tuple[HookHandle, ...]]] = deque()
+        self.watcher: Watcher | None = None
+        self._waiting: deque[Callable[[], object]] = deque()
         self._inside: set[int] = set()
         self._pid: int | None = None
         """Whose records wait; None before the first."""
@@ -105,10 +158,20 @@ class Hooks:
         handles = self._handles
         return () if handles and get_ident() in self._inside else handles
 
-    def append(self, record: CallRecord, listeners: tuple[HookHandle, ...]) -> None:
-        """Let a record wait to be told. Never waits itself, and calls nothing."""
+    def watch(self, call: Any) -> Watch | None:
+        """Let the watcher see that a call begins."""
+        watcher = self.watcher
+        return None if watcher is None or get_ident() in self._inside else watcher.begin(call)
+
+    def watch_run(self, run_id: str, origin: Any) -> RunWatch | None:
+        """Let the watcher see that a run begins."""
+        watcher = self.watcher
+        return None if watcher is None or get_ident() in self._inside else watcher.begin_run(run_id, origin)
+
+    def append(self, telling: Callable[[], object]) -> None:
+        """Let what is to be told wait. Never waits itself, and calls nothing."""
         self._drop_inherited()
-        self._waiting.append((record, listeners))
+        self._waiting.append(telling)
 
     def tell(self) -> None:
         """Tell what waits. Never to be called by garbage collection, nor with a lock held."""
@@ -134,8 +197,7 @@ class Hooks:
     def _drain(self) -> None:
         while self._waiting:
             try:
-                record, listeners = self._waiting.popleft()
+                telling = self._waiting.popleft()
             except IndexError:  # pragma: no cover  # another thread took the last one
                 return
-            for handle in listeners:
-                handle.tell(record)
+            telling()

@@ -62,7 +62,9 @@ OPERATIONS = {"generate": "chat", "embed": "embeddings"}
 """The convention's words for our operations; one that is not here (a list of models) is in no metric."""
 
 PROVIDERS = {
+    "aws-anthropic": "anthropic",
     "azure": "azure.ai.openai",
+    "azure-anthropic": "azure.ai.inference",
     "azure-deployments": "azure.ai.openai",
     "azure-foundry": "azure.ai.inference",
     "bedrock": "aws.bedrock",

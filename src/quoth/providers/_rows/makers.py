@@ -118,7 +118,7 @@ MAKERS = (
         quirks=Quirks(
             max_tokens_field="max_completion_tokens", reasoning_field="reasoning_content", output_rules="json_object",
         ),
-        model_prefixes=("kimi-", "moonshot-v1-"),
+        model_prefixes=("kimi-", "moonshot-v1-"), otel_name="moonshot_ai",
         confidence="two_sources",
     ),
     ProviderSpec(
@@ -128,7 +128,7 @@ MAKERS = (
         quirks=Quirks(
             max_tokens_field="max_completion_tokens", reasoning_field="reasoning_content", output_rules="json_object",
         ),
-        confidence="two_sources",
+        otel_name="moonshot_ai", confidence="two_sources",
         note="The Chinese platform: the same variable as moonshot, keys of another account.",
     ),
     ProviderSpec(

@@ -1,0 +1,78 @@
+"""The drivers of a call that somebody watches: its own code runs within what the watcher puts around it.
+
+That surrounds one step from output to output, and nothing else: whoever consumes a stream is never within it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar, cast
+
+from msgspec.structs import replace
+
+from . import _flow
+from ._call import CallScope
+from ._flow import Flow, Send
+from .instrumentation._hooks import Watch
+from .transport import AsyncTransport, Deadline, Transport
+from .wire import WireReply
+
+__all__ = ["AsyncDriver", "Driver", "arun", "run"]
+
+Out = TypeVar("Out")
+Result = TypeVar("Result")
+
+
+def _told(step: Send, watch: Watch) -> Send:
+    """The request as it goes out, with what the watcher sends along."""
+    headers = watch.sending(step.request.url)
+    return step if not headers else replace(step, request=replace(step.request, headers=step.request.headers + headers))
+
+
+class Driver(_flow.Driver[Out, Result]):
+    """A driver whose call is watched."""
+
+    __slots__ = ("_watch",)
+
+    def __init__(self, flow: Flow[Out, Result], transport: Transport, scope: CallScope) -> None:
+        super().__init__(flow, transport, scope)
+        self._watch = cast("Watch", scope.watch)
+
+    def _drive(self) -> Out:
+        with self._watch.within():
+            return super()._drive()
+
+    def _send(self, step: Send, deadline: Deadline) -> WireReply:
+        return super()._send(_told(step, self._watch), deadline)
+
+
+class AsyncDriver(_flow.AsyncDriver[Out, Result]):
+    """An asyncio driver whose call is watched."""
+
+    __slots__ = ("_watch",)
+
+    def __init__(self, flow: Flow[Out, Result], transport: AsyncTransport, scope: CallScope) -> None:
+        super().__init__(flow, transport, scope)
+        self._watch = cast("Watch", scope.watch)
+
+    async def _drive(self) -> Out:
+        with self._watch.within():
+            return await super()._drive()
+
+    async def _send(self, step: Send, deadline: Deadline) -> WireReply:
+        return await super()._send(_told(step, self._watch), deadline)
+
+
+def run(flow: Flow[Any, Result], transport: Transport, scope: CallScope) -> Result:
+    """As ``_flow.run``, of a call that is watched."""
+    driver = Driver(flow, transport, scope)
+    while driver.advance() is not None:
+        pass
+    return cast("Result", driver.result)
+
+
+async def arun(flow: Flow[Any, Result], transport: AsyncTransport, scope: CallScope) -> Result:
+    """As ``_flow.arun``, of a call that is watched."""
+    driver = AsyncDriver(flow, transport, scope)
+    while await driver.advance() is not None:
+        pass
+    return cast("Result", driver.result)
