@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import pytest
 
-from quoth import ModelsAPI, Settings
+from quoth import Image, ModelsAPI, Settings
 from quoth.errors import (
     ConfigurationError,
     InputError,
@@ -32,7 +32,7 @@ from test_error_secrets import (
     streamed,
     streamed_in_a_loop,
 )
-from test_run import add, tells
+from test_run import add, asking, tells
 from ways import STREAMS, WAYS
 
 pytest.importorskip("opentelemetry.sdk", reason="opentelemetry-sdk is not installed")
@@ -361,6 +361,46 @@ def test_content_is_bounded_and_says_where_it_was_cut(told):
     assert said["quoth.content.cut"] is True
 
 
+@pytest.mark.parametrize("way", ["blocking", "asyncio"])
+@pytest.mark.parametrize("capture", ["SPAN_ONLY", "SPAN_AND_EVENT"])
+def test_what_a_tool_gives_is_shown_as_json_whatever_it_is(way, capture, told):
+    picture = b"\x89PNG\r\n\x1a\n" + b"pixels" * 10
+    given = {}
+
+    def draw(name: str) -> object:
+        """Draw."""
+        return given[name]
+
+    circle: list = []
+    circle.append(circle)
+    given.update(image=Image(data=picture, media_type="image/png"), pairs={"a": "\ud800 half"}, circle=circle)
+    with FakeProvider([asking(*[("draw", json.dumps({"name": name})) for name in given]), "Drawn."]) as fake:
+        api = traced(fake, told, capture=capture)
+        if way == "blocking":
+            api.run(MODEL, "Draw.", tools=[draw])
+        else:
+            asyncio.run(api.aio.run(MODEL, "Draw.", tools=[draw]))
+    results = [span.attributes["gen_ai.tool.call.result"] for span in told.named("execute_tool draw")]
+    assert len(results) == len(given)
+    assert not [text for text in results if "pixels" in text]
+    assert "[left out: 68 bytes]" in "".join(results)
+    assert [text.encode() for text in results]
+
+
+def test_an_event_holds_nothing_that_no_exporter_can_encode(told):
+    from opentelemetry.sdk._logs import LoggerProvider
+    from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
+
+    exporter, logs = InMemoryLogRecordExporter(), LoggerProvider()
+    logs.add_log_record_processor(SimpleLogRecordProcessor(exporter))
+    with FakeProvider("Yes.") as fake:
+        traced(fake, told, capture="EVENT_ONLY", logger_provider=logs)(MODEL, "half \ud800 of a pair")
+    (event,) = exporter.get_finished_logs()
+    said = event.log_record.attributes["gen_ai.input.messages"][0]["parts"][0]["content"]
+    assert said.encode()
+    assert said.startswith("half ")
+
+
 def test_no_word_of_the_conversation_is_anywhere_without_being_asked_for(told):
     with FakeProvider(tells(("add", '{"a": 17}'))) as fake:
         traced(fake, told, meter_provider=told.meters).run(MODEL, "The secret is seventeen.", tools=[add])
@@ -391,6 +431,14 @@ def test_the_histograms_count_what_the_spans_say(way, told):
 
 
 # Nested and suppressed.
+
+
+def test_the_events_of_attempts_have_the_conventions_names_of_providers(told):
+    with FakeProvider([Fault(kind="overloaded"), "Hello"]) as fake:
+        traced(fake, told, retries=1)("google/gemini-3.8-flash", "Hi")
+    span = told.only()
+    assert span.attributes["gen_ai.provider.name"] == "gcp.gemini"
+    assert [event.attributes["gen_ai.provider.name"] for event in span.events] == ["gcp.gemini"]
 
 
 def test_where_tracing_is_suppressed_there_is_no_span(told):
@@ -444,6 +492,14 @@ def test_the_trace_goes_to_the_provider_only_where_that_was_asked_for(told):
         span = told.spans[-1]
         ours = f"00-{span.context.trace_id:032x}-{span.context.span_id:016x}-"
         assert (sent or "").startswith(ours) if propagate else sent is None
+
+
+def test_the_callers_own_traceparent_stands(told):
+    own = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    with FakeProvider("Hello") as fake:
+        traced(fake, told, propagate=True)(MODEL, "Hi", headers={"traceparent": own})
+        (request,) = fake.requests
+    assert [value for name, value in request.headers if name == "traceparent"] == [own]
 
 
 # What breaks, and what is not there.

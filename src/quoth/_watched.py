@@ -24,8 +24,10 @@ Result = TypeVar("Result")
 
 def _told(step: Send, watch: Watch) -> Send:
     """The request as it goes out, with what the watcher sends along."""
-    headers = watch.sending(step.request.url)
-    return step if not headers else replace(step, request=replace(step.request, headers=step.request.headers + headers))
+    own = step.request.headers
+    given = {name for name, _ in own}  # the caller's word stands in place of ours
+    headers = tuple([line for line in watch.sending(step.request.url) if line[0] not in given])
+    return step if not headers else replace(step, request=replace(step.request, headers=own + headers))
 
 
 class Driver(_flow.Driver[Out, Result]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import TypeAlias
 from urllib.parse import urlsplit
@@ -123,12 +123,17 @@ def server(url: str) -> Attributes:
     return {names.SERVER_ADDRESS: parts.hostname, names.SERVER_PORT: port}
 
 
-def attempt_events(attempts: tuple[Attempt, ...]) -> Iterator[tuple[str, float, Attributes]]:
-    """The name, the second after the call's begin, and the attributes of each failure that something followed."""
+def attempt_events(
+    attempts: tuple[Attempt, ...], convention: Mapping[str, str]
+) -> Iterator[tuple[str, float, Attributes]]:
+    """The name, the second after the call's begin, and the attributes of each failure that something followed.
+
+    ``convention`` has the convention's names of providers, by ours.
+    """
     for number, (attempt, following) in enumerate(pairwise(attempts), 1):
         attributes: Attributes = {
             names.ATTEMPT: number,
-            names.PROVIDER: attempt.provider,
+            names.PROVIDER: convention.get(attempt.provider, attempt.provider),
             names.REQUEST_MODEL: plain(attempt.model),
             names.WAITED: following.waited,
         }

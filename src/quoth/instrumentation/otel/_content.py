@@ -27,7 +27,7 @@ from ...types import (
 )
 from . import _semconv as names
 
-__all__ = ["Content", "as_text", "bounded_json", "content_of"]
+__all__ = ["Content", "as_plain", "as_text", "bounded_json", "content_of"]
 
 MOST = 65_536
 """Characters that one attribute holds of what was said, without the JSON around it."""
@@ -62,8 +62,25 @@ class _Room:
 
 def as_text(value: Any) -> str:
     """JSON, in characters that every exporter can encode; what JSON does not know as its ``str``."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+    try:
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_told)
+    except (TypeError, ValueError, RecursionError):  # keys that JSON does not know, a value within itself
+        text = json.dumps(f"[left out: {type(value).__name__}]")
     return text.encode("utf-8", "replace").decode()
+
+
+def _told(value: Any) -> Any:
+    """What JSON does not know: bytes are named, never shown."""
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return f"[left out: {len(value):,} bytes]"
+    if isinstance(value, (Image, Audio, Document, Text)):
+        return _part(value, _Room())
+    return str(value)
+
+
+def as_plain(value: Any) -> Any:
+    """The same as values of JSON and nothing else."""
+    return json.loads(as_text(value))
 
 
 def bounded_json(value: Any) -> str:

@@ -25,9 +25,10 @@ from ...types import ToolCall
 from ...wire import Headers
 from .._hooks import Hooks, warn_once
 from .._record import CallRecord
+from ..metrics._names import PROVIDERS
 from . import _semconv as names
 from ._attributes import Attributes, asked, attempt_events, ended, plain, server
-from ._content import Content, as_text, bounded_json, content_of
+from ._content import Content, as_plain, as_text, bounded_json, content_of
 from ._metrics import Histograms
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ class Tracing:
         if self.on_span:
             span.set_attributes({name: as_text(value) for name, value in content.items()})
         if self._emit is not None:
-            self._emit(record, {**base, **content}, context)
+            self._emit(record, {**base, **{name: as_plain(value) for name, value in content.items()}}, context)
 
     def carried(self, context: Context) -> Headers:
         """The headers that tell a provider of a span."""
@@ -229,7 +230,7 @@ class _CallSpan:
     def _describe(self, record: CallRecord, answer: Any) -> None:
         span = self._span
         span.set_attributes({**self._place, names.REQUEST_MODEL: plain(record.model), **ended(record, answer)})
-        for name, seconds, attributes in attempt_events(record.attempts):
+        for name, seconds, attributes in attempt_events(record.attempts, PROVIDERS):
             span.add_event(name, attributes, _nanoseconds(record.started_at + seconds))
         if record.outcome == "failed":
             status = f" (HTTP {record.status})" if record.status is not None else ""
@@ -324,8 +325,11 @@ class _ToolSpan:
                 _fail(self._span, error)
             elif self._tracing.on_span:
                 self._span.set_attribute(names.TOOL_RESULT, bounded_json(value))
-            self._span.end()
         except Exception as raised:  # noqa: BLE001  # whatever is wrong with telemetry, the tool was executed
+            self._tracing.failed(raised)
+        try:
+            self._span.end()
+        except Exception as raised:  # noqa: BLE001  # as above: the tool was executed
             self._tracing.failed(raised)
 
 
