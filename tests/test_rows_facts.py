@@ -29,6 +29,8 @@ DIFFERS = {
     ("vertex-anthropic", "api_key_env"): "the variable of an access token, where the facts name none",
     ("aws-anthropic", "base_url_env"): "the official SDK reads ANTHROPIC_AWS_BASE_URL too (anthropic 2.12.0)",
     ("deepinfra", "reported_cost_path"): "usage.estimated_cost (BerriAI/litellm#38802), where the facts name none",
+    ("moonshot", "otel_provider_name"): "moonshot_ai in OpenTelemetry's registry, where the facts name none",
+    ("moonshot-cn", "otel_provider_name"): "moonshot_ai in OpenTelemetry's registry, where the facts name none",
     ("anthropic", "api_key_env"): "ANTHROPIC_AUTH_TOKEN travels as a bearer, which is another way than the row's",
 }
 
