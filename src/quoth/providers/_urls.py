@@ -76,10 +76,23 @@ def part_of_host(row: ProviderSpec, host: str, part: str) -> str | None:
     return None
 
 
+_known: dict[tuple[int, str], tuple[ProviderSpec, bool]] = {}
+"""Answers of ``is_own_host``, which every call with a base URL asks: 7 us of its 139. The row stands beside its id, so
+that nobody else can have that.
+"""
+_MOST_KNOWN = 1_024
+
+
 def is_own_host(row: ProviderSpec, url: str) -> bool:
     """Whether a URL leads to one of the row's own hosts."""
-    host, _ = _split(url)
-    return any(_matches(pattern, host) for pattern in own_hosts(row))
+    known = _known.get((id(row), url))
+    if known is None:
+        host, _ = _split(url)
+        known = row, any(_matches(pattern, host) for pattern in own_hosts(row))
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()
+        _known[id(row), url] = known
+    return known[1]
 
 
 def _matches(pattern: str, host: str) -> bool:
