@@ -111,8 +111,8 @@ def _head(results: dict[str, Any]) -> list[str]:
             f"Facts of {results['date']}, Python {results['python']} on {results['system']}, by blocking calls. "
             "Nothing in them is drawn by chance, so there is no seed. Where a scene is about retries, each had two "
             "instead of none (`attempts=3` for google-genai; lm15 none). "
-            "LiteLLM's six scenes of retries are of a second run, as its `num_retries` needs a package that it does "
-            "not bring; `max_retries` does not."
+            "LiteLLM had them by `max_retries`, as its `num_retries` needs a package that it does "
+            "not bring."
         ),
         "",
         "What may come of a scene, the worst first:",
