@@ -101,7 +101,9 @@ AT_START = ("sitecustomize.py", "usercustomize.py")
 
 LEAKS = {  # a letter of each in brackets, so that this file is none of what it looks for
     "a path of a machine": rb"(?<![\w./-])(?:/hom[e]/|/User[s]/|/roo[t]/|/wor[k]/|[A-Za-z]:\\+Users\\+)[\w.-]+[/\\]",
-    "a registry's host": rb"\b(?:pyp[i]\.org|pythonhoste[d]\.org|npmj[s]\.(?:org|com)|deb\.debia[n]\.org|crate[s]\.io)\b",
+    "a registry's host": (
+        rb"\b(?:pyp[i]\.org|pythonhoste[d]\.org|npmj[s]\.(?:org|com)|deb\.debia[n]\.org|crate[s]\.io)\b"
+    ),
     "a private key": rb"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----\s+[A-Za-z0-9+/=\s]{64}",
     "a key": rb"(?<![\w/+-])(?:sk-[\w-]{16,}|(?:AKIA|ASIA)[0-9A-Z]{16}|AIza[\w-]{35}|gh[pousr]_\w{36}"
     rb"|github_pat_\w{30,}|gsk_\w{20,}|xai-\w{20,}|hf_\w{30,}|pypi-[\w-]{40,}|npm_\w{36}|xox[abp]-[\w-]{20,})",
