@@ -99,6 +99,10 @@ def fault(number, name, does, kinds, comes, apart=""):  # noqa: PLR0917  # the c
     return keep
 
 
+_FORKS = ("-W", "ignore:This process:DeprecationWarning")
+"""Python 3.12 and later warn of a fork beside threads, which is what is tried."""
+
+
 @dataclass
 class Stage:
     """One shell, what is asked by it, and what every call must leave as it was."""
@@ -211,7 +215,7 @@ class Stage:
             "asyncio": "ask = lambda api, **more: asyncio.run(asked(api, more))",
         }[self.shell]
         done = subprocess.run(
-            [sys.executable, "-c", PROGRAM + words + "\n" + program, *arguments],
+            [sys.executable, *_FORKS, "-c", PROGRAM + words + "\n" + program, *arguments],
             env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1] / "src"), "MINE_KEY": KEY},
             capture_output=True,
             text=True,

@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import threading
+from contextlib import closing
 
 import pytest
 
@@ -186,7 +187,8 @@ def test_a_file_that_is_removed_or_replaced_is_not_written_on(tmp_path):
     with database.transaction() as transaction:
         transaction.change("INSERT INTO trial (id, n) VALUES ('a', 1)")
     database.close()
-    assert sqlite3.connect(path).execute("SELECT id FROM trial").fetchall() == [("a",)]
+    with closing(sqlite3.connect(path)) as other:
+        assert other.execute("SELECT id FROM trial").fetchall() == [("a",)]
 
 
 def test_a_damaged_file_is_set_aside_once_and_a_sound_one_never(tmp_path):

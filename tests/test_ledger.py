@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import sqlite3
+from contextlib import closing
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from itertools import count
@@ -464,7 +465,8 @@ def test_pandas_reads_the_file_directly(tmp_path):
     pandas = pytest.importorskip("pandas", reason="pandas is not installed")
     with Ledger.at(tmp_path / "calls.db") as ledger:
         keep(ledger, *DAYS)
-        frame = pandas.read_sql("SELECT * FROM quoth_calls", sqlite3.connect(tmp_path / "calls.db"))
+        with closing(sqlite3.connect(tmp_path / "calls.db")) as database:
+            frame = pandas.read_sql("SELECT * FROM quoth_calls", database)
         assert frame["cost_nusd"].sum() * 10**6 - frame["cost_excess"].sum() == ledger.total().femto
 
 

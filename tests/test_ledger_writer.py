@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 import warnings
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -341,7 +341,8 @@ def test_a_folder_that_vanishes_is_made_again(tmp_path):
         folder.rmdir()
         api("gpt-4", "Hello")
         assert api.flush(5.0)
-    assert sqlite3.connect(folder / "calls.db").execute("SELECT COUNT(*) FROM quoth_calls").fetchone() == (1,)
+    with closing(sqlite3.connect(folder / "calls.db")) as database:
+        assert database.execute("SELECT COUNT(*) FROM quoth_calls").fetchone() == (1,)
     api.close()
 
 
