@@ -454,17 +454,19 @@ class _FlowReturned(Exception):  # noqa: N818  # no error: StopIteration cannot 
         self.stop = stop
 
 
-def run(flow: Flow[Any, Result], transport: Transport, scope: Scope) -> Result:
+def run(flow: Flow[Any, Result], transport: Transport, scope: Scope, make: type[Driver[Any, Any]] = Driver) -> Result:
     """Drive a flow without outputs to its end and give its result."""
-    driver = Driver(flow, transport, scope)
+    driver = make(flow, transport, scope)
     while driver.advance() is not None:
         pass
     return cast("Result", driver.result)
 
 
-async def arun(flow: Flow[Any, Result], transport: AsyncTransport, scope: Scope) -> Result:
+async def arun(
+    flow: Flow[Any, Result], transport: AsyncTransport, scope: Scope, make: type[AsyncDriver[Any, Any]] = AsyncDriver
+) -> Result:
     """As ``run``, under asyncio."""
-    driver = AsyncDriver(flow, transport, scope)
+    driver = make(flow, transport, scope)
     while await driver.advance() is not None:
         pass
     return cast("Result", driver.result)

@@ -338,13 +338,11 @@ class ModelService:
 
     def generate(self, call: ModelCall) -> Response:
         scope = self._scope(call, stream=False)
-        answer: Response = _drivers(scope).run(self._answer(call, scope), self._routed()[0], scope)
-        return answer
+        return run(self._answer(call, scope), self._routed()[0], scope, _drivers(scope).Driver)
 
     async def agenerate(self, call: ModelCall) -> Response:
         scope = self._scope(call, stream=False)
-        answer: Response = await _drivers(scope).arun(self._answer(call, scope), self._routed()[1], scope)
-        return answer
+        return await arun(self._answer(call, scope), self._routed()[1], scope, _drivers(scope).AsyncDriver)
 
     def stream(self, call: ModelCall) -> Stream:
         _refuse_repairs(call)
@@ -383,17 +381,11 @@ class ModelService:
 
     def embed(self, call: ModelCall, request: EmbeddingRequest) -> EmbeddingResponse:
         scope = self._scope(call, stream=False)
-        vectors: EmbeddingResponse = _drivers(scope).run(
-            self._embedding(call, request, scope), self._routed()[0], scope
-        )
-        return vectors
+        return run(self._embedding(call, request, scope), self._routed()[0], scope, _drivers(scope).Driver)
 
     async def aembed(self, call: ModelCall, request: EmbeddingRequest) -> EmbeddingResponse:
         scope = self._scope(call, stream=False)
-        vectors: EmbeddingResponse = await _drivers(scope).arun(
-            self._embedding(call, request, scope), self._routed()[1], scope
-        )
-        return vectors
+        return await arun(self._embedding(call, request, scope), self._routed()[1], scope, _drivers(scope).AsyncDriver)
 
     # The flows. They are loaded by the first call.
 
@@ -468,7 +460,7 @@ class ModelService:
 
 
 def _drivers(scope: CallScope) -> ModuleType:
-    """Whose run, arun, Driver and AsyncDriver drive the call: others, where somebody watches it."""
+    """Whose Driver and AsyncDriver drive the call: others, where somebody watches it."""
     if scope.watch is None:
         return _flow
     from . import _watched

@@ -5,7 +5,7 @@ That surrounds one step from output to output, and nothing else: whoever consume
 
 from __future__ import annotations
 
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 from msgspec.structs import replace
 
@@ -16,7 +16,7 @@ from .instrumentation._hooks import Watch
 from .transport import AsyncTransport, Deadline, Transport
 from .wire import WireReply
 
-__all__ = ["AsyncDriver", "Driver", "arun", "run"]
+__all__ = ["AsyncDriver", "Driver"]
 
 Out = TypeVar("Out")
 Result = TypeVar("Result")
@@ -62,19 +62,3 @@ class AsyncDriver(_flow.AsyncDriver[Out, Result]):
 
     async def _send(self, step: Send, deadline: Deadline) -> WireReply:
         return await super()._send(_told(step, self._watch), deadline)
-
-
-def run(flow: Flow[Any, Result], transport: Transport, scope: CallScope) -> Result:
-    """As ``_flow.run``, of a call that is watched."""
-    driver = Driver(flow, transport, scope)
-    while driver.advance() is not None:
-        pass
-    return cast("Result", driver.result)
-
-
-async def arun(flow: Flow[Any, Result], transport: AsyncTransport, scope: CallScope) -> Result:
-    """As ``_flow.arun``, of a call that is watched."""
-    driver = AsyncDriver(flow, transport, scope)
-    while await driver.advance() is not None:
-        pass
-    return cast("Result", driver.result)
